@@ -1,0 +1,17 @@
+#include <napi.h>
+
+#include "addon/groups.h"
+
+namespace {
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  tandem::exportProcess(exports);
+  tandem::exportPoll(exports);
+  tandem::exportUnixSocket(exports);
+  tandem::exportMount(exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(tandem, init)

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <napi.h>
+
+// One function per group of src/native.d.ts; each is defined in the .cc of its name.
+namespace tandem {
+
+void exportProcess(Napi::Object exports);
+void exportPoll(Napi::Object exports);
+void exportUnixSocket(Napi::Object exports);
+void exportMount(Napi::Object exports);
+
+}  // namespace tandem

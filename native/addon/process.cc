@@ -1,0 +1,8 @@
+#include "addon/call.h"
+#include "addon/groups.h"
+
+namespace tandem {
+
+void exportProcess(Napi::Object exports) {}
+
+}  // namespace tandem
