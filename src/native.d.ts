@@ -4,6 +4,15 @@
  * name, and whose message is `<syscall> <path>: <strerror>`. File descriptors are plain numbers, opened O_CLOEXEC, owned by
  * the caller.
  */
+/** A request as the zygote accepts it. The receiver owns every descriptor in it. */
+export interface ZygoteMessage {
+  /** The connection, for the reply. */
+  readonly fd: number;
+  readonly data: Buffer;
+  readonly fds: readonly number[];
+  readonly peerPid: number;
+}
+
 export interface Native {
   // --- process (addon/process.cc) -------------------------------------------------------------------------------------
   /** fork(2) and uv_loop_fork; returns 0 in the child. With newPid, the child is pid 1 of a new pid namespace; with pidNamespace, it is born into that one (descriptor of /proc/x/ns/pid). */
@@ -14,14 +23,18 @@ export interface Native {
   minorFaults(): number;
   /** waitid(P_PIDFD, WNOHANG): undefined while it runs. A killed process gives status 128 + signal. */
   waitPidfd(pidfd: number): { readonly pid: number; readonly status: number } | undefined;
-  /** Reaps every dead child of this process that nobody waits for by pidfd. */
-  reapChildren(): number;
+  /** Lets the kernel reap every child of this process (SIGCHLD ignored); undone in forked children. */
+  autoReap(): void;
+  /** Reaps one re-parented process by its pid; true when it was dead and is gone now. */
+  reapOrphan(pid: number): boolean;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): void;
-  /** Closes every descriptor from 3 on that is not in `keep` (close_range). */
-  closeAllBut(keep: readonly number[]): void;
+  close(fd: number): void;
+  /** dup2(from, to). */
+  replaceFd(from: number, to: number): void;
   setProcessName(name: string): void;
   setSubreaper(): void;
+  setSession(): void;
 
   // --- poll (addon/poll.cc): readiness of descriptors that libuv has no type for -------------------------------------
   /** Calls back each time the descriptor is readable or hung up, until the returned function is called. Does not own fd. */
@@ -33,11 +46,16 @@ export interface Native {
   /** sendmsg with descriptors, on a SEQPACKET socket. */
   sendMessage(fd: number, data: Uint8Array, fds: readonly number[]): void;
   /** recvmsg; blocks unless nonBlocking. An empty `data` means the peer is gone; undefined that there is nothing yet. */
-  receiveMessage(fd: number, options: { readonly nonBlocking?: boolean; readonly timeoutMs?: number }): { readonly data: Buffer; readonly fds: readonly number[]; readonly peerPid: number } | undefined;
+  receiveMessage(fd: number, options: { readonly nonBlocking?: boolean; readonly timeoutMs?: number }): { readonly data: Buffer; readonly fds: readonly number[] } | undefined;
   connectSeqpacket(path: string): number;
+  /** Binds with mode 0600 and listens; EADDRINUSE when the path exists. */
   listenSeqpacket(path: string): number;
-  /** Blocks in the kernel until a peer has sent its request; no JavaScript runs meanwhile. */
-  acceptRequest(listenFd: number): { readonly fd: number; readonly data: Buffer; readonly fds: readonly number[]; readonly peerPid: number };
+  listenStream(path: string): number;
+  /**
+   * Blocks in the kernel until a peer of our own uid has sent its request; no JavaScript runs meanwhile.
+   * undefined after `timeoutMs` without one.
+   */
+  acceptRequest(listenFd: number, timeoutMs?: number): ZygoteMessage | undefined;
 
   // --- files and mounts (addon/mount.cc) ------------------------------------------------------------------------------
   mount(source: string, target: string, type: string, flags: number, data: string): void;

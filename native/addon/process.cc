@@ -1,8 +1,164 @@
+// Processes: fork, exit, wait, signals by pidfd, descriptors of a child.
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <node_api.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
 #include "addon/call.h"
 #include "addon/groups.h"
+#include "sys/unique_fd.h"
 
 namespace tandem {
+namespace {
 
-void exportProcess(Napi::Object exports) {}
+int pidfdOpen(pid_t pid) {
+  return static_cast<int>(
+      checked(syscall(SYS_pidfd_open, pid, 0), "pidfd_open", "pid " + std::to_string(pid)));
+}
+
+// Where the next child is born, and the way back: unshare and setns of a pid namespace concern children only, so the zygote
+// itself never moves, but it must point its children at its own namespace again.
+class ChildPidNamespace {
+ public:
+  ChildPidNamespace(bool fresh, int existing) {
+    if (!fresh && existing < 0) return;
+    own_ = UniqueFd(checked(open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC), "open", "/proc/self/ns/pid"));
+    if (fresh) checked(unshare(CLONE_NEWPID), "unshare", "pid namespace");
+    if (!fresh) checked(setns(existing, CLONE_NEWPID), "setns", "pid namespace");
+  }
+  ~ChildPidNamespace() {
+    if (own_) setns(own_.get(), CLONE_NEWPID);
+  }
+
+ private:
+  UniqueFd own_;
+};
+
+Napi::Value forkProcess(const Napi::CallbackInfo& info) {
+  Napi::Env env = info.Env();
+  Napi::Object options = info[0].As<Napi::Object>();
+  const bool fresh = options.Get("newPid").ToBoolean();
+  Napi::Value existing = options.Get("pidNamespace");
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(env, &loop);
+
+  pid_t pid = -1;
+  {
+    ChildPidNamespace birthplace(fresh, existing.IsNumber() ? existing.As<Napi::Number>().Int32Value() : -1);
+    // glibc's fork, not a raw clone: it refreshes the thread id that pthread mutexes compare.
+    pid = checked(fork(), "fork");
+    if (pid == 0) {
+      // The child's epoll set is the parent's until libuv makes a new one.
+      uv_loop_fork(loop);
+      // The zygote lets the kernel reap; a child wants to know how its own children ended.
+      signal(SIGCHLD, SIG_DFL);
+    }
+  }
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("pid", pid);
+  result.Set("pidfd", pid == 0 ? -1 : pidfdOpen(pid));
+  return result;
+}
+
+Napi::Value exitNow(const Napi::CallbackInfo& info) { _exit(info[0].As<Napi::Number>().Int32Value()); }
+
+Napi::Value minorFaults(const Napi::CallbackInfo& info) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return Napi::Number::New(info.Env(), static_cast<double>(usage.ru_minflt));
+}
+
+Napi::Value waitPidfd(const Napi::CallbackInfo& info) {
+  siginfo_t state{};
+  checked(waitid(static_cast<idtype_t>(P_PIDFD), info[0].As<Napi::Number>().Uint32Value(), &state,
+                 WEXITED | WNOHANG),
+          "waitid");
+  if (state.si_pid == 0) return info.Env().Undefined();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("pid", state.si_pid);
+  result.Set("status", state.si_code == CLD_EXITED ? state.si_status : 128 + state.si_status);
+  return result;
+}
+
+Napi::Value autoReap(const Napi::CallbackInfo& info) {
+  // With SIG_IGN the kernel reaps children by itself: no zombie outlives the zygote's attention.
+  signal(SIGCHLD, SIG_IGN);
+  return info.Env().Undefined();
+}
+
+Napi::Value reapOrphan(const Napi::CallbackInfo& info) {
+  // By pid, never -1: a subreaper inherits orphans, but may not steal the status of a child that somebody waits for.
+  int status = 0;
+  const pid_t pid = waitpid(info[0].As<Napi::Number>().Int32Value(), &status, WNOHANG);
+  return Napi::Boolean::New(info.Env(), pid > 0);
+}
+
+Napi::Value openPidfd(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), pidfdOpen(info[0].As<Napi::Number>().Int32Value()));
+}
+
+Napi::Value pidfdSendSignal(const Napi::CallbackInfo& info) {
+  const int signal = info[1].As<Napi::Number>().Int32Value();
+  checked(syscall(SYS_pidfd_send_signal, info[0].As<Napi::Number>().Int32Value(), signal, nullptr, 0),
+          "pidfd_send_signal", "signal " + std::to_string(signal));
+  return info.Env().Undefined();
+}
+
+Napi::Value closeFd(const Napi::CallbackInfo& info) {
+  checked(close(info[0].As<Napi::Number>().Int32Value()), "close");
+  return info.Env().Undefined();
+}
+
+Napi::Value replaceFd(const Napi::CallbackInfo& info) {
+  // dup2 clears O_CLOEXEC on the copy: 0, 1 and 2 are meant to be inherited.
+  checked(dup2(info[0].As<Napi::Number>().Int32Value(), info[1].As<Napi::Number>().Int32Value()), "dup2");
+  return info.Env().Undefined();
+}
+
+Napi::Value setProcessName(const Napi::CallbackInfo& info) {
+  prctl(PR_SET_NAME, info[0].As<Napi::String>().Utf8Value().c_str());
+  return info.Env().Undefined();
+}
+
+Napi::Value setSubreaper(const Napi::CallbackInfo& info) {
+  // Processes that daemonise inside a container without a pid namespace must not escape to the host's init.
+  checked(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl", "PR_SET_CHILD_SUBREAPER");
+  return info.Env().Undefined();
+}
+
+Napi::Value setSession(const Napi::CallbackInfo& info) {
+  // Ctrl-C in the terminal of a containerd started by hand must not reach the shims.
+  setsid();
+  return info.Env().Undefined();
+}
+
+}  // namespace
+
+void exportProcess(Napi::Object exports) {
+  exportFunction<forkProcess>(exports, "fork");
+  exportFunction<exitNow>(exports, "exitNow");
+  exportFunction<minorFaults>(exports, "minorFaults");
+  exportFunction<waitPidfd>(exports, "waitPidfd");
+  exportFunction<autoReap>(exports, "autoReap");
+  exportFunction<reapOrphan>(exports, "reapOrphan");
+  exportFunction<openPidfd>(exports, "pidfdOpen");
+  exportFunction<pidfdSendSignal>(exports, "pidfdSendSignal");
+  exportFunction<closeFd>(exports, "close");
+  exportFunction<replaceFd>(exports, "replaceFd");
+  exportFunction<setProcessName>(exports, "setProcessName");
+  exportFunction<setSubreaper>(exports, "setSubreaper");
+  exportFunction<setSession>(exports, "setSession");
+}
 
 }  // namespace tandem

@@ -1,8 +1,209 @@
+// Unix sockets that carry descriptors, and the zygote's blocking accept. SEQPACKET: one message is one request.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+#include <vector>
+
 #include "addon/call.h"
 #include "addon/groups.h"
+#include "sys/unique_fd.h"
 
 namespace tandem {
+namespace {
 
-void exportUnixSocket(Napi::Object exports) {}
+constexpr size_t maxFds = 32;
+// Above the kernel's default send buffer; a larger request travels in a memfd.
+constexpr size_t maxMessage = 256 * 1024;
+
+struct Message {
+  std::vector<char> data;
+  std::vector<UniqueFd> fds;
+};
+
+sockaddr_un addressOf(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) throw ErrnoError(ENAMETOOLONG, "connect", path);
+  path.copy(address.sun_path, path.size());
+  return address;
+}
+
+Message receive(int fd, int flags) {
+  Message message;
+  // A growing buffer costs a page fault per page; the requests of a start are below 4 KiB.
+  static thread_local std::array<char, maxMessage> buffer;
+  std::array<char, CMSG_SPACE(maxFds * sizeof(int))> control;
+  iovec part{buffer.data(), buffer.size()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  ssize_t length = 0;
+  do {
+    length = recvmsg(fd, &header, flags | MSG_CMSG_CLOEXEC);
+  } while (length < 0 && errno == EINTR);
+  checked(length, "recvmsg");
+  for (cmsghdr* item = CMSG_FIRSTHDR(&header); item != nullptr; item = CMSG_NXTHDR(&header, item)) {
+    if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
+    const size_t count = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (size_t i = 0; i < count; i++) {
+      int received = -1;
+      memcpy(&received, CMSG_DATA(item) + i * sizeof(int), sizeof received);
+      message.fds.emplace_back(received);
+    }
+  }
+  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) throw ErrnoError(EMSGSIZE, "recvmsg");
+  message.data.assign(buffer.data(), buffer.data() + length);
+  return message;
+}
+
+Napi::Object toObject(Napi::Env env, Message message) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("data", Napi::Buffer<char>::Copy(env, message.data.data(), message.data.size()));
+  Napi::Array fds = Napi::Array::New(env, message.fds.size());
+  for (size_t i = 0; i < message.fds.size(); i++) fds[i] = Napi::Number::New(env, message.fds[i].release());
+  result.Set("fds", fds);
+  return result;
+}
+
+Napi::Value sendMessage(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  auto data = info[1].As<Napi::Uint8Array>();
+  Napi::Array fds = info[2].As<Napi::Array>();
+  if (fds.Length() > maxFds) throw ErrnoError(EMSGSIZE, "sendmsg");
+  std::array<char, CMSG_SPACE(maxFds * sizeof(int))> control{};
+  iovec part{data.Data(), data.ByteLength()};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  if (const uint32_t count = fds.Length(); count > 0) {
+    header.msg_control = control.data();
+    header.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    cmsghdr* item = CMSG_FIRSTHDR(&header);
+    item->cmsg_level = SOL_SOCKET;
+    item->cmsg_type = SCM_RIGHTS;
+    item->cmsg_len = CMSG_LEN(count * sizeof(int));
+    for (uint32_t i = 0; i < count; i++) {
+      const int sent = fds.Get(i).As<Napi::Number>().Int32Value();
+      memcpy(CMSG_DATA(item) + i * sizeof(int), &sent, sizeof sent);
+    }
+  }
+  // A peer that went away is an error of this call, not a signal for the process.
+  checked(sendmsg(fd, &header, MSG_NOSIGNAL), "sendmsg");
+  return info.Env().Undefined();
+}
+
+Napi::Value receiveMessage(const Napi::CallbackInfo& info) {
+  const int fd = info[0].As<Napi::Number>().Int32Value();
+  Napi::Object options = info[1].As<Napi::Object>();
+  if (Napi::Value timeout = options.Get("timeoutMs"); timeout.IsNumber()) {
+    pollfd waiting{fd, POLLIN, 0};
+    if (poll(&waiting, 1, timeout.As<Napi::Number>().Int32Value()) == 0) throw ErrnoError(ETIMEDOUT, "recvmsg");
+  }
+  try {
+    return toObject(info.Env(), receive(fd, options.Get("nonBlocking").ToBoolean() ? MSG_DONTWAIT : 0));
+  } catch (const ErrnoError& error) {
+    if (error.code().value() == EAGAIN) return info.Env().Undefined();
+    throw;
+  }
+}
+
+Napi::Value socketPair(const Napi::CallbackInfo& info) {
+  int fds[2];
+  checked(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), "socketpair");
+  Napi::Array result = Napi::Array::New(info.Env(), 2);
+  result[0u] = Napi::Number::New(info.Env(), fds[0]);
+  result[1u] = Napi::Number::New(info.Env(), fds[1]);
+  return result;
+}
+
+Napi::Value makePipe(const Napi::CallbackInfo& info) {
+  int fds[2];
+  checked(pipe2(fds, O_CLOEXEC), "pipe2");
+  Napi::Array result = Napi::Array::New(info.Env(), 2);
+  result[0u] = Napi::Number::New(info.Env(), fds[0]);
+  result[1u] = Napi::Number::New(info.Env(), fds[1]);
+  return result;
+}
+
+Napi::Value connectSeqpacket(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>();
+  const sockaddr_un address = addressOf(path);
+  UniqueFd fd(checked(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
+  checked(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect", path);
+  return Napi::Number::New(info.Env(), fd.release());
+}
+
+// Only root may talk to what runs as root: 0600, made so before anyone can connect.
+Napi::Value listenOn(const Napi::CallbackInfo& info, int type) {
+  const std::string path = info[0].As<Napi::String>();
+  const sockaddr_un address = addressOf(path);
+  UniqueFd fd(checked(socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket"));
+  const mode_t previous = umask(0177);
+  const int bound = bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+  const int error = errno;
+  umask(previous);
+  if (bound != 0) throw ErrnoError(error, "bind", path);
+  checked(listen(fd.get(), SOMAXCONN), "listen", path);
+  return Napi::Number::New(info.Env(), fd.release());
+}
+
+Napi::Value listenSeqpacket(const Napi::CallbackInfo& info) { return listenOn(info, SOCK_SEQPACKET); }
+Napi::Value listenStream(const Napi::CallbackInfo& info) { return listenOn(info, SOCK_STREAM); }
+
+Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
+  const int listener = info[0].As<Napi::Number>().Int32Value();
+  const int timeout = info[1].IsNumber() ? info[1].As<Napi::Number>().Int32Value() : -1;
+  for (;;) {
+    pollfd waiting{listener, POLLIN, 0};
+    const int ready = poll(&waiting, 1, timeout);
+    if (ready == 0) return info.Env().Undefined();
+    UniqueFd fd(accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+    if (!fd) {
+      // The peer may be gone again, a signal may have come; only a broken listener is ours to report.
+      if (errno == EINTR || errno == ECONNABORTED || errno == EAGAIN) continue;
+      throw ErrnoError(errno, "accept4");
+    }
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    checked(getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size), "getsockopt", "SO_PEERCRED");
+    if (peer.uid != geteuid()) continue;
+    // A peer that connects and says nothing must not hold up the others for long.
+    timeval patience{2, 0};
+    setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    try {
+      Message message = receive(fd.get(), 0);
+      if (message.data.empty()) continue;
+      Napi::Object result = toObject(info.Env(), std::move(message));
+      result.Set("fd", fd.release());
+      result.Set("peerPid", peer.pid);
+      return result;
+    } catch (const ErrnoError&) {
+      continue;  // A request that cannot be read has nobody to answer to.
+    }
+  }
+}
+
+}  // namespace
+
+void exportUnixSocket(Napi::Object exports) {
+  exportFunction<sendMessage>(exports, "sendMessage");
+  exportFunction<receiveMessage>(exports, "receiveMessage");
+  exportFunction<socketPair>(exports, "socketpair");
+  exportFunction<makePipe>(exports, "pipe");
+  exportFunction<connectSeqpacket>(exports, "connectSeqpacket");
+  exportFunction<listenSeqpacket>(exports, "listenSeqpacket");
+  exportFunction<listenStream>(exports, "listenStream");
+  exportFunction<acceptRequest>(exports, "acceptRequest");
+}
 
 }  // namespace tandem
