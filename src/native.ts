@@ -1,7 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Native } from "./native.d.ts";
+import type { Native } from "./native-surface.ts";
 
 /**
  * The addon. An installed Tandem has it beside its bundle (dist/lib/tandem/tandem.node), a checkout in native/build.

@@ -2,7 +2,7 @@
 
 #include <napi.h>
 
-// One function per group of src/native.d.ts; each is defined in the .cc of its name.
+// One function per group of src/native-surface.ts; each is defined in the .cc of its name.
 namespace tandem {
 
 void exportProcess(Napi::Object exports);
