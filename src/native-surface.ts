@@ -32,6 +32,8 @@ export interface Native {
   close(fd: number): void;
   /** dup2(from, to). */
   replaceFd(from: number, to: number): void;
+  /** getpid(2): process.pid is the zygote's in a forked child. */
+  getpid(): number;
   setProcessName(name: string): void;
   setSubreaper(): void;
   setSession(): void;
@@ -39,6 +41,8 @@ export interface Native {
   // --- poll (addon/poll.cc): readiness of descriptors that libuv has no type for -------------------------------------
   /** Calls back each time the descriptor is readable or hung up, until the returned function is called. Does not own fd. */
   onReadable(fd: number, callback: () => void): () => void;
+  /** Blocks until the descriptor is readable or hung up; false after the timeout. */
+  waitReadable(fd: number, timeoutMs: number): boolean;
 
   // --- unix sockets (addon/unix_socket.cc) ----------------------------------------------------------------------------
   socketpair(): readonly [number, number];

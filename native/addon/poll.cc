@@ -1,5 +1,6 @@
 // Readiness of descriptors that libuv has no type for: pidfds, eventfds, inotify, sockets that carry descriptors.
 #include <node_api.h>
+#include <poll.h>
 #include <uv.h>
 
 #include <string>
@@ -61,8 +62,17 @@ Napi::Value onReadable(const Napi::CallbackInfo& info) {
   });
 }
 
+Napi::Value waitReadable(const Napi::CallbackInfo& info) {
+  pollfd waiting{info[0].As<Napi::Number>().Int32Value(), POLLIN, 0};
+  const int ready = checked(poll(&waiting, 1, info[1].As<Napi::Number>().Int32Value()), "poll");
+  return Napi::Boolean::New(info.Env(), ready > 0);
+}
+
 }  // namespace
 
-void exportPoll(Napi::Object exports) { exportFunction<onReadable>(exports, "onReadable"); }
+void exportPoll(Napi::Object exports) {
+  exportFunction<onReadable>(exports, "onReadable");
+  exportFunction<waitReadable>(exports, "waitReadable");
+}
 
 }  // namespace tandem

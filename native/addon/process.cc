@@ -73,6 +73,8 @@ Napi::Value forkProcess(const Napi::CallbackInfo& info) {
 
 Napi::Value exitNow(const Napi::CallbackInfo& info) { _exit(info[0].As<Napi::Number>().Int32Value()); }
 
+Napi::Value processId(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), getpid()); }
+
 Napi::Value minorFaults(const Napi::CallbackInfo& info) {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
@@ -148,6 +150,7 @@ Napi::Value setSession(const Napi::CallbackInfo& info) {
 void exportProcess(Napi::Object exports) {
   exportFunction<forkProcess>(exports, "fork");
   exportFunction<exitNow>(exports, "exitNow");
+  exportFunction<processId>(exports, "getpid");
   exportFunction<minorFaults>(exports, "minorFaults");
   exportFunction<waitPidfd>(exports, "waitPidfd");
   exportFunction<autoReap>(exports, "autoReap");
