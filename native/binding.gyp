@@ -14,7 +14,8 @@
         "addon/process.cc",
         "addon/poll.cc",
         "addon/unix_socket.cc",
-        "addon/mount.cc"
+        "addon/mount.cc",
+        "addon/isolate.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

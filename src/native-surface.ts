@@ -47,6 +47,8 @@ export interface Native {
   // --- unix sockets (addon/unix_socket.cc) ----------------------------------------------------------------------------
   socketpair(): readonly [number, number];
   pipe(): readonly [number, number];
+  /** A memfd holding these bytes. */
+  memfd(name: string, data: Uint8Array): number;
   /** sendmsg with descriptors, on a SEQPACKET socket. */
   sendMessage(fd: number, data: Uint8Array, fds: readonly number[]): void;
   /** recvmsg; blocks unless nonBlocking. An empty `data` means the peer is gone; undefined that there is nothing yet. */
@@ -71,4 +73,35 @@ export interface Native {
   fifoPending(fd: number): number;
   /** TIOCSWINSZ on a terminal's master. */
   resizeTerminal(fd: number, width: number, height: number): void;
+
+  // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
+  /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */
+  cloneMount(path: string, options: { readonly recursive: boolean; readonly readonly: boolean }): number;
+  /** A detached tmpfs; options as mount(8) spells them ("size=64m", "mode=1777"). */
+  createTmpfs(options: readonly string[], readonly: boolean): number;
+  /** A mount namespace with nothing but an empty read-only root. `scratch` is any directory to mount on meanwhile. */
+  createEmptyMountNamespace(scratch: string): number;
+  /** Puts this process behind the wall, for good. Takes over the mounts' descriptors; returns one of the file system's root. */
+  isolate(options: IsolateOptions): { readonly root: number; readonly landlock: boolean };
+}
+
+/** Everything that a wasm process gives up, and what it keeps. */
+export interface IsolateOptions {
+  /** cgroup.procs files to join. */
+  readonly cgroupProcs: readonly string[];
+  readonly oomScoreAdj: number;
+  /** [resource number, soft, hard] */
+  readonly rlimits: readonly (readonly [number, bigint, bigint])[];
+  /** Descriptors of namespaces to enter. */
+  readonly joinNamespaces: readonly number[];
+  readonly emptyMountNamespace: number;
+  /** CLONE_NEW* flags of the namespaces to be made; the mount namespace always is. */
+  readonly unshare: number;
+  readonly hostname: string | undefined;
+  /** The file system, root first; targets are resolved inside it. */
+  readonly mounts: readonly { readonly fd: number; readonly target: string; readonly directory: boolean }[];
+  readonly umask: number;
+  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** struct sock_filter[] */
+  readonly filter: Buffer | undefined;
 }

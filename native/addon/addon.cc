@@ -9,6 +9,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportPoll(exports);
   tandem::exportUnixSocket(exports);
   tandem::exportMount(exports);
+  tandem::exportIsolate(exports);
   return exports;
 }
 

@@ -9,5 +9,6 @@ void exportProcess(Napi::Object exports);
 void exportPoll(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
 void exportMount(Napi::Object exports);
+void exportIsolate(Napi::Object exports);
 
 }  // namespace tandem

@@ -1,6 +1,7 @@
 // Unix sockets that carry descriptors, and the zygote's blocking accept. SEQPACKET: one message is one request.
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -126,6 +127,16 @@ Napi::Value socketPair(const Napi::CallbackInfo& info) {
   return result;
 }
 
+Napi::Value makeMemfd(const Napi::CallbackInfo& info) {
+  const std::string name = info[0].As<Napi::String>();
+  auto data = info[1].As<Napi::Uint8Array>();
+  UniqueFd fd(checked(memfd_create(name.c_str(), MFD_CLOEXEC), "memfd_create", name));
+  size_t written = 0;
+  while (written < data.ByteLength())
+    written += checked(write(fd.get(), data.Data() + written, data.ByteLength() - written), "write", name);
+  return Napi::Number::New(info.Env(), fd.release());
+}
+
 Napi::Value makePipe(const Napi::CallbackInfo& info) {
   int fds[2];
   checked(pipe2(fds, O_CLOEXEC), "pipe2");
@@ -199,6 +210,7 @@ void exportUnixSocket(Napi::Object exports) {
   exportFunction<sendMessage>(exports, "sendMessage");
   exportFunction<receiveMessage>(exports, "receiveMessage");
   exportFunction<socketPair>(exports, "socketpair");
+  exportFunction<makeMemfd>(exports, "memfd");
   exportFunction<makePipe>(exports, "pipe");
   exportFunction<connectSeqpacket>(exports, "connectSeqpacket");
   exportFunction<listenSeqpacket>(exports, "listenSeqpacket");

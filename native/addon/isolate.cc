@@ -1,0 +1,321 @@
+// The kernel's wall around a wasm process. The caller is a freshly forked child with exactly one thread, so it may do to
+// itself what a normal Node cannot: enter namespaces, change its root, drop every capability for the whole process.
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "addon/call.h"
+#include "addon/groups.h"
+#include "sys/unique_fd.h"
+
+namespace tandem {
+namespace {
+
+constexpr const char* filesystemRoot = "/fs";
+
+std::string text(Napi::Object object, const char* key) { return object.Get(key).As<Napi::String>(); }
+int number(Napi::Object object, const char* key) { return object.Get(key).As<Napi::Number>().Int32Value(); }
+
+// --- file systems ------------------------------------------------------------------------------------------------------
+
+void setMountAttributes(int tree, uint64_t attributes, const std::string& subject) {
+  mount_attr attr{};
+  attr.attr_set = attributes;
+  // Private: nothing that happens on the host's side of the mount shows up in the guest later.
+  attr.propagation = MS_PRIVATE;
+  checked(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr), "mount_setattr",
+          subject);
+}
+
+// A copy of what is mounted at a path, attached nowhere: it exists as long as its descriptor or the namespace it is moved to.
+Napi::Value cloneMount(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>();
+  Napi::Object options = info[1].As<Napi::Object>();
+  const int recursive = options.Get("recursive").ToBoolean() ? AT_RECURSIVE : 0;
+  UniqueFd tree(static_cast<int>(checked(
+      syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive), "open_tree", path)));
+  // A guest has no use for devices, set-uid files or programs of the kernel's kind.
+  uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+  if (options.Get("readonly").ToBoolean()) attributes |= MOUNT_ATTR_RDONLY;
+  setMountAttributes(tree.get(), attributes, path);
+  return Napi::Number::New(info.Env(), tree.release());
+}
+
+Napi::Value createTmpfs(const Napi::CallbackInfo& info) {
+  Napi::Array options = info[0].As<Napi::Array>();
+  UniqueFd context(static_cast<int>(checked(syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen", "tmpfs")));
+  for (uint32_t i = 0; i < options.Length(); i++) {
+    const std::string option = options.Get(i).As<Napi::String>();
+    const size_t equals = option.find('=');
+    const std::string key = option.substr(0, equals);
+    if (equals == std::string::npos)
+      checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0), "fsconfig", option);
+    else
+      checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key.c_str(), option.c_str() + equals + 1, 0),
+              "fsconfig", option);
+  }
+  checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "fsconfig", "tmpfs");
+  uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
+  if (info[1].ToBoolean()) attributes |= MOUNT_ATTR_RDONLY;
+  const long mounted = checked(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, attributes), "fsmount", "tmpfs");
+  return Napi::Number::New(info.Env(), static_cast<double>(mounted));
+}
+
+// Made once, by the zygote: a mount namespace that holds nothing but a read-only tmpfs with one empty directory. A wasm
+// process enters a copy of it. Copying the host's namespace instead would cost more with every pod on the node.
+void buildEmptyNamespace(const std::string& scratch) {
+  checked(unshare(CLONE_NEWNS), "unshare", "mount namespace");
+  checked(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount", "/ private");
+  checked(mount("tandem", scratch.c_str(), "tmpfs", MS_NODEV | MS_NOSUID | MS_NOEXEC, "mode=755,size=64k"), "mount",
+          scratch);
+  checked(chdir(scratch.c_str()), "chdir", scratch);
+  checked(mkdir("fs", 0755), "mkdir", "fs");
+  // "." twice: the old root ends up on top of the new one and is detached, no directory for it is needed (pivot_root(2)).
+  checked(syscall(SYS_pivot_root, ".", "."), "pivot_root", scratch);
+  checked(umount2(".", MNT_DETACH), "umount2", "old root");
+  checked(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, nullptr),
+          "mount", "/ read-only");
+}
+
+Napi::Value createEmptyMountNamespace(const Napi::CallbackInfo& info) {
+  const std::string scratch = info[0].As<Napi::String>();
+  int ready[2];
+  checked(pipe2(ready, O_CLOEXEC), "pipe2");
+  UniqueFd readEnd(ready[0]);
+  UniqueFd writeEnd(ready[1]);
+  int hold[2];
+  checked(pipe2(hold, O_CLOEXEC), "pipe2");
+  UniqueFd holdRead(hold[0]);
+  UniqueFd holdWrite(hold[1]);
+  const pid_t pid = checked(fork(), "fork");
+  if (pid == 0) {
+    holdWrite.reset();
+    int error = 0;
+    try {
+      buildEmptyNamespace(scratch);
+    } catch (const ErrnoError& failure) {
+      error = failure.code().value();
+    }
+    char byte = 0;
+    if (write(writeEnd.get(), &error, sizeof error) > 0) error = read(holdRead.get(), &byte, 1) < 0;
+    _exit(error);
+  }
+  writeEnd.reset();
+  int error = EPIPE;
+  const ssize_t length = read(readEnd.get(), &error, sizeof error);
+  UniqueFd ns;
+  if (length == sizeof error && error == 0) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/ns/mnt";
+    ns = UniqueFd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!ns) error = errno;
+  }
+  holdWrite.reset();
+  waitpid(pid, nullptr, 0);
+  if (error != 0) throw ErrnoError(error, "mount", "empty namespace at " + scratch);
+  return Napi::Number::New(info.Env(), ns.release());
+}
+
+// --- steps -------------------------------------------------------------------------------------------------------------
+
+void joinCgroups(Napi::Array paths) {
+  for (uint32_t i = 0; i < paths.Length(); i++) {
+    const std::string path = paths.Get(i).As<Napi::String>();
+    UniqueFd file(checked(open(path.c_str(), O_WRONLY | O_CLOEXEC), "open", path));
+    // "0" is the writer itself, in whatever pid namespace it is.
+    checked(write(file.get(), "0", 1), "write", path);
+  }
+}
+
+void setOomScore(int score) {
+  UniqueFd file(checked(open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC), "open", "oom_score_adj"));
+  const std::string value = std::to_string(score);
+  checked(write(file.get(), value.data(), value.size()), "write", "oom_score_adj " + value);
+}
+
+void enterNamespaces(Napi::Object options) {
+  Napi::Array joins = options.Get("joinNamespaces").As<Napi::Array>();
+  for (uint32_t i = 0; i < joins.Length(); i++) {
+    // 0: the descriptor itself says which kind of namespace it is.
+    checked(setns(joins.Get(i).As<Napi::Number>().Int32Value(), 0), "setns", "namespace " + std::to_string(i));
+  }
+  checked(setns(number(options, "emptyMountNamespace"), CLONE_NEWNS), "setns", "mount namespace");
+  checked(unshare(number(options, "unshare") | CLONE_NEWNS), "unshare", "namespaces");
+  if (Napi::Value hostname = options.Get("hostname"); hostname.IsString()) {
+    const std::string name = hostname.As<Napi::String>();
+    checked(sethostname(name.data(), name.size()), "sethostname", name);
+  }
+}
+
+UniqueFd openTarget(int root, const std::string& path, bool directory) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC | (directory ? O_DIRECTORY : 0);
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+}
+
+// Creates what is missing of a mount's target, component by component, each resolved inside the rootfs.
+UniqueFd createTarget(int root, const std::string& path, bool directory) {
+  UniqueFd target = openTarget(root, path, directory);
+  if (target || errno != ENOENT) {
+    checked(target.get(), "openat2", path);
+    return target;
+  }
+  const size_t slash = path.find_last_of('/');
+  const std::string parentPath = slash == std::string::npos ? "" : path.substr(0, slash);
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  UniqueFd parent = parentPath.empty() ? openTarget(root, ".", true) : createTarget(root, parentPath, true);
+  checked(parent.get(), "openat2", path);
+  if (directory)
+    checked(mkdirat(parent.get(), name.c_str(), 0755), "mkdir", path);
+  else
+    UniqueFd(checked(openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644),
+                     "open", path));
+  target = openTarget(root, path, directory);
+  checked(target.get(), "openat2", path);
+  return target;
+}
+
+void moveMount(int from, int to, const std::string& subject) {
+  checked(syscall(SYS_move_mount, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount",
+          subject);
+}
+
+// The grants become the file system: the first tree at its root, the others where the spec wants them.
+int mountFilesystem(Napi::Array mounts) {
+  UniqueFd place(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
+  for (uint32_t i = 0; i < mounts.Length(); i++) {
+    Napi::Object mount = mounts.Get(i).As<Napi::Object>();
+    UniqueFd tree(number(mount, "fd"));
+    const std::string target = text(mount, "target");
+    if (i == 0) {
+      moveMount(tree.get(), place.get(), target);
+      place = UniqueFd(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
+      continue;
+    }
+    UniqueFd point = createTarget(place.get(), target, mount.Get("directory").ToBoolean());
+    moveMount(tree.get(), point.get(), target);
+  }
+  return place.release();
+}
+
+void enterRoot() {
+  checked(chroot("/"), "chroot", "/");
+  checked(chdir("/"), "chdir", "/");
+}
+
+void setLimits(Napi::Array limits) {
+  for (uint32_t i = 0; i < limits.Length(); i++) {
+    Napi::Array entry = limits.Get(i).As<Napi::Array>();
+    const int resource = entry.Get(0u).As<Napi::Number>().Int32Value();
+    auto value = [&](uint32_t at) {
+      bool lossless = false;
+      return static_cast<rlim_t>(entry.Get(at).As<Napi::BigInt>().Uint64Value(&lossless));
+    };
+    const rlimit limit{value(1), value(2)};
+    checked(setrlimit(static_cast<__rlimit_resource>(resource), &limit), "setrlimit", std::to_string(resource));
+  }
+}
+
+void dropCapabilities() {
+  // The bounding set first: dropping from it needs a capability that is gone afterwards.
+  for (int capability = 0; prctl(PR_CAPBSET_READ, capability) >= 0; capability++)
+    checked(prctl(PR_CAPBSET_DROP, capability), "prctl", "PR_CAPBSET_DROP");
+  checked(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0), "prctl", "PR_CAP_AMBIENT_CLEAR_ALL");
+}
+
+void clearCapabilitySets() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct none[2]{};
+  checked(syscall(SYS_capset, &header, none), "capset");
+}
+
+void becomeUser(Napi::Object user) {
+  std::vector<gid_t> groups;
+  Napi::Array additional = user.Get("additionalGids").As<Napi::Array>();
+  for (uint32_t i = 0; i < additional.Length(); i++)
+    groups.push_back(additional.Get(i).As<Napi::Number>().Uint32Value());
+  // Groups while it is still allowed, then the gid, then the uid: each step takes away the right to the one before.
+  checked(setgroups(groups.size(), groups.data()), "setgroups");
+  const gid_t gid = user.Get("gid").As<Napi::Number>().Uint32Value();
+  const uid_t uid = user.Get("uid").As<Napi::Number>().Uint32Value();
+  checked(setresgid(gid, gid, gid), "setresgid", std::to_string(gid));
+  checked(setresuid(uid, uid, uid), "setresuid", std::to_string(uid));
+}
+
+#ifndef LANDLOCK_ACCESS_FS_REFER
+#define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
+#endif
+
+// The second lock on the file system, where the kernel has it: only what lies beneath the granted tree can be opened.
+bool restrictWithLandlock(int root) {
+  const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  if (version < 1) return false;
+  landlock_ruleset_attr ruleset{};
+  // Version 1 knows the first 13 rights, version 2 adds moving files between directories; without it all moves are denied.
+  ruleset.handled_access_fs = version >= 2 ? (LANDLOCK_ACCESS_FS_REFER << 1) - 1 : LANDLOCK_ACCESS_FS_REFER - 1;
+  UniqueFd fd(static_cast<int>(
+      checked(syscall(SYS_landlock_create_ruleset, &ruleset, sizeof ruleset, 0), "landlock_create_ruleset")));
+  landlock_path_beneath_attr beneath{};
+  beneath.allowed_access = ruleset.handled_access_fs & ~LANDLOCK_ACCESS_FS_EXECUTE;
+  beneath.parent_fd = root;
+  checked(syscall(SYS_landlock_add_rule, fd.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0), "landlock_add_rule");
+  checked(syscall(SYS_landlock_restrict_self, fd.get(), 0), "landlock_restrict_self");
+  return true;
+}
+
+void installFilter(Napi::Buffer<char> filter) {
+  sock_fprog program{static_cast<unsigned short>(filter.Length() / sizeof(sock_filter)),
+                     reinterpret_cast<sock_filter*>(filter.Data())};
+  checked(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program), "seccomp");
+}
+
+Napi::Value isolate(const Napi::CallbackInfo& info) {
+  Napi::Object options = info[0].As<Napi::Object>();
+  joinCgroups(options.Get("cgroupProcs").As<Napi::Array>());
+  setOomScore(number(options, "oomScoreAdj"));
+  // Limits before the capability that lets them be raised is gone.
+  setLimits(options.Get("rlimits").As<Napi::Array>());
+  enterNamespaces(options);
+  UniqueFd root(mountFilesystem(options.Get("mounts").As<Napi::Array>()));
+  enterRoot();
+  umask(number(options, "umask"));
+  dropCapabilities();
+  becomeUser(options.Get("user").As<Napi::Object>());
+  clearCapabilitySets();
+  checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
+  // Neighbours of the same uid may not read its memory through /proc or ptrace.
+  checked(prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE");
+  const bool landlock = restrictWithLandlock(root.get());
+  if (Napi::Value filter = options.Get("filter"); filter.IsBuffer()) installFilter(filter.As<Napi::Buffer<char>>());
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("root", root.release());
+  result.Set("landlock", landlock);
+  return result;
+}
+
+}  // namespace
+
+void exportIsolate(Napi::Object exports) {
+  exportFunction<cloneMount>(exports, "cloneMount");
+  exportFunction<createTmpfs>(exports, "createTmpfs");
+  exportFunction<createEmptyMountNamespace>(exports, "createEmptyMountNamespace");
+  exportFunction<isolate>(exports, "isolate");
+}
+
+}  // namespace tandem

@@ -1,0 +1,51 @@
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/**
+ * What the launcher's `delete` needs when the shim is dead: it has nothing but the bundle. One line a fact, `key value`.
+ * Written before the first process exists, removed once everything it names is gone (native/launcher/delete.c reads it).
+ */
+export interface StateFile {
+  readonly pid?: number;
+  readonly cgroups: readonly string[];
+  readonly mounts: readonly string[];
+  readonly socket: string;
+  /** Poststop hooks, to be run when the shim cannot. */
+  readonly poststop: readonly PoststopHook[];
+}
+
+export interface PoststopHook {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  /** Seconds; 0 means none. */
+  readonly timeout: number;
+}
+
+const NAME = "tandem.state";
+
+export function writeStateFile(bundle: string, state: StateFile): void {
+  const lines = [`socket ${state.socket}`];
+  if (state.pid !== undefined) lines.push(`pid ${state.pid} ${startTime(state.pid)}`);
+  for (const directory of state.cgroups) lines.push(`cgroup ${directory}`);
+  for (const target of state.mounts) lines.push(`mount ${target}`);
+  for (const hook of state.poststop) lines.push(`poststop ${encodeHook(hook)}`);
+  writeFileSync(join(bundle, NAME), `${lines.join("\n")}\n`, { mode: 0o600 });
+}
+
+export function removeStateFile(bundle: string): void {
+  rmSync(join(bundle, NAME), { force: true });
+}
+
+/** Field 22 of /proc/<pid>/stat: with the pid it names one process for the time until the next boot. */
+function startTime(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  // The command, field 2, may hold spaces and parentheses; the last parenthesis ends it.
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "0";
+}
+
+/** Hex keeps the line a line: timeout, then path, count of args, args, env, each ended by NUL. */
+function encodeHook(hook: PoststopHook): string {
+  const fields = [String(hook.timeout), hook.path, String(hook.args.length), ...hook.args, ...hook.env];
+  return Buffer.from(fields.map((field) => `${field}\0`).join("")).toString("hex");
+}

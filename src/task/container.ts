@@ -1,0 +1,318 @@
+import { removeStateFile, writeStateFile } from "../bundle/state-file.ts";
+import { mountRootfs, type Rootfs, type RootfsMount } from "../bundle/rootfs.ts";
+import type { RuntimeOptions } from "../bundle/runtime-options.ts";
+import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
+import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
+import { TandemError } from "../errors.ts";
+import type { ExecutorContainer, ExitStatus } from "../executor/executor.ts";
+import type { Selection } from "../executor/select.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
+import type { LinuxResources } from "../isolation/cgroup/resources.ts";
+import type { Log } from "../log.ts";
+import type { EventSink } from "./events.ts";
+import { assertCan } from "./status.ts";
+import { TaskProcess } from "./task-process.ts";
+
+export interface CreateOptions {
+  readonly id: string;
+  readonly namespace: string;
+  readonly bundle: string;
+  readonly rootfs: readonly RootfsMount[];
+  readonly stdio: StdioPaths;
+  readonly options: RuntimeOptions;
+}
+
+/** What a container is made with. The shim passes the real things, tests pass fakes. */
+export interface ContainerDependencies {
+  readonly events: EventSink;
+  readonly log: Log;
+  /** Path of the pod's ttrpc socket, for the state file. */
+  readonly socketPath: string;
+  loadSpec(bundle: string): Spec;
+  openCgroup(request: CreateOptions, spec: Spec): Cgroup;
+  select(request: CreateOptions, spec: Spec, rootfs: string): Promise<Selection>;
+  createContainer(
+    selection: Selection,
+    request: CreateOptions,
+    parts: { spec: Spec; rootfs: string; cgroup: Cgroup; stdio: OpenStdio | undefined },
+  ): Promise<ExecutorContainer>;
+}
+
+const SIGKILL = 9;
+
+/** One container: its init, its execs, its cgroup and rootfs. Every rule of the Task service's states lives here. */
+export class Container {
+  readonly id: string;
+  readonly bundle: string;
+  readonly selection: Selection;
+  readonly init: TaskProcess;
+  readonly #execs = new Map<string, TaskProcess>();
+  readonly #execSpecs = new Map<string, SpecProcess>();
+  readonly #parts: { readonly cgroup: Cgroup; readonly rootfs: Rootfs; readonly executor: ExecutorContainer; readonly namespace: string };
+  readonly #deps: ContainerDependencies;
+  readonly #stopWatchingOom: () => void;
+  #oomReported = 0;
+  #starting: Promise<void> = Promise.resolve();
+  #cleanup: Promise<void> | undefined;
+  /** Mutating requests on one container, one after the other; State, Wait and Stats never queue here. */
+  #queue: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    request: CreateOptions,
+    selection: Selection,
+    init: TaskProcess,
+    parts: { cgroup: Cgroup; rootfs: Rootfs; executor: ExecutorContainer },
+    deps: ContainerDependencies,
+  ) {
+    this.id = request.id;
+    this.bundle = request.bundle;
+    this.selection = selection;
+    this.init = init;
+    this.#parts = { ...parts, namespace: request.namespace };
+    this.#deps = deps;
+    this.#stopWatchingOom = parts.cgroup.watchOom(() => this.#reportOom());
+    parts.executor.init.exited.then((exit) => this.#initExited(exit));
+  }
+
+  /** Brings a container to "created" and publishes TaskCreate. On failure nothing of it is left. */
+  static async create(request: CreateOptions, deps: ContainerDependencies): Promise<Container> {
+    const spec = deps.loadSpec(request.bundle);
+    const rootfs = mountRootfs(request.bundle, request.rootfs, spec.root?.path ?? "rootfs");
+    let cgroup: Cgroup | undefined;
+    let stdio: OpenStdio | undefined;
+    try {
+      const selection = await deps.select(request, spec, rootfs.path);
+      cgroup = deps.openCgroup(request, spec);
+      writeStateFile(request.bundle, {
+        cgroups: cgroup.dirs,
+        mounts: rootfs.mountPoints,
+        socket: deps.socketPath,
+        poststop: poststopHooks(spec),
+      });
+      stdio = request.stdio.terminal ? undefined : openStdio(request.stdio, request);
+      const executor = await deps.createContainer(selection, request, { spec, rootfs: rootfs.path, cgroup, stdio });
+      const init = new TaskProcess("", request.stdio);
+      init.attach(executor.init, stdio);
+      const container = new Container(request, selection, init, { cgroup, rootfs, executor }, deps);
+      deps.events.publish({
+        topic: "/tasks/create",
+        containerId: request.id,
+        bundle: request.bundle,
+        rootfs: request.rootfs,
+        io: request.stdio,
+        checkpoint: "",
+        pid: init.pid,
+      });
+      return container;
+    } catch (error) {
+      await stdio?.close();
+      await cgroup?.remove();
+      rootfs.unmount();
+      removeStateFile(request.bundle);
+      throw error;
+    }
+  }
+
+  /** @throws TandemError not_found */
+  process(execId: string): TaskProcess {
+    if (execId === "") return this.init;
+    const exec = this.#execs.get(execId);
+    if (exec === undefined) throw new TandemError("not_found", `exec ${execId} of container ${this.id}: not found`);
+    return exec;
+  }
+
+  get isStopped(): boolean {
+    return this.init.status === "stopped";
+  }
+
+  start(execId: string): Promise<number> {
+    return this.#serialised(async () => {
+      const process = this.process(execId);
+      assertCan("start", process.status, this.#name(execId));
+      if (execId !== "") return await this.#startExec(process);
+      const started = process.start();
+      // The exit handler waits for this: TaskExit never overtakes TaskStart.
+      this.#starting = started.then(
+        () => this.#deps.events.publish({ topic: "/tasks/start", containerId: this.id, pid: process.pid }),
+        () => undefined,
+      );
+      await started;
+      await this.#starting;
+      return process.pid;
+    });
+  }
+
+  addExec(execId: string, spec: SpecProcess, paths: StdioPaths): Promise<void> {
+    return this.#serialised(async () => {
+      if (this.#execs.has(execId)) {
+        throw new TandemError("already_exists", `exec ${execId} of container ${this.id}: already exists`);
+      }
+      assertCan("exec", this.init.status, this.#name(""));
+      this.#execs.set(execId, new TaskProcess(execId, paths));
+      this.#execSpecs.set(execId, spec);
+      this.#deps.events.publish({ topic: "/tasks/exec-added", containerId: this.id, execId });
+    });
+  }
+
+  kill(execId: string, signal: number, all: boolean): Promise<void> {
+    return this.#serialised(async () => {
+      const process = this.process(execId);
+      if (process.status === "stopped") {
+        throw new TandemError("not_found", `${this.#name(execId)}: process already finished`);
+      }
+      if (execId !== "" && process.pid === 0) {
+        throw new TandemError("failed_precondition", `${this.#name(execId)}: not started`);
+      }
+      if (all && execId === "") this.#parts.cgroup.kill(signal);
+      else process.kill(signal);
+      // A frozen process dies only once it is thawed.
+      if (signal === SIGKILL && this.init.status === "paused") this.#parts.cgroup.thaw();
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.#serialised(async () => {
+      assertCan("pause", this.init.status, this.#name(""));
+      this.#parts.cgroup.freeze();
+      this.init.status = "paused";
+      this.#deps.events.publish({ topic: "/tasks/paused", containerId: this.id });
+    });
+  }
+
+  resume(): Promise<void> {
+    return this.#serialised(async () => {
+      assertCan("resume", this.init.status, this.#name(""));
+      this.#parts.cgroup.thaw();
+      this.init.status = "running";
+      this.#deps.events.publish({ topic: "/tasks/resumed", containerId: this.id });
+    });
+  }
+
+  update(resources: LinuxResources): Promise<void> {
+    return this.#serialised(async () => {
+      assertCan("update", this.init.status, this.#name(""));
+      this.#parts.cgroup.update(resources);
+    });
+  }
+
+  /** Host pids, each with the exec that it is, if it is one. Never empty while the task exists (shim-protocol §1.8). */
+  pids(): readonly { readonly pid: number; readonly execId: string }[] {
+    const execs = new Map([...this.#execs.values()].map((exec) => [exec.pid, exec.execId]));
+    const pids = this.isStopped ? [] : this.#parts.cgroup.pids();
+    const all = pids.length === 0 ? [this.init.pid] : pids;
+    return all.map((pid) => ({ pid, execId: execs.get(pid) ?? "" }));
+  }
+
+  stats(): { readonly typeUrl: string; readonly value: Uint8Array } {
+    if (this.isStopped) throw new TandemError("not_found", `container ${this.id}: not running`);
+    return this.#parts.cgroup.stats();
+  }
+
+  /** Forgets an exec, or takes down a container that has ended or never ran. */
+  delete(execId: string): Promise<{ readonly pid: number; readonly exit: ExitStatus }> {
+    return this.#serialised(async () => {
+      const process = this.process(execId);
+      assertCan("delete", process.status, this.#name(execId));
+      return execId === "" ? await this.#deleteInit(process) : await this.#deleteExec(process);
+    });
+  }
+
+  async #deleteInit(init: TaskProcess): Promise<{ pid: number; exit: ExitStatus }> {
+    if (init.status !== "stopped") init.kill(SIGKILL);
+    const exit = await init.wait();
+    await this.#release();
+    await Promise.all([...this.#execs.values()].map((exec) => exec.closeStreams()));
+    await init.closeStreams();
+    await this.#parts.executor.release();
+    removeStateFile(this.bundle);
+    const pid = init.pid;
+    this.#deps.events.publish({ topic: "/tasks/delete", containerId: this.id, id: this.id, pid, exit });
+    return { pid, exit };
+  }
+
+  async #deleteExec(exec: TaskProcess): Promise<{ pid: number; exit: ExitStatus }> {
+    await exec.closeStreams();
+    this.#execs.delete(exec.execId);
+    this.#execSpecs.delete(exec.execId);
+    return { pid: exec.pid, exit: exec.exit ?? { status: 0, exitedAt: new Date() } };
+  }
+
+  async #startExec(exec: TaskProcess): Promise<number> {
+    assertCan("exec", this.init.status, this.#name(""));
+    const spec = this.#execSpecs.get(exec.execId);
+    if (spec === undefined) throw new TandemError("internal", `${this.#name(exec.execId)}: has no process spec`);
+    const stdio = exec.paths.terminal ? undefined : openStdio(exec.paths, { id: this.id, namespace: this.#parts.namespace });
+    try {
+      const process = await this.#parts.executor.exec({
+        execId: exec.execId,
+        process: spec,
+        stdio: stdio?.fds,
+        signal: AbortSignal.timeout(EXEC_TIMEOUT_MS),
+      });
+      exec.attach(process, stdio);
+      await exec.start();
+      this.#deps.events.publish({
+        topic: "/tasks/exec-started",
+        containerId: this.id,
+        execId: exec.execId,
+        pid: exec.pid,
+      });
+      process.exited.then((exit) => this.#execExited(exec, exit));
+      return exec.pid;
+    } catch (error) {
+      await stdio?.close();
+      throw error;
+    }
+  }
+
+  #execExited(exec: TaskProcess, exit: ExitStatus): void {
+    exec.closeStreams().catch((error: unknown) => this.#deps.log.warn({ err: error, execId: exec.execId }, "closing streams"));
+    exec.stopped(exit);
+    this.#deps.events.publish({ topic: "/tasks/exit", containerId: this.id, id: exec.execId, pid: exec.pid, exit });
+  }
+
+  /** The exits of execs come first, then OOM, then init's: each explains the next (shim-protocol §4.2). */
+  async #initExited(exit: ExitStatus): Promise<void> {
+    await this.#starting;
+    const running = [...this.#execs.values()].filter((exec) => exec.status === "running");
+    // Without a pid namespace of its own, nothing but the cgroup says what else belongs to the container.
+    if (running.length > 0 || this.#parts.cgroup.pids().length > 0) this.#parts.cgroup.kill(SIGKILL);
+    await Promise.all(running.map((exec) => exec.wait()));
+    this.#reportOom();
+    this.#stopWatchingOom();
+    this.init.closeStreams().catch((error: unknown) => this.#deps.log.warn({ err: error }, "closing streams"));
+    this.init.stopped(exit);
+    this.#deps.events.publish({ topic: "/tasks/exit", containerId: this.id, id: this.id, pid: this.init.pid, exit });
+    // Between the exit and the client's Delete there is time for what costs some.
+    setImmediate(() => {
+      this.#release().catch((error: unknown) => this.#deps.log.error({ err: error, id: this.id }, "cleaning up"));
+    });
+  }
+
+  #release(): Promise<void> {
+    this.#cleanup ??= (async () => {
+      await this.#parts.cgroup.remove();
+      this.#parts.rootfs.unmount();
+    })();
+    return this.#cleanup;
+  }
+
+  #reportOom(): void {
+    const kills = this.#parts.cgroup.oomKills();
+    if (kills <= this.#oomReported) return;
+    this.#oomReported = kills;
+    this.#deps.events.publish({ topic: "/tasks/oom", containerId: this.id });
+  }
+
+  #name(execId: string): string {
+    return execId === "" ? `container ${this.id}` : `exec ${execId} of container ${this.id}`;
+  }
+
+  #serialised<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#queue.then(work, work);
+    this.#queue = result.catch(() => undefined);
+    return result;
+  }
+}
+
+const EXEC_TIMEOUT_MS = 120_000;
