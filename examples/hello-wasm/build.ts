@@ -1,5 +1,5 @@
-import { mediaTypes, type Packed, packImage, packTarLayer, packWasm } from "oras-js";
-import type { BuiltImage, Example } from "../built-image.ts";
+import { mediaTypes, type Packed, type Platform, packImage, packTarLayer, packWasm } from "oras-js";
+import { type BuiltImage, type Example, hostPlatform } from "../built-image.ts";
 import { compileWasm } from "../tools.ts";
 
 const source = new URL("hello.c", import.meta.url);
@@ -23,10 +23,13 @@ async function packLayer(module: Uint8Array): Promise<Packed> {
   return packImage({ ...inImage, config, layers: [{ mediaType: mediaTypes.wasm, bytes: module }] });
 }
 
-/** The module as a file in a tar layer, as `FROM scratch` and `COPY` make it. */
+/**
+ * The module as a file in a tar layer, labelled as a Linux image, as `FROM scratch` and `COPY` make it: nothing but the file's
+ * first bytes says what it is. The only packaging that every containerd can unpack.
+ */
 async function packTar(module: Uint8Array): Promise<Packed> {
   const layer = await packTarLayer([{ type: "file", path: "hello.wasm", bytes: module, mode: 0o755 }]);
-  return packImage({ ...inImage, config, layers: [layer] });
+  return packImage({ ...hostPlatform, config, layers: [layer] });
 }
 
 /** Files in a tar layer and the module in a layer beside it. */
@@ -38,20 +41,46 @@ async function packMixed(module: Uint8Array): Promise<Packed> {
   return packImage({ ...inImage, config, layers: [files, { mediaType: mediaTypes.wasm, bytes: module }] });
 }
 
-function variant(name: string, summary: string, pack: (module: Uint8Array) => Promise<Packed>): Example {
+interface Variant {
+  readonly name: string;
+  readonly summary: string;
+  readonly platform: Platform;
+  pack(module: Uint8Array): Promise<Packed>;
+}
+
+function toExample({ name, summary, platform, pack }: Variant): Example {
   return {
     name,
     summary,
     async build(cacheDir) {
       const packed = await pack(await buildModule(cacheDir));
-      return { name: `tandem/${name}:latest`, packed, platform: inImage };
+      return { name: `tandem/${name}:latest`, packed, platform };
     },
   };
 }
 
+const variants: readonly Variant[] = [
+  {
+    name: "hello-wasm-layer",
+    summary: "the same in an OCI image with a wasm layer",
+    platform: inImage,
+    pack: packLayer,
+  },
+  {
+    name: "hello-wasm-tar",
+    summary: "the same as a file in a tar layer",
+    platform: hostPlatform,
+    pack: packTar,
+  },
+  {
+    name: "hello-wasm-mixed",
+    summary: "one tar layer and one wasm layer",
+    platform: inImage,
+    pack: packMixed,
+  },
+];
+
 export const examples: readonly Example[] = [
   { name: "hello-wasm", summary: "C to WASI 0.1, as a CNCF wasm artifact", build },
-  variant("hello-wasm-layer", "the same in an OCI image with a wasm layer", packLayer),
-  variant("hello-wasm-tar", "the same as a file in a tar layer", packTar),
-  variant("hello-wasm-mixed", "one tar layer and one wasm layer", packMixed),
+  ...variants.map(toExample),
 ];
