@@ -20,9 +20,10 @@ export async function componentFromModule(module: Uint8Array, cacheDir?: string)
   return await cached({ name: "component.wasm", inputs: ["component-new", module, adapter], make }, cacheDir);
 }
 
-/** A TypeScript module and the world that it implements. */
+/** TypeScript modules and the world that they implement. */
 export interface ScriptComponent {
-  readonly source: URL;
+  /** The entry first, then what it imports; all in one directory. */
+  readonly sources: readonly [URL, ...URL[]];
   /** A .wit file with one world. */
   readonly world: URL;
   readonly worldName: string;
@@ -33,17 +34,17 @@ export interface ScriptComponent {
  * memory is then the component. Takes about ten seconds.
  */
 export async function componentFromScript(script: ScriptComponent, cacheDir?: string): Promise<Uint8Array> {
-  const source = await readFile(script.source);
+  const sources = await Promise.all(script.sources.map((source) => readFile(source)));
   const world = await readFile(script.world);
   const version = await readFile(join(jcoDist, "..", "package.json"));
-  const inputs = ["componentize", version, script.worldName, world, source, JSON.stringify(wanted)];
+  const inputs = ["componentize", version, script.worldName, world, ...sources, JSON.stringify(wanted)];
   return await cached({ name: "component.wasm", inputs, make: () => componentize(script) }, cacheDir);
 }
 
 async function componentize(script: ScriptComponent): Promise<Uint8Array> {
   return await inTemporaryDirectory(async (directory) => {
-    const entry = join(directory, basename(script.source.pathname));
-    await cp(script.source, entry);
+    const entry = join(directory, basename(script.sources[0].pathname));
+    await Promise.all(script.sources.map((source) => cp(source, join(directory, basename(source.pathname)))));
     await writeWit(join(directory, "wit"), script.world);
     const preopen = fileURLToPath(new URL("preopen-root.ts", import.meta.url));
     const output = join(directory, "component.wasm");

@@ -1,11 +1,11 @@
 import { packWasm } from "oras-js";
 import type { BuiltImage, Example } from "../built-image.ts";
-import { componentFromScript } from "../components.ts";
+import { componentFromScript, type ScriptComponent } from "../components.ts";
 
 /** The component itself. */
 export async function buildComponent(cacheDir?: string): Promise<Uint8Array> {
-  const script = {
-    source: new URL("handler.ts", import.meta.url),
+  const script: ScriptComponent = {
+    sources: [new URL("handler.ts", import.meta.url), new URL("incoming-handler.ts", import.meta.url)],
     world: new URL("world.wit", import.meta.url),
     worldName: "http-function",
   };

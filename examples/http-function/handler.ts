@@ -1,12 +1,7 @@
-// A function that answers HTTP requests: `Request` in, `Response` out, as in a service worker. jco makes it a component whose
-// only export is wasi:http/incoming-handler; what it may reach beyond that is up to who runs it.
+// A function that answers HTTP requests: `Request` in, `Response` out. jco makes it a component whose only export is
+// wasi:http/incoming-handler; what it may reach beyond that is up to who runs it.
 
-interface FetchEvent {
-  readonly request: Request;
-  respondWith(response: Response | Promise<Response>): void;
-}
-
-declare function addEventListener(type: "fetch", listener: (event: FetchEvent) => void): void;
+import { incomingHandlerFrom } from "./incoming-handler.ts";
 
 type Route = (request: Request, url: URL) => Response | Promise<Response>;
 
@@ -15,21 +10,18 @@ const routes: Readonly<Record<string, Route>> = {
   "/healthz": () => new Response("ok\n"),
   "/echo": async (request) =>
     new Response(await request.text(), { headers: copyOf(request, "content-type") }),
-  "/headers": (request) => Response.json(Object.fromEntries(request.headers)),
+  "/headers": (request) => Response.json(Object.fromEntries([...request.headers])),
   "/fibonacci": (_request, url) => new Response(`${fibonacci(Number(url.searchParams.get("n") ?? "20"))}\n`),
   "/proxy": async (_request, url) => await forward(url.searchParams.get("url") ?? ""),
 };
 
-addEventListener("fetch", (event) => event.respondWith(answer(event.request)));
-
-async function answer(request: Request): Promise<Response> {
+export const incomingHandler = incomingHandlerFrom(async (request) => {
   const url = new URL(request.url);
   // biome-ignore lint/suspicious/noConsole: what a function logs goes to the container's stdout
   console.log(`${request.method} ${url.pathname}`);
   const route = routes[url.pathname];
-  if (route === undefined) return new Response("not found\n", { status: 404 });
-  return await route(request, url);
-}
+  return (await route?.(request, url)) ?? new Response("not found\n", { status: 404 });
+});
 
 /** Outbound requests fail unless the host was granted. */
 async function forward(target: string): Promise<Response> {
