@@ -19,7 +19,7 @@ hello.after(async (context) => {
   await rm(context.directory, { recursive: true, force: true });
 });
 
-/** `\\0asm`, version 1, layer 0. */
+/** The magic number, version 1, layer 0. */
 const coreModule = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
 const host = `

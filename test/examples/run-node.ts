@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 
 /** Scripts given as text resolve their imports from here. */
@@ -25,6 +27,34 @@ export async function runProgram(path: string, args: readonly string[], stdin = 
   const [status, signal] = await ended;
   clearTimeout(guard);
   return { status, signal, stdout, stderr };
+}
+
+export interface Started {
+  readonly ended: Promise<{ readonly status: number | null; readonly signal: NodeJS.Signals | null }>;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves once the kernel says that the process waits for something. */
+  asleep(): Promise<void>;
+}
+
+/** Starts a program that does not end by itself; killed after ten seconds. */
+export function startProgram(path: string, args: readonly string[]): Started {
+  const child = spawn(path, args, { stdio: "ignore" });
+  const guard = setTimeout(() => child.kill("SIGKILL"), 10_000);
+  return {
+    ended: once(child, "close").then(([status, signal]) => {
+      clearTimeout(guard);
+      return { status, signal };
+    }),
+    kill: (signal) => void child.kill(signal),
+    async asleep() {
+      for (let tries = 0; tries < 500; tries += 1) {
+        const status = await readFile(`/proc/${child.pid}/status`, "utf8");
+        if (/^State:\s+S/m.test(status)) return;
+        await sleep(10);
+      }
+      throw new Error(`${path}: never waits`);
+    },
+  };
 }
 
 /** Runs a script in a Node of its own. */
