@@ -92,8 +92,10 @@ export interface Native {
   // --- seccomp (addon/seccomp.cc) ---------------------------------------------------------------------------------------
   /** struct sock_filter[] made by libseccomp. */
   compileSeccomp(rules: SeccompRules): Buffer;
-  /** Number of a system call on this architecture; -1 when libseccomp does not know the name. */
-  syscallNumber(name: string): number;
+  /** Largest number that one of the names has on an architecture (libseccomp's token); undefined when it has none of them. */
+  largestSyscall(names: readonly string[], architecture: number): number | undefined;
+  /** libseccomp's token of the architecture that this process runs on. */
+  nativeSeccompArchitecture(): number;
 
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */

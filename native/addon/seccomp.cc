@@ -41,7 +41,7 @@ void addRule(scmp_filter_ctx context, const Napi::Object& rule) {
   std::vector<scmp_arg_cmp> comparisons;
   for (uint32_t i = 0; i < args.Length(); ++i) comparisons.push_back(argument(args.Get(i).As<Napi::Object>()));
   const int number = seccomp_syscall_resolve_name(name.c_str());
-  // A name that this libseccomp does not know cannot be called by number through it either; src/isolation/seccomp.ts says more.
+  // src/isolation/seccomp.ts says why an unknown name is no error.
   if (number == __NR_SCMP_ERROR) return;
   checkedSeccomp(seccomp_rule_add_array(context, action, number, static_cast<unsigned>(comparisons.size()),
                                         comparisons.data()),
@@ -69,23 +69,38 @@ Napi::Value compileSeccomp(const Napi::CallbackInfo& info) {
     const int result = seccomp_arch_add(context.get(), token);
     if (result != -EEXIST) checkedSeccomp(result, "seccomp_arch_add", std::to_string(token));
   }
-  // A binary tree over the numbers instead of a chain of comparisons: a system call pays for 9 comparisons, not for 400.
-  seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2);
   const auto rules = profile.Get("rules").As<Napi::Array>();
+  // A binary tree over the numbers instead of a chain of comparisons. libseccomp up to 2.5.4 makes a wrong program of a tree
+  // without rules, and a short chain is as fast.
+  if (rules.Length() > 32) checkedSeccomp(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "seccomp_attr_set");
   for (uint32_t i = 0; i < rules.Length(); ++i) addRule(context.get(), rules.Get(i).As<Napi::Object>());
   return exportFilter(info.Env(), context.get());
 }
 
-Napi::Value syscallNumber(const Napi::CallbackInfo& info) {
-  const std::string name = info[0].As<Napi::String>();
-  return Napi::Number::New(info.Env(), seccomp_syscall_resolve_name(name.c_str()));
+// The largest number that one of the names has on an architecture; undefined when none exists there.
+Napi::Value largestSyscall(const Napi::CallbackInfo& info) {
+  const auto names = info[0].As<Napi::Array>();
+  const uint32_t architecture = info[1].As<Napi::Number>().Uint32Value();
+  int largest = -1;
+  for (uint32_t i = 0; i < names.Length(); ++i) {
+    const std::string name = names.Get(i).As<Napi::String>();
+    // Negative: unknown, or one of libseccomp's own numbers for calls that this architecture multiplexes.
+    const int number = seccomp_syscall_resolve_name_arch(architecture, name.c_str());
+    if (number > largest) largest = number;
+  }
+  return largest < 0 ? info.Env().Undefined() : Napi::Number::New(info.Env(), largest).As<Napi::Value>();
+}
+
+Napi::Value nativeSeccompArchitecture(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), seccomp_arch_native());
 }
 
 }  // namespace
 
 void exportSeccomp(Napi::Object exports) {
   exportFunction<compileSeccomp>(exports, "compileSeccomp");
-  exportFunction<syscallNumber>(exports, "syscallNumber");
+  exportFunction<largestSyscall>(exports, "largestSyscall");
+  exportFunction<nativeSeccompArchitecture>(exports, "nativeSeccompArchitecture");
 }
 
 }  // namespace tandem

@@ -72,7 +72,7 @@ function parseMount(line: string, own: ReadonlyMap<string, string>): Hierarchy |
     return {
       version: 2,
       controllers: [],
-      mountPoint: unescape(mountPoint),
+      mountPoint: unescapeOctal(mountPoint),
       ownDirectory: ownIn(root, mountPoint, own.get("")),
     };
   }
@@ -85,7 +85,7 @@ function parseMount(line: string, own: ReadonlyMap<string, string>): Hierarchy |
     return {
       version: 1,
       controllers,
-      mountPoint: unescape(mountPoint),
+      mountPoint: unescapeOctal(mountPoint),
       ownDirectory: ownIn(root, mountPoint, path),
     };
   }
@@ -95,8 +95,8 @@ function parseMount(line: string, own: ReadonlyMap<string, string>): Hierarchy |
 /** A mount may show only a part of the hierarchy (a container without a cgroup namespace): own path minus the mount's root. */
 function ownIn(root: string, mountPoint: string, path: string | undefined): string | undefined {
   if (path === undefined || path.startsWith("/..") || root.startsWith("/..")) return undefined;
-  const relative = posix.relative(unescape(root), path);
-  return relative.startsWith("..") ? undefined : posix.join(unescape(mountPoint), relative);
+  const relative = posix.relative(unescapeOctal(root), path);
+  return relative.startsWith("..") ? undefined : posix.join(unescapeOctal(mountPoint), relative);
 }
 
 function isSame(left: Hierarchy, right: Hierarchy): boolean {
@@ -104,7 +104,7 @@ function isSame(left: Hierarchy, right: Hierarchy): boolean {
 }
 
 /** mountinfo writes blanks and backslashes in octal. */
-function unescape(path: string): string {
+function unescapeOctal(path: string): string {
   return path.replace(/\\([0-7]{3})/g, (_, digits: string) =>
     String.fromCharCode(Number.parseInt(digits, 8)),
   );
