@@ -34,6 +34,8 @@ export interface Native {
   replaceFd(from: number, to: number): void;
   /** getpid(2): process.pid is the zygote's in a forked child. */
   getpid(): number;
+  /** On a deadly signal n: writes `{"exit":128+n}` and a newline to the descriptor and leaves with 128+n. */
+  exitOnSignal(statusFd: number): void;
   setProcessName(name: string): void;
   setSubreaper(): void;
   setSession(): void;
