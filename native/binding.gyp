@@ -15,9 +15,14 @@
         "addon/poll.cc",
         "addon/unix_socket.cc",
         "addon/mount.cc",
-        "addon/isolate.cc"
+        "addon/isolate.cc",
+        "addon/cgroup.cc",
+        "addon/bpf_devices.cc",
+        "addon/seccomp.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      # Static: the installed addon needs no library that a node might lack.
+      "libraries": ["-l:libseccomp.a"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": ["-fexceptions"]
