@@ -34,6 +34,8 @@ export interface Native {
   replaceFd(from: number, to: number): void;
   /** getpid(2): process.pid is the zygote's in a forked child. */
   getpid(): number;
+  /** On a deadly signal n: writes `{"exit":128+n}` and a newline to the descriptor and leaves with 128+n. */
+  exitOnSignal(statusFd: number): void;
   setProcessName(name: string): void;
   setSubreaper(): void;
   setSession(): void;
@@ -86,6 +88,29 @@ export interface Native {
   /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
   openMountSource(path: string, recursive: boolean, userNamespace: number | undefined, idmapRecursive: boolean): number;
 
+  // --- cgroups (addon/cgroup.cc) ----------------------------------------------------------------------------------------
+  /**
+   * mkdir of every directory and its missing parents; `cpuset` names the one of the v1 cpuset hierarchy ("" for none), which gets
+   * its parent's cpus and memory nodes. Returns those that existed. On failure, what it made is gone again.
+   */
+  makeCgroups(directories: readonly string[], cpuset: string): readonly string[];
+  /** rmdir of every directory; returns those that are still in use. One that does not exist is no error. */
+  removeCgroups(directories: readonly string[]): readonly string[];
+  /** [path, data, path, data, …], one write(2) each; stops at the first failure. */
+  writeFiles(pairs: readonly string[]): void;
+  /** cgroup v1: an eventfd that becomes readable whenever the memory cgroup runs out of memory, and when it is removed. */
+  oomEventFd(directory: string): number;
+  /** Loads a BPF_PROG_TYPE_CGROUP_DEVICE program (struct bpf_insn[]) and puts it in the place of the directory's own earlier ones. */
+  attachDeviceProgram(directory: string, program: Uint8Array): void;
+
+  // --- seccomp (addon/seccomp.cc) ---------------------------------------------------------------------------------------
+  /** struct sock_filter[] made by libseccomp. */
+  compileSeccomp(rules: SeccompRules): Buffer;
+  /** Largest number that one of the names has on an architecture (libseccomp's token); undefined when it has none of them. */
+  largestSyscall(names: readonly string[], architecture: number): number | undefined;
+  /** libseccomp's token of the architecture that this process runs on. */
+  nativeSeccompArchitecture(): number;
+
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */
   cloneMount(path: string, options: { readonly recursive: boolean; readonly readonly: boolean }): number;
@@ -129,4 +154,26 @@ export interface IsolateOptions {
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
   /** struct sock_filter[] */
   readonly filter: Buffer | undefined;
+}
+
+/** What `compileSeccomp` takes: a profile whose names of actions, operators and architectures are numbers already. */
+export interface SeccompRules {
+  /** SCMP_ACT_* word. */
+  readonly defaultAction: number;
+  /** libseccomp's architecture tokens besides the native one. */
+  readonly architectures: readonly number[];
+  readonly rules: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly name: string;
+  readonly action: number;
+  /** All must hold. */
+  readonly args: readonly {
+    readonly index: number;
+    /** enum scmp_compare */
+    readonly op: number;
+    readonly value: bigint;
+    readonly valueTwo: bigint;
+  }[];
 }

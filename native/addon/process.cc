@@ -128,6 +128,29 @@ Napi::Value replaceFd(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+int statusPipe = -1;
+
+// Async-signal-safe: the guest may be anywhere, even inside V8's compiler.
+void exitForSignal(int signal) {
+  char line[] = "{\"exit\":128}\n";
+  const int status = 128 + signal;
+  line[8] = static_cast<char>('0' + status / 100);
+  line[9] = static_cast<char>('0' + status / 10 % 10);
+  line[10] = static_cast<char>('0' + status % 10);
+  if (write(statusPipe, line, sizeof line - 1) < 0) _exit(255);
+  _exit(status);
+}
+
+Napi::Value exitOnSignal(const Napi::CallbackInfo& info) {
+  statusPipe = info[0].As<Napi::Number>().Int32Value();
+  struct sigaction action {};
+  action.sa_handler = exitForSignal;
+  // Pid 1 of a namespace ignores every signal that it has no handler for; a container's process is expected to die of them.
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGXCPU})
+    sigaction(signal, &action, nullptr);
+  return info.Env().Undefined();
+}
+
 Napi::Value setProcessName(const Napi::CallbackInfo& info) {
   prctl(PR_SET_NAME, info[0].As<Napi::String>().Utf8Value().c_str());
   return info.Env().Undefined();
@@ -159,6 +182,7 @@ void exportProcess(Napi::Object exports) {
   exportFunction<pidfdSendSignal>(exports, "pidfdSendSignal");
   exportFunction<closeFd>(exports, "close");
   exportFunction<replaceFd>(exports, "replaceFd");
+  exportFunction<exitOnSignal>(exports, "exitOnSignal");
   exportFunction<setProcessName>(exports, "setProcessName");
   exportFunction<setSubreaper>(exports, "setSubreaper");
   exportFunction<setSession>(exports, "setSession");

@@ -38,7 +38,10 @@ export interface ImageInput {
 
 const epoch = "1970-01-01T00:00:00Z";
 
-/** Packs a container image. A raw layer's diff id is the digest of the layer itself, as the wasm shims expect. */
+/**
+ * Packs a container image. Only tar layers get a diff id: containerd counts them against the layers it can unpack, and skips
+ * layers of other media types.
+ */
 export function packImage(input: ImageInput): Packed {
   const config = {
     created: input.created ?? epoch,
@@ -46,7 +49,10 @@ export function packImage(input: ImageInput): Packed {
     os: input.os,
     ...(input.variant === undefined ? {} : { variant: input.variant }),
     config: input.config ?? {},
-    rootfs: { type: "layers", diff_ids: input.layers.map(diffIdOf) },
+    rootfs: {
+      type: "layers",
+      diff_ids: input.layers.flatMap((layer) => ("diffId" in layer ? [layer.diffId] : [])),
+    },
   };
   return packArtifact({
     configMediaType: mediaTypes.ociConfig,
@@ -60,10 +66,6 @@ export function packImage(input: ImageInput): Packed {
     })),
     ...(input.annotations === undefined ? {} : { annotations: input.annotations }),
   });
-}
-
-function diffIdOf(layer: TarLayer | RawLayer): string {
-  return "diffId" in layer ? layer.diffId : digestOf(layer.bytes);
 }
 
 export interface WasmInput {

@@ -102,6 +102,7 @@ async function fillTar(tar: ReturnType<typeof openTar>, images: readonly NamedIm
     const entry = tar.entry({ name: `blobs/${algorithm}/${hex}`, size: descriptor.size, mtime: new Date(0) });
     await pipeline(Readable.from(verified(read(source), descriptor), { objectMode: false }), entry);
   }
+  tar.finalize();
 }
 
 const layoutVersion = { imageLayoutVersion: "1.0.0" };

@@ -1,0 +1,156 @@
+// The launcher: what containerd executes for each container (start, delete, -info, -v). It lives for about a
+// millisecond, so it is static C without stdio: on a cold path each page touched costs more than the work
+// done on it.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { maxPath = 4096, sha256HexSize = 65 };
+
+// ---- text.c: strings, files, the one way to fail
+// --------------------------------------------------------------------------
+
+// Joins strings, the last followed by NULL; false when they do not fit.
+bool concat(char *out, size_t size, ...);
+// Decimal digits of a number; out must hold 21 bytes. Returns out.
+const char *decimal(char *out, uint64_t value);
+// Prints one line "containerd-shim-tandem-v1: <parts>[: <strerror>]" on stderr, undoes, and exits 1. Parts
+// end with NULL.
+_Noreturn void fail(int error, ...);
+// The same line without the exit, for what must not stop a clean-up.
+void warn(int error, ...);
+// The path that fail() unlinks; NULL for none.
+void setUndo(const char *socketPath);
+
+typedef struct {
+  char *data;
+  size_t length;
+} Bytes;
+
+// Reads to end of file, at most limit bytes; false with errno (EFBIG above the limit). The memory is never
+// given back.
+bool readAll(int fd, size_t limit, Bytes *out);
+bool readFile(const char *path, size_t limit, Bytes *out);
+bool writeAll(int fd, const void *data, size_t length);
+
+// ---- args.c
+// ---------------------------------------------------------------------------------------------------------------
+
+typedef struct {
+  bool debug, version, info;
+  const char *namespace, *id, *address, *publishBinary, *bundle;
+  const char *action;  // "" when there is none
+} Options;
+
+// Go-style flags (shim-protocol §1.2); whatever is unknown is ignored.
+Options parseArguments(int count, char **arguments);
+
+// ---- annotations.c
+// --------------------------------------------------------------------------------------------------------
+
+enum { maxAnnotation = 1024 };
+
+typedef struct {
+  char runcGroup[maxAnnotation];  // io.containerd.runc.v2.group
+  char sandboxId[maxAnnotation];  // io.kubernetes.cri.sandbox-id
+  Bytes raw;                      // the annotations object as written
+} Annotations;
+
+// Scans a config.json; false (and nothing found) when it is no JSON. Values that are empty, longer than
+// maxAnnotation or hold a NUL count as absent.
+bool scanAnnotations(const char *json, size_t length, Annotations *out);
+
+// ---- sha256.c
+// -------------------------------------------------------------------------------------------------------------
+
+typedef struct {
+  uint32_t state[8];
+  uint64_t length;
+  uint8_t block[64];
+} Sha256;
+
+void sha256Init(Sha256 *hash);
+void sha256Add(Sha256 *hash, const void *data, size_t length);
+void sha256Hex(Sha256 *hash, char out[sha256HexSize]);
+
+// ---- places.c: where things are
+// -------------------------------------------------------------------------------------------
+
+// $TANDEM_RUN_DIR or /run/tandem.
+const char *runDirectory(void);
+// Directory that holds node, main.mjs and the like; "" when /proc is not there.
+const char *libDirectory(void);
+// The build id in libDirectory, NULL when there is none.
+const char *buildId(void);
+// Makes the directory (0700) and its parents; fails unless it is ours alone.
+void makeOwnDirectory(const char *path);
+// <run dir>/z/<build id>-<namespaces>, made.
+void zygoteDirectory(char *out, size_t size);
+// <run dir>/s/<sha256 of address, namespace, group>.
+void groupSocketPath(const Options *options, const char *group, char *out, size_t size);
+// Locks what belongs to one socket path against other starts and deletes, as long as the returned descriptor
+// is open. One byte of one file stands for each path, so nothing is left to be removed. -1 with errno when it
+// cannot be had.
+int lockSocket(const char *socketPath, bool wait);
+// 0 when somebody listens there, else the errno of connect(2).
+int probeSocket(const char *socketPath);
+
+// ---- zygote.c, spawn.c
+// ----------------------------------------------------------------------------------------------------
+
+// Hands the listening socket over; false when the zygote vanished before it answered. Fails with the zygote's
+// reason.
+bool askZygote(const char *directory, int listener, const Bytes *request);
+// A connected SEQPACKET socket to a zygote, which is started when there is none.
+int connectZygote(const char *directory);
+// Starts a zygote and returns when it answers. Fails with the end of its log.
+void startZygote(const char *directory);
+// Cold mode: a Node of its own is the shim; descriptor 3 is the socket, 4 a memfd with the request.
+void startColdShim(int listener, const Bytes *request);
+// Connects to a SEQPACKET socket; -1 with errno.
+int connectSeqpacket(const char *path);
+int memfdOf(const Bytes *bytes);
+
+// ---- state.c: tandem.state, what the shim left for delete
+// -----------------------------------------------------------------
+
+enum { maxStateEntries = 64 };
+
+typedef struct {
+  pid_t pid;
+  uint64_t startTime;
+  size_t cgroupCount, mountCount, hookCount;
+  const char *cgroups[maxStateEntries], *mounts[maxStateEntries], *hooks[maxStateEntries];
+  const char *socket;
+} State;
+
+// Reads tandem.state in the working directory. Lines that make no sense are left out; nothing is there for a
+// file that is not ours alone.
+void readState(State *out);
+
+// ---- cgroup.c, mounts.c, hooks.c
+// ------------------------------------------------------------------------------------------
+
+void killProcess(pid_t pid, uint64_t startTime);
+void killCgroups(const State *state);
+void removeCgroups(const State *state);
+// Unmounts everything at or below the path, deepest first.
+void unmountBelow(const char *path);
+void runHooks(const State *state, const Options *options, const char *bundle);
+void sleepMilliseconds(long milliseconds);
+uint64_t monotonicMilliseconds(void);
+
+// ---- the actions
+// ----------------------------------------------------------------------------------------------------------
+
+void start(const Options *options);
+void delete (const Options *options);
+void info(void);
+void version(void);
+void zygote(void);
+// Appends a protobuf varint, or a field of bytes; returns the new end.
+uint8_t *putVarint(uint8_t *out, uint64_t value);
+uint8_t *putField(uint8_t *out, unsigned field, const void *data, size_t length);

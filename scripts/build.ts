@@ -1,0 +1,89 @@
+/**
+ * Builds dist/: what a containerd needs on its PATH (dist/bin) and what that needs beside it (dist/lib/tandem).
+ * Everything is taken from this tree; nothing of node_modules is needed at run time.
+ */
+import { createHash } from "node:crypto";
+import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const require = createRequire(import.meta.url);
+const bin = join(root, "dist/bin");
+const lib = join(root, "dist/lib/tandem");
+
+/** Native build products → where they are installed. */
+const natives: Readonly<Record<string, string>> = {
+  "native/build/Release/tandem.node": join(lib, "tandem.node"),
+  "native/build/Release/tandem-dofork.so": join(lib, "tandem-dofork.so"),
+  "native/build/Release/container-init": join(lib, "container-init"),
+  "native/build/Release/containerd-shim-tandem-v1": join(bin, "containerd-shim-tandem-v1"),
+};
+
+/** Flags of the zygote's Node, one a line; the launcher reads them (native/launcher/zygote.c). */
+const zygoteFlags = [
+  "--single-threaded", // Compile and GC jobs posted to threads that a forked child does not have would never run.
+  "--no-warnings", // A warning on stderr would become part of the address (shim-protocol §1.5).
+  "--expose-gc", // The zygote collects its warm-up's garbage before the first fork.
+  "--no-flush-bytecode", // What the warm-up compiled must still be compiled when a child needs it.
+];
+
+async function bundle(): Promise<void> {
+  await build({
+    entryPoints: { main: join(root, "src/main.ts"), "transpile-worker": join(root, "src/image/transpile-worker.ts") },
+    outdir: lib,
+    outExtension: { ".js": ".mjs" },
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    target: "node26",
+    sourcemap: false,
+    minifySyntax: true,
+    legalComments: "none",
+    // CommonJS dependencies (grpc-js) ask for require.
+    banner: { js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);" },
+    external: ["@bytecodealliance/jco-transpile"],
+    logLevel: "warning",
+  });
+}
+
+function installFile(from: string, to: string): void {
+  // A new file under the old name: a running zygote keeps the one it has open.
+  const temporary = `${to}.new`;
+  rmSync(temporary, { force: true });
+  copyFileSync(from, temporary);
+  chmodSync(temporary, 0o755);
+  renameSync(temporary, to);
+}
+
+/** The pinned Node, by hard link where that works: it is 120 MB. */
+function installNode(): void {
+  const packageJson = require.resolve(`node-linux-${process.arch}/package.json`);
+  const node = join(dirname(packageJson), "bin/node");
+  const target = join(lib, "node");
+  rmSync(target, { force: true });
+  try {
+    linkSync(node, target);
+  } catch {
+    copyFileSync(node, target);
+  }
+}
+
+/** Names the build: a zygote of another build has its own socket (ARCHITECTURE.md, upgrades). */
+function writeBuildId(): void {
+  const hash = createHash("sha256");
+  for (const file of ["main.mjs", "tandem.node", "tandem-dofork.so", "container-init"]) {
+    if (existsSync(join(lib, file))) hash.update(readFileSync(join(lib, file)));
+  }
+  writeFileSync(join(lib, "build-id"), hash.digest("hex").slice(0, 16));
+}
+
+mkdirSync(bin, { recursive: true });
+mkdirSync(lib, { recursive: true });
+await bundle();
+for (const [from, to] of Object.entries(natives)) installFile(join(root, from), to);
+installNode();
+writeFileSync(join(lib, "zygote.args"), `${zygoteFlags.join("\n")}\n`);
+writeBuildId();

@@ -1,0 +1,155 @@
+import type { WasmConfig, WasmIsolation, WasmMount, Workload } from "../../wasm-host/config.ts";
+import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import type { CreateRequest } from "./executor.ts";
+import type { WasmSelection } from "./select.ts";
+
+/** sched.h */
+const CLONE_NEWCGROUP = 0x02000000;
+const CLONE_NEWUTS = 0x04000000;
+const CLONE_NEWIPC = 0x08000000;
+const CLONE_NEWNET = 0x40000000;
+
+/** The kernel's own file systems: never granted to a guest (design: deny by default). */
+const kernelFilesystems = new Set(["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "securityfs", "debugfs", "bpf"]);
+
+const DEFAULT_HTTP_PORT = 8080;
+const HTTP_PORT_ANNOTATION = "tandem.dev/http-port";
+
+/**
+ * config.json → what a wasm process is told. The image's rootfs is granted at `/`, each bind and tmpfs mount at its
+ * destination with its ro/rw; nothing else of the host.
+ *
+ * @throws TandemError naming the property that a wasm container cannot honour.
+ */
+export function toWasmConfig(request: CreateRequest, selection: WasmSelection, transpiled: string | undefined): WasmConfig {
+  const { spec } = request;
+  const process = spec.process;
+  if (process === undefined) throw new TandemError("invalid_argument", "config.json: process is missing");
+  return {
+    id: request.id,
+    workload: toWorkload(selection, transpiled),
+    args: process.args ?? [],
+    env: process.env ?? [],
+    rootfs: request.rootfs,
+    readonlyRootfs: spec.root?.readonly === true,
+    mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
+    isolation: toIsolation(spec, process, request.cgroup.procPaths()),
+    httpPort: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]),
+  };
+}
+
+function toWorkload(selection: WasmSelection, transpiled: string | undefined): Workload {
+  const entry = selection.export;
+  if (selection.form === "module") return { form: "module", file: selection.module, export: entry };
+  if (transpiled === undefined) throw new TandemError("internal", "component without its transpiled form");
+  return { form: "component", transpiled, export: entry };
+}
+
+function toWasmMount(mount: SpecMount): WasmMount | undefined {
+  const { destination } = mount;
+  const type = mount.type ?? "";
+  const options = mount.options ?? [];
+  const readonly = options.includes("ro") || options.includes("rro");
+  const bind = type === "bind" || options.includes("bind") || options.includes("rbind");
+  if (destination === "/dev" || destination.startsWith("/dev/")) {
+    // /dev/shm and the termination log are binds into a /dev that a guest does not have.
+    return bind && destination !== "/dev/shm" ? { target: destination, source: bindOf(mount, options), readonly } : undefined;
+  }
+  if (bind) return { target: destination, source: bindOf(mount, options), readonly };
+  if (kernelFilesystems.has(type)) return undefined;
+  if (type === "tmpfs") return { target: destination, source: { tmpfs: tmpfsOptions(options) }, readonly };
+  throw new TandemError("invalid_argument", `mounts: ${destination}: type ${type} cannot be granted to a wasm container`);
+}
+
+function bindOf(mount: SpecMount, options: readonly string[]): WasmMount["source"] {
+  const { source } = mount;
+  if (source === undefined) throw new TandemError("invalid_argument", `mounts: ${mount.destination}: bind without a source`);
+  return { bind: source, recursive: options.includes("rbind") };
+}
+
+function tmpfsOptions(options: readonly string[]): readonly string[] {
+  return options.filter((option) => /^(size|mode|uid|gid|nr_inodes|nr_blocks)=/.test(option));
+}
+
+function toIsolation(spec: Spec, process: SpecProcess, cgroupProcs: readonly string[]): WasmIsolation {
+  const { joinNamespaces, unshare } = toNamespaces(spec);
+  const sysctls = Object.keys(spec.linux?.sysctl ?? {});
+  if (sysctls.length > 0) {
+    throw new TandemError("unimplemented", `linux.sysctl: ${sysctls[0]}: not for a wasm container`);
+  }
+  return {
+    cgroupProcs,
+    oomScoreAdj: process.oomScoreAdj ?? 0,
+    rlimits: (process.rlimits ?? []).map((limit) => [resourceNumber(limit.type), String(limit.soft), String(limit.hard)]),
+    joinNamespaces,
+    unshare,
+    // A hostname without a namespace of its own would rename the host.
+    hostname: (unshare & CLONE_NEWUTS) === 0 ? undefined : spec.hostname,
+    umask: process.user?.umask ?? 0o022,
+    user: {
+      uid: process.user?.uid ?? 0,
+      gid: process.user?.gid ?? 0,
+      additionalGids: process.user?.additionalGids ?? [],
+    },
+  };
+}
+
+const namespaceFlags: Readonly<Record<string, number>> = {
+  network: CLONE_NEWNET,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+  cgroup: CLONE_NEWCGROUP,
+};
+
+function toNamespaces(spec: Spec): { joinNamespaces: string[]; unshare: number } {
+  const joinNamespaces: string[] = [];
+  // Own ipc always: a guest shares memory with nobody unless the pod says so.
+  let unshare = CLONE_NEWIPC;
+  for (const { type, path } of spec.linux?.namespaces ?? []) {
+    if (type === "mount" || type === "pid") continue; // Always its own: nothing is gained by sharing them with a guest.
+    const flag = namespaceFlags[type];
+    if (flag === undefined) {
+      throw new TandemError("unimplemented", `linux.namespaces: ${type}: not for a wasm container`);
+    }
+    if (path === undefined || path === "") unshare |= flag;
+    else {
+      joinNamespaces.push(path);
+      unshare &= ~flag;
+    }
+  }
+  return { joinNamespaces, unshare };
+}
+
+function httpPort(annotation: string | undefined): number {
+  if (annotation === undefined) return DEFAULT_HTTP_PORT;
+  const port = Number(annotation);
+  if (Number.isInteger(port) && port > 0 && port < 65536) return port;
+  throw new TandemError("invalid_argument", `annotation ${HTTP_PORT_ANNOTATION}: ${annotation} is no port`);
+}
+
+/** asm-generic/resource.h */
+const resources: Readonly<Record<string, number>> = {
+  RLIMIT_CPU: 0,
+  RLIMIT_FSIZE: 1,
+  RLIMIT_DATA: 2,
+  RLIMIT_STACK: 3,
+  RLIMIT_CORE: 4,
+  RLIMIT_RSS: 5,
+  RLIMIT_NPROC: 6,
+  RLIMIT_NOFILE: 7,
+  RLIMIT_MEMLOCK: 8,
+  RLIMIT_AS: 9,
+  RLIMIT_LOCKS: 10,
+  RLIMIT_SIGPENDING: 11,
+  RLIMIT_MSGQUEUE: 12,
+  RLIMIT_NICE: 13,
+  RLIMIT_RTPRIO: 14,
+  RLIMIT_RTTIME: 15,
+};
+
+function resourceNumber(name: string): number {
+  const number = resources[name];
+  if (number === undefined) throw new TandemError("invalid_argument", `process.rlimits: unknown type ${name}`);
+  return number;
+}

@@ -1,0 +1,257 @@
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  unlinkSync,
+  utimesSync,
+  writeSync,
+} from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { TandemError } from "../errors.ts";
+
+/** One file of an entry, as it was when it was written. */
+export interface FileRecord {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** manifest.json of an entry: what the transpiler made of a component. */
+export interface ComponentManifest {
+  /** The component's own imports and exports, with versions. */
+  readonly imports: readonly string[];
+  readonly exports: readonly string[];
+  /** Whether the glue suspends (JSPI) instead of blocking. */
+  readonly suspends: boolean;
+  readonly files: Readonly<Record<string, FileRecord>>;
+}
+
+export interface CacheEntry {
+  readonly dir: string;
+  readonly manifest: ComponentManifest;
+}
+
+/** Fills an empty directory with an entry's files, manifest.json last. */
+export type BuildEntry = (directory: string) => Promise<void>;
+
+export interface CacheOptions {
+  /** Where entries live: `<state dir>/components`. Made when missing. */
+  readonly directory: string;
+  /** Entries are dropped, least recently used first, until what is left is no larger. */
+  readonly maxBytes: number;
+}
+
+/** An entry that was handed out so recently may not have been read yet. */
+const inUseMs = 10 * 60 * 1000;
+
+/**
+ * Entries of files, each made once per key and complete or absent: written beside its place, flushed, renamed.
+ *
+ * What is checked on each look-up: the manifest is well-formed, every file it lists is there with its size, and the glue and its
+ * code cache, which run outside the WebAssembly sandbox, have their sha256. Core modules are not hashed then (a
+ * JavaScript component's is 12 MB, 20 ms): V8 validates them, and a wrong one can hurt only its own guest. `verifyEntry` hashes all.
+ */
+export class CompileCache {
+  readonly #options: CacheOptions;
+
+  constructor(options: CacheOptions) {
+    this.#options = options;
+  }
+
+  /** The entry of this key, or undefined. One that is damaged or foreign is removed. */
+  find(key: string): CacheEntry | undefined {
+    const dir = join(this.#options.directory, key);
+    try {
+      const manifest = parseManifest(readFileSync(join(dir, "manifest.json"), "utf8"));
+      verify(dir, manifest, (name) => name.startsWith("glue."));
+      const now = new Date();
+      utimesSync(join(dir, "manifest.json"), now, now); // the time of use, for the eviction
+      return { dir, manifest };
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ENOENT" && !exists(dir)))
+        rmSync(dir, { recursive: true, force: true });
+      return undefined;
+    }
+  }
+
+  /**
+   * The entry of this key, built when there is none. Of several callers at once, in whatever process, one builds.
+   * @throws TandemError `resource_exhausted` when the disk is full; whatever `build` throws. Nothing is left behind.
+   */
+  async findOrBuild(key: string, build: BuildEntry, signal?: AbortSignal): Promise<CacheEntry> {
+    for (;;) {
+      const found = this.find(key);
+      if (found !== undefined) return found;
+      const unlock = this.#tryLock(key);
+      if (unlock === undefined) {
+        await sleep(20, undefined, signal === undefined ? {} : { signal });
+        continue;
+      }
+      try {
+        // Another one may have finished between the look and the lock.
+        return this.find(key) ?? (await this.#build(key, build));
+      } finally {
+        unlock();
+      }
+    }
+  }
+
+  async #build(key: string, build: BuildEntry): Promise<CacheEntry> {
+    const dir = join(this.#options.directory, key);
+    const temporary = this.#onDisk(() => mkdtempSync(join(this.#options.directory, `${key}.tmp-`)));
+    try {
+      await build(temporary);
+      const manifest = parseManifest(readFileSync(join(temporary, "manifest.json"), "utf8"));
+      verify(temporary, manifest, () => false);
+      this.#onDisk(() => renameSync(temporary, dir));
+      this.#evict(key);
+      return { dir, manifest };
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  }
+
+  /**
+   * A file with the builder's pid; undefined while a living process holds it. When two find the same dead holder at once, both
+   * may come to build: that costs time, and the rename lets one entry win.
+   */
+  #tryLock(key: string): (() => void) | undefined {
+    const path = join(this.#options.directory, `${key}.lock`);
+    return this.#onDisk(() => {
+      mkdirSync(this.#options.directory, { recursive: true, mode: 0o755 });
+      const mine = `${path}-${process.pid}-${performance.now()}`;
+      const fd = openSync(mine, "wx", 0o600);
+      try {
+        writeSync(fd, `${process.pid} ${startTime(process.pid)}`);
+        linkSync(mine, path); // appears with its content or not at all
+        return () => rmSync(path, { force: true });
+      } catch (error) {
+        if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+        if (!isHeld(path)) rmSync(path, { force: true });
+        return undefined;
+      } finally {
+        closeSync(fd);
+        unlinkSync(mine);
+      }
+    });
+  }
+
+  #onDisk<T>(action: () => T): T {
+    try {
+      return action();
+    } catch (error) {
+      throw TandemError.from(error, `component cache ${this.#options.directory}`);
+    }
+  }
+
+  #evict(justBuilt: string): void {
+    const { directory, maxBytes } = this.#options;
+    const entries = readdirSync(directory).flatMap((name) => entryUse(directory, name) ?? []);
+    let total = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+    for (const entry of entries.sort((a, b) => a.usedAt - b.usedAt)) {
+      if (total <= maxBytes) return;
+      if (entry.name === justBuilt || Date.now() - entry.usedAt < inUseMs) continue;
+      rmSync(join(directory, entry.name), { recursive: true, force: true });
+      total -= entry.bytes;
+    }
+  }
+}
+
+/**
+ * Hashes every file of an entry.
+ * @throws TandemError `failed_precondition` naming the first file that is not as it was written
+ */
+export function verifyEntry(entry: CacheEntry): void {
+  verify(entry.dir, entry.manifest, () => true);
+}
+
+function verify(dir: string, manifest: ComponentManifest, hashed: (name: string) => boolean): void {
+  for (const [name, record] of Object.entries(manifest.files)) {
+    const path = join(dir, name);
+    const stat = lstatSync(path);
+    const good =
+      stat.isFile() &&
+      stat.size === record.size &&
+      (!hashed(name) || sha256(readFileSync(path)) === record.sha256);
+    if (!good) throw new TandemError("failed_precondition", `component cache ${path}: not as it was written`);
+  }
+}
+
+function parseManifest(text: string): ComponentManifest {
+  const value: unknown = JSON.parse(text);
+  if (!isManifest(value))
+    throw new TandemError("failed_precondition", "component cache: manifest.json is not a manifest");
+  return value;
+}
+
+function isManifest(value: unknown): value is ComponentManifest {
+  if (typeof value !== "object" || value === null) return false;
+  const { imports, exports, suspends, files } = value as Partial<Record<keyof ComponentManifest, unknown>>;
+  return (
+    isNames(imports) &&
+    isNames(exports) &&
+    typeof suspends === "boolean" &&
+    isRecords(files) &&
+    "glue.js" in files
+  );
+}
+
+function isNames(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((name) => typeof name === "string");
+}
+
+/** A name that leads out of the entry's directory is not one of ours. */
+function isRecords(value: unknown): value is Record<string, FileRecord> {
+  if (typeof value !== "object" || value === null) return false;
+  return Object.entries(value).every(
+    ([name, record]) =>
+      /^[\w.-]+$/.test(name) && typeof record?.size === "number" && typeof record?.sha256 === "string",
+  );
+}
+
+function entryUse(
+  directory: string,
+  name: string,
+): { readonly name: string; readonly bytes: number; readonly usedAt: number } | undefined {
+  try {
+    const dir = join(directory, name);
+    const bytes = readdirSync(dir).reduce((sum, file) => sum + statSync(join(dir, file)).size, 0);
+    return { name, bytes, usedAt: statSync(join(dir, "manifest.json")).mtimeMs };
+  } catch {
+    return undefined; // a lock, an entry in the making, or one that somebody else is removing
+  }
+}
+
+/** A pid may have been given to another process since: its start time tells. */
+function isHeld(lock: string): boolean {
+  try {
+    const [pid, started] = readFileSync(lock, "utf8").split(" ");
+    return startTime(Number(pid)) === started;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
+    throw error;
+  }
+}
+
+/** Field 22 of /proc/pid/stat; the second field, in parentheses, may hold spaces. */
+function startTime(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,117 @@
+import { TandemError } from "../errors.ts";
+
+/** Names of a component's own imports and exports, as written: `wasi:cli/environment@0.2.3`. */
+export interface ComponentInterfaces {
+  readonly imports: readonly string[];
+  readonly exports: readonly string[];
+}
+
+const importSection = 10;
+const exportSection = 11;
+const preamble = Buffer.from([0x00, 0x61, 0x73, 0x6d, 0x0d, 0x00, 0x01, 0x00]);
+
+/**
+ * Reads the outermost import and export sections of a component (component-model/design/mvp/Binary.md), which takes
+ * microseconds where transpiling takes seconds: enough to refuse one that nobody can run, and to choose how to transpile it.
+ * @throws TandemError `invalid_argument` when the bytes are no component or end too early
+ */
+export function readComponentInterfaces(bytes: Uint8Array): ComponentInterfaces {
+  if (bytes.length < 8 || preamble.compare(bytes.subarray(0, 8)) !== 0) {
+    throw new TandemError("invalid_argument", "not a WebAssembly component");
+  }
+  const imports: string[] = [];
+  const exports: string[] = [];
+  const reader = new Reader(bytes, 8);
+  while (!reader.atEnd()) {
+    const id = reader.byte();
+    const section = reader.slice(reader.u32());
+    if (id === importSection) imports.push(...readImports(section));
+    if (id === exportSection) exports.push(...readExports(section));
+  }
+  return { imports, exports };
+}
+
+function readImports(reader: Reader): string[] {
+  const names: string[] = [];
+  for (let left = reader.u32(); left > 0; left--) {
+    names.push(readExternName(reader));
+    skipExternDescription(reader);
+  }
+  return names;
+}
+
+function readExports(reader: Reader): string[] {
+  const names: string[] = [];
+  for (let left = reader.u32(); left > 0; left--) {
+    names.push(readExternName(reader));
+    if (reader.byte() === 0x00) reader.byte(); // sort; 0x00 is a core sort, which has a byte of its own
+    reader.u32(); // index
+    if (reader.byte() === 0x01) skipExternDescription(reader);
+  }
+  return names;
+}
+
+/** importname', exportname': a tag, the name, and with tag 2 a version suffix. */
+function readExternName(reader: Reader): string {
+  const tag = reader.byte();
+  const name = reader.string();
+  if (tag === 0x02) reader.string();
+  return name;
+}
+
+/** externdesc: 0x00 core module · 0x01 func · 0x02 value · 0x03 type · 0x04 component · 0x05 instance. */
+function skipExternDescription(reader: Reader): void {
+  const kind = reader.byte();
+  if (kind === 0x00) reader.byte();
+  if ((kind === 0x02 || kind === 0x03) && reader.byte() === 0x01 && kind === 0x03) return; // a fresh resource has no index
+  reader.u32();
+}
+
+class Reader {
+  readonly #bytes: Uint8Array;
+  #offset: number;
+
+  constructor(bytes: Uint8Array, offset: number) {
+    this.#bytes = bytes;
+    this.#offset = offset;
+  }
+
+  atEnd(): boolean {
+    return this.#offset === this.#bytes.length;
+  }
+
+  byte(): number {
+    const byte = this.#bytes[this.#offset];
+    if (byte === undefined) throw truncated(this.#offset);
+    this.#offset++;
+    return byte;
+  }
+
+  /** LEB128. */
+  u32(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      const byte = this.byte();
+      value += (byte & 0x7f) * 2 ** shift;
+      if (byte < 0x80) return value;
+    }
+    throw new TandemError("invalid_argument", `component is malformed at byte ${this.#offset}`);
+  }
+
+  slice(length: number): Reader {
+    const end = this.#offset + length;
+    if (end > this.#bytes.length) throw truncated(this.#bytes.length);
+    const part = new Reader(this.#bytes.subarray(this.#offset, end), 0);
+    this.#offset = end;
+    return part;
+  }
+
+  string(): string {
+    const part = this.slice(this.u32());
+    return Buffer.from(part.#bytes.buffer, part.#bytes.byteOffset, part.#bytes.byteLength).toString("utf8");
+  }
+}
+
+function truncated(offset: number): TandemError {
+  return new TandemError("invalid_argument", `component is truncated: it ends at byte ${offset}`);
+}

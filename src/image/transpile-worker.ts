@@ -1,0 +1,125 @@
+/**
+ * Turns a component into JavaScript glue and core modules: a process of its own, because jco's transpiler takes 150 MB and a
+ * second, and because it reads what a stranger wrote.
+ *
+ *   node transpile-worker <component> <sha256 or ""> <empty output directory>
+ *
+ * Exit status 0 and the files with manifest.json, or 1 and one line on stderr.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
+import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { Script } from "node:vm";
+import { $init, type GenerateOptions, generate } from "@bytecodealliance/jco-transpile/component";
+import { TandemError } from "../errors.ts";
+import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
+import { readComponentInterfaces } from "./component-interfaces.ts";
+
+async function main([path, digest, directory]: readonly string[]): Promise<void> {
+  if (path === undefined || digest === undefined || directory === undefined) {
+    throw new TandemError("invalid_argument", "transpile-worker <component> <sha256> <directory>");
+  }
+  const bytes = readFileSync(path);
+  if (digest !== "" && sha256(bytes) !== digest)
+    throw new TandemError("invalid_argument", `component ${path}: its sha256 is not ${digest}`);
+  const { imports, exports } = readComponentInterfaces(bytes);
+  const suspends =
+    imports.some((name) => /^wasi:(http|sockets)\//.test(name)) ||
+    exports.some((name) => name.startsWith("wasi:http/"));
+  await $init;
+  const generated = generate(bytes, generateOptions(suspends));
+
+  const files: Record<string, FileRecord> = {};
+  const keep = (name: string, content: Uint8Array): void => {
+    writeDurably(join(directory, name), content);
+    files[name] = { size: content.length, sha256: sha256(content) };
+  };
+  for (const [name, content] of generated.files) {
+    if (!name.endsWith(".js")) {
+      keep(name, content);
+      continue;
+    }
+    const glue = toScript(Buffer.from(content).toString("utf8"));
+    keep("glue.js", Buffer.from(glue));
+    keep("glue.cache", compileWhole(glue));
+  }
+  const manifest: ComponentManifest = { imports, exports, suspends, files };
+  writeDurably(join(directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
+}
+
+/**
+ * Every function that may wait is suspending in glue for JSPI. A plain command has none: its calls block in the kernel, and
+ * each import and export is a plain WebAssembly call.
+ */
+function generateOptions(suspends: boolean): GenerateOptions {
+  return {
+    name: "component",
+    instantiation: { tag: "sync" },
+    noTypescript: true,
+    noComponentErrorWrapping: true,
+    base64Cutoff: 0,
+    asyncMode: suspends
+      ? { tag: "jspi", val: { imports: suspendingImports, exports: suspendingExports } }
+      : { tag: "sync" },
+  };
+}
+
+const suspendingImports = [
+  "wasi:io/poll#poll",
+  "wasi:io/poll#[method]pollable.block",
+  "wasi:io/streams#[method]input-stream.blocking-read",
+  "wasi:io/streams#[method]input-stream.blocking-skip",
+  "wasi:io/streams#[method]output-stream.blocking-flush",
+  "wasi:io/streams#[method]output-stream.blocking-write-and-flush",
+  "wasi:io/streams#[method]output-stream.blocking-write-zeroes-and-flush",
+  "wasi:io/streams#[method]output-stream.blocking-splice",
+];
+
+const suspendingExports = ["wasi:cli/run#run", "wasi:http/incoming-handler#handle"];
+
+/**
+ * The glue is a module without imports; as a script whose value is `instantiate` it can be evaluated from memory, at once and
+ * with V8's code cache, in a process that has no file system.
+ */
+function toScript(module: string): string {
+  const body = module
+    .replace(/^export (function instantiate|const _util)\b/gm, "$1")
+    // asked on each call of each function, and each time the environment is searched for it
+    .replaceAll("globalThis?.process?.env?.JCO_DEBUG", "false");
+  if (/^(export|import)\b/m.test(body))
+    throw new TandemError("internal", "jco's glue has an import or export that is not expected");
+  // What the glue has to say about an error is in the error that it throws; the container's stderr belongs to the guest.
+  return `(() => { const console = { error() {}, debug() {} };${body}\nreturn instantiate;\n})()`;
+}
+
+/**
+ * The code cache of every function, not only of the outermost: running the glue to see what it uses would run the guest. V8
+ * compares its flags when it takes a cache, so they must be back as they were when the cache is made.
+ */
+function compileWhole(glue: string): Uint8Array {
+  setFlagsFromString("--no-lazy");
+  const script = new Script(glue, { filename: "glue.js" });
+  setFlagsFromString("--lazy");
+  return script.createCachedData();
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+/** A machine that loses power after the directory was renamed must not keep a file that is empty. */
+function writeDurably(path: string, bytes: Uint8Array): void {
+  const fd = openSync(path, "wx", 0o644);
+  try {
+    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const line = error instanceof Error ? error.message : JSON.stringify(error);
+  process.stderr.write(`${line.split("\n", 1)[0]}\n`, () => process.exit(1));
+});

@@ -1,0 +1,116 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { TandemError } from "../errors.ts";
+import { type CacheEntry, CompileCache } from "./compile-cache.ts";
+
+/** The version that package.json pins; part of every key, because each version makes other glue. */
+export const jcoTranspileVersion = "0.15.0";
+
+/** Changes when transpile-worker.ts makes something else of the same component. */
+const formatVersion = 1;
+
+const defaultMaxBytes = 2 * 1024 ** 3;
+
+/** A component that takes longer is refused: 12 MB of StarlingMonkey take five seconds on a slow core. */
+const transpileTimeoutMs = 120_000;
+
+export interface TranspileRequest {
+  /** The component. Read once, by the worker, and only when the cache has nothing. */
+  readonly path: string;
+  /** `sha256:…` of the component's bytes; the worker refuses others. */
+  readonly digest: string;
+  readonly stateDir: string;
+  readonly signal?: AbortSignal;
+  readonly maxBytes?: number;
+  /** Told once when there is work to do. */
+  readonly onProgress?: (message: string) => void;
+}
+
+/**
+ * The glue and core modules of a component, from the cache or transpiled now, in a process of its own. Callers at once share
+ * the work, across processes.
+ * @throws TandemError `invalid_argument` for bytes that are no component, `not_found`, `resource_exhausted` for a full disk,
+ *   `deadline_exceeded`; always one line
+ */
+export async function ensureTranspiled(request: TranspileRequest): Promise<CacheEntry> {
+  const sha256 = /^sha256:([0-9a-f]{64})$/.exec(request.digest)?.[1];
+  if (sha256 === undefined)
+    throw new TandemError(
+      "invalid_argument",
+      `component ${request.path}: ${request.digest} is not a sha256 digest`,
+    );
+  const cache = new CompileCache({
+    directory: join(request.stateDir, "components"),
+    maxBytes: request.maxBytes ?? defaultMaxBytes,
+  });
+  const build = (directory: string): Promise<void> => {
+    request.onProgress?.(`transpiling ${request.digest}`);
+    return runWorker([request.path, sha256, directory], request);
+  };
+  return await cache.findOrBuild(cacheKey(sha256), build, request.signal);
+}
+
+/** V8 refuses a code cache of another version or other flags, so these make other entries. */
+export function cacheKey(sha256: string): string {
+  const parts = [sha256, jcoTranspileVersion, formatVersion, process.versions.v8, ...workerFlags()];
+  return createHash("sha256").update(parts.join("\n")).digest("hex");
+}
+
+function workerFlags(): readonly string[] {
+  return process.execArgv.filter(
+    (flag) =>
+      flag.startsWith("--single-threaded") || /^--(no-)?(liftoff|opt|sparkplug|maglev|lazy)/.test(flag),
+  );
+}
+
+/** Beside the bundle when installed, beside this file in a checkout. */
+function workerPath(): string {
+  const installed = fileURLToPath(new URL("./transpile-worker.mjs", import.meta.url));
+  return existsSync(installed) ? installed : fileURLToPath(new URL("./transpile-worker.ts", import.meta.url));
+}
+
+/** Resolves when the worker has exited with 0; its one line on stderr becomes the error. */
+function runWorker(args: readonly string[], request: TranspileRequest): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timeout = AbortSignal.timeout(transpileTimeoutMs);
+  const worker = spawn(process.execPath, [...workerFlags(), workerPath(), ...args], {
+    cwd: "/",
+    env: {},
+    stdio: ["ignore", "ignore", "pipe"],
+    signal: request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]),
+    killSignal: "SIGKILL",
+  });
+  let stderr = "";
+  worker.stderr.setEncoding("utf8").on("data", (text: string) => {
+    if (stderr.length < 4096) stderr += text;
+  });
+  let failure: TandemError | undefined;
+  worker.on("error", (error) => {
+    failure = timeout.aborted ? timedOut(request.path) : TandemError.from(error, `transpile ${request.path}`);
+    if (worker.pid === undefined) reject(failure); // else it has been killed, and may write until it is gone
+  });
+  worker.on("close", (status, signal) => {
+    if (status === 0) resolve();
+    else if (failure !== undefined) reject(failure);
+    else reject(workerFailure(request.path, stderr.trim() || `killed by ${signal ?? `status ${status}`}`));
+  });
+  return promise;
+}
+
+function timedOut(path: string): TandemError {
+  return new TandemError(
+    "deadline_exceeded",
+    `transpile ${path}: not done after ${transpileTimeoutMs / 1000} s`,
+  );
+}
+
+function workerFailure(path: string, line: string): TandemError {
+  const first = line.split("\n", 1)[0] ?? line;
+  if (/^(ENOSPC|EDQUOT)\b/.test(first))
+    return new TandemError("resource_exhausted", `transpile ${path}: no space left for the component cache`);
+  if (/^ENOENT\b/.test(first)) return new TandemError("not_found", `transpile ${path}: ${first}`);
+  return new TandemError("invalid_argument", `transpile ${path}: ${first}`);
+}

@@ -1,0 +1,107 @@
+import { TandemError } from "../src/errors.ts";
+import { type CodeOptions, ComponentCode, type ComponentInstance, type World } from "./component-code.ts";
+import { type HttpLimits, type HttpService, serveHttp } from "./http/serve.ts";
+import { reportLine } from "./report.ts";
+import { ComponentExit } from "./wasi/p2/cli.ts";
+import type { ComponentGrant } from "./wasi/p2/imports.ts";
+
+export { readTranspiled, type TranspiledFiles } from "./transpiled.ts";
+
+/** What a shell reports for SIGABRT: a component that trapped. */
+export const trapStatus = 134;
+
+export interface LoadOptions extends CodeOptions {
+  readonly grant: ComponentGrant;
+  /** Port that an http component is served on, on every address; 8080 unless given. */
+  readonly httpPort?: number;
+  readonly httpLimits?: Partial<HttpLimits>;
+}
+
+export interface LoadedComponent {
+  readonly world: World;
+  readonly code: ComponentCode;
+  /**
+   * Runs the command, or the named export (`name`, `interface#name`), or serves http until `close`. Resolves with the exit status; a trap is
+   * one line on the granted stderr and `trapStatus`.
+   */
+  run(entry?: string): Promise<number>;
+  /** For http: stops accepting and drains; `run` then resolves with 0. */
+  close(): Promise<void>;
+}
+
+/**
+ * Loads a component: nothing of the guest has run when this returns.
+ * @throws TandemError `invalid_argument` naming an import that nobody grants; WebAssembly.CompileError
+ */
+export function loadComponent(options: LoadOptions): LoadedComponent {
+  const code = new ComponentCode(options);
+  code.checkImports(options.grant);
+  const service = new Service(code, options);
+  return {
+    world: code.world,
+    code,
+    run: (entry) =>
+      code.world === "http" && entry === undefined ? service.run() : runExport(code, options.grant, entry),
+    close: () => service.close(),
+  };
+}
+
+/** An http component between run and close. */
+class Service {
+  readonly #code: ComponentCode;
+  readonly #options: LoadOptions;
+  readonly #closed = Promise.withResolvers<void>();
+  #service: HttpService | undefined;
+
+  constructor(code: ComponentCode, options: LoadOptions) {
+    this.#code = code;
+    this.#options = options;
+  }
+
+  async run(): Promise<number> {
+    const { grant, httpPort, httpLimits } = this.#options;
+    this.#service = await serveHttp({
+      code: this.#code,
+      grant,
+      address: { port: httpPort ?? 8080 },
+      ...(httpLimits === undefined ? {} : { limits: httpLimits }),
+    });
+    await this.#closed.promise;
+    return 0;
+  }
+
+  async close(): Promise<void> {
+    await this.#service?.close();
+    this.#closed.resolve();
+  }
+}
+
+async function runExport(
+  code: ComponentCode,
+  grant: ComponentGrant,
+  entry: string | undefined,
+): Promise<number> {
+  let exitStatus = (exit: ComponentExit): number => exit.status;
+  try {
+    const { instance, exit } = code.instantiate(grant);
+    exitStatus = (error) => exit.statusOf(error);
+    await findEntry(instance, entry)();
+    return 0;
+  } catch (error) {
+    if (error instanceof ComponentExit) return exitStatus(error);
+    if (error instanceof TandemError) throw error;
+    if (!(error instanceof Error)) return 1; // the `err` of wasi:cli/run
+    reportLine(grant.stdio.stderr, `component trapped: ${error.message}`);
+    return trapStatus;
+  }
+}
+
+/** `run` of wasi:cli/run, or the named function: `name`, or `interface#name`. */
+function findEntry(instance: ComponentInstance, entry = "run#run"): () => unknown {
+  const [scope, name] = entry.includes("#") ? entry.split("#") : [undefined, entry];
+  const holder = scope === undefined ? instance : instance[scope];
+  const found: unknown =
+    typeof holder === "object" && holder !== null ? Reflect.get(holder, name ?? "") : undefined;
+  if (typeof found !== "function") throw new TandemError("not_found", `component has no export ${entry}`);
+  return () => found.call(holder) as unknown;
+}

@@ -1,0 +1,334 @@
+import {
+  type BigIntStats,
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  readSync,
+  writeSync,
+} from "node:fs";
+import { createFileInput, createFileOutput } from "./file-streams.ts";
+import { errorCodeOf, type Files, type FileTimes, type FileType } from "./files.ts";
+import { err, ok, type Result } from "./result.ts";
+import { InputStream, OutputStream } from "./streams.ts";
+import type { Waiter } from "./waiting.ts";
+
+/** What every descriptor of one instance shares. */
+export interface FilesystemHost {
+  /** Undefined where the system cannot confine a path to a directory: then only open descriptors work. */
+  readonly files: Files | undefined;
+  readonly waiter: Waiter;
+}
+
+export interface DescriptorFlags {
+  readonly read?: boolean;
+  readonly write?: boolean;
+  readonly fileIntegritySync?: boolean;
+  readonly dataIntegritySync?: boolean;
+  readonly requestedWriteSync?: boolean;
+  readonly mutateDirectory?: boolean;
+}
+
+interface OpenFlags {
+  readonly create?: boolean;
+  readonly directory?: boolean;
+  readonly exclusive?: boolean;
+  readonly truncate?: boolean;
+}
+
+interface Datetime {
+  readonly seconds: bigint;
+  readonly nanoseconds: number;
+}
+
+type NewTimestamp =
+  | { readonly tag: "no-change" | "now" }
+  | { readonly tag: "timestamp"; readonly val: Datetime };
+
+interface PathFlags {
+  readonly symlinkFollow?: boolean;
+}
+
+type Outcome<T> = Result<T, string>;
+
+/** The resource `descriptor` of wasi:filesystem/types 0.2: a file or directory, below a preopen for ever. */
+export class Descriptor {
+  readonly #fd: number;
+  readonly #flags: DescriptorFlags;
+  readonly #owned: boolean;
+  readonly #host: FilesystemHost;
+
+  constructor(
+    fd: number,
+    options: { readonly flags: DescriptorFlags; readonly owned: boolean; readonly host: FilesystemHost },
+  ) {
+    this.#fd = fd;
+    this.#flags = options.flags;
+    this.#owned = options.owned;
+    this.#host = options.host;
+  }
+
+  readViaStream(offset: bigint): Outcome<InputStream> {
+    return this.#read(() => new InputStream(createFileInput(this.#fd, offset), this.#host.waiter));
+  }
+
+  writeViaStream(offset: bigint): Outcome<OutputStream> {
+    return this.#write(() => new OutputStream(createFileOutput(this.#fd, offset), this.#host.waiter));
+  }
+
+  appendViaStream(): Outcome<OutputStream> {
+    return this.#write(() => new OutputStream(createFileOutput(this.#fd, "append"), this.#host.waiter));
+  }
+
+  /** Advice is advice: nothing here is made better by it. */
+  advise(): Outcome<void> {
+    return attempt(() => {
+      if (fstatSync(this.#fd).isDirectory()) throw errno("EBADF");
+    });
+  }
+
+  syncData(): Outcome<void> {
+    return attempt(() => fdatasyncSync(this.#fd));
+  }
+
+  sync(): Outcome<void> {
+    return attempt(() => fsyncSync(this.#fd));
+  }
+
+  getFlags(): Outcome<DescriptorFlags> {
+    return ok(this.#flags);
+  }
+
+  getType(): Outcome<FileType> {
+    return attempt(() => fileTypeOf(fstatSync(this.#fd, { bigint: true })));
+  }
+
+  setSize(size: bigint): Outcome<void> {
+    return this.#write(() => ftruncateSync(this.#fd, Number(size)));
+  }
+
+  setTimes(accessed: NewTimestamp, modified: NewTimestamp): Outcome<void> {
+    return this.#below((files) => files.setTimes(this.#fd, fileTimes(accessed, modified)), "mutate");
+  }
+
+  read(length: bigint, offset: bigint): Outcome<[Uint8Array, boolean]> {
+    return this.#read(() => {
+      const buffer = Buffer.allocUnsafe(length < 1_048_576n ? Number(length) : 1_048_576);
+      const count = readSync(this.#fd, buffer, 0, buffer.length, offset);
+      return [buffer.subarray(0, count), count === 0 && length > 0n];
+    });
+  }
+
+  write(buffer: Uint8Array, offset: bigint): Outcome<bigint> {
+    return this.#write(() => BigInt(writeSync(this.#fd, buffer, 0, buffer.length, Number(offset))));
+  }
+
+  stat(): Outcome<unknown> {
+    return attempt(() => descriptorStat(fstatSync(this.#fd, { bigint: true })));
+  }
+
+  statAt(flags: PathFlags, path: string): Outcome<unknown> {
+    return this.#below((files) => descriptorStat(files.statAt(this.#fd, path, flags.symlinkFollow === true)));
+  }
+
+  setTimesAt(flags: PathFlags, path: string, accessed: NewTimestamp, modified: NewTimestamp): Outcome<void> {
+    const times = fileTimes(accessed, modified);
+    return this.#below(
+      (files) => files.setTimesAt(this.#fd, path, flags.symlinkFollow === true, times),
+      "mutate",
+    );
+  }
+
+  readDirectory(): Outcome<DirectoryEntryStream> {
+    return this.#read(() => {
+      if (this.#host.files === undefined) throw errno("ENOTSUP");
+      return new DirectoryEntryStream(this.#host.files.readDirectory(this.#fd));
+    });
+  }
+
+  createDirectoryAt(path: string): Outcome<void> {
+    return this.#below((files) => files.createDirectoryAt(this.#fd, path), "mutate");
+  }
+
+  openAt(
+    pathFlags: PathFlags,
+    path: string,
+    openFlags: OpenFlags,
+    flags: DescriptorFlags,
+  ): Outcome<Descriptor> {
+    const changes =
+      flags.write === true ||
+      flags.mutateDirectory === true ||
+      openFlags.create === true ||
+      openFlags.truncate === true;
+    return this.#below(
+      (files) => {
+        const fd = files.openAt(this.#fd, path, openMode(pathFlags, openFlags, flags));
+        return new Descriptor(fd, {
+          flags: { ...flags, mutateDirectory: this.#flags.mutateDirectory === true },
+          owned: true,
+          host: this.#host,
+        });
+      },
+      changes ? "mutate" : "look",
+    );
+  }
+
+  readlinkAt(path: string): Outcome<string> {
+    return this.#below((files) => {
+      const target = files.readlinkAt(this.#fd, path);
+      if (target.startsWith("/")) throw errno("EPERM"); // an absolute target tells of a tree that the guest is not in
+      return target;
+    });
+  }
+
+  removeDirectoryAt(path: string): Outcome<void> {
+    return this.#below((files) => files.removeDirectoryAt(this.#fd, path), "mutate");
+  }
+
+  unlinkFileAt(path: string): Outcome<void> {
+    return this.#below((files) => files.unlinkAt(this.#fd, path), "mutate");
+  }
+
+  renameAt(oldPath: string, to: Descriptor, newPath: string): Outcome<void> {
+    if (to.#flags.mutateDirectory !== true) return err("read-only");
+    return this.#below((files) => files.renameAt(this.#fd, oldPath, to.#fd, newPath), "mutate");
+  }
+
+  linkAt(flags: PathFlags, oldPath: string, to: Descriptor, newPath: string): Outcome<void> {
+    if (flags.symlinkFollow === true) return err("invalid"); // as wasmtime: the link itself is linked, never its target
+    if (to.#flags.mutateDirectory !== true) return err("read-only");
+    return this.#below((files) => files.linkAt(this.#fd, oldPath, to.#fd, newPath), "mutate");
+  }
+
+  symlinkAt(target: string, path: string): Outcome<void> {
+    if (target.startsWith("/")) return err("not-permitted");
+    return this.#below((files) => files.symlinkAt(target, this.#fd, path), "mutate");
+  }
+
+  isSameObject(other: Descriptor): boolean {
+    const mine = fstatSync(this.#fd, { bigint: true });
+    const theirs = fstatSync(other.#fd, { bigint: true });
+    return mine.dev === theirs.dev && mine.ino === theirs.ino;
+  }
+
+  metadataHash(): Outcome<unknown> {
+    return attempt(() => metadataHash(fstatSync(this.#fd, { bigint: true })));
+  }
+
+  metadataHashAt(flags: PathFlags, path: string): Outcome<unknown> {
+    return this.#below((files) => metadataHash(files.statAt(this.#fd, path, flags.symlinkFollow === true)));
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#owned) closeSync(this.#fd);
+  }
+
+  #read<T>(action: () => T): Outcome<T> {
+    return this.#flags.read === true ? attempt(action) : err("bad-descriptor");
+  }
+
+  #write<T>(action: () => T): Outcome<T> {
+    return this.#flags.write === true ? attempt(action) : err("bad-descriptor");
+  }
+
+  /** An operation on a path below this directory; `mutate` needs the right to change it. */
+  #below<T>(action: (files: Files) => T, kind: "look" | "mutate" = "look"): Outcome<T> {
+    const { files } = this.#host;
+    if (files === undefined) return err("unsupported");
+    if (kind === "mutate" && this.#flags.mutateDirectory !== true && this.#flags.write !== true)
+      return err("read-only");
+    return attempt(() => action(files));
+  }
+}
+
+/** The resource `directory-entry-stream`: what was there when it was opened. */
+export class DirectoryEntryStream {
+  readonly #entries: Iterator<{ readonly name: string; readonly type: FileType }>;
+
+  constructor(entries: Iterable<{ readonly name: string; readonly type: FileType }>) {
+    this.#entries = entries[Symbol.iterator]();
+  }
+
+  readDirectoryEntry(): Outcome<{ readonly name: string; readonly type: FileType } | undefined> {
+    const { value, done: ended } = this.#entries.next();
+    return ok(ended === true ? undefined : value);
+  }
+}
+
+function attempt<T>(action: () => T): Outcome<T> {
+  try {
+    return ok(action());
+  } catch (error) {
+    return err(errorCodeOf(error));
+  }
+}
+
+function errno(code: string): Error {
+  return Object.assign(new Error(code), { code });
+}
+
+function openMode(path: PathFlags, open: OpenFlags, flags: DescriptorFlags): number {
+  const access =
+    flags.write === true ? (flags.read === true ? constants.O_RDWR : constants.O_WRONLY) : constants.O_RDONLY;
+  return (
+    access |
+    (path.symlinkFollow === true ? 0 : constants.O_NOFOLLOW) |
+    (open.create === true ? constants.O_CREAT : 0) |
+    (open.directory === true ? constants.O_DIRECTORY : 0) |
+    (open.exclusive === true ? constants.O_EXCL : 0) |
+    (open.truncate === true ? constants.O_TRUNC : 0) |
+    (flags.fileIntegritySync === true ? constants.O_SYNC : 0) |
+    (flags.dataIntegritySync === true || flags.requestedWriteSync === true ? constants.O_DSYNC : 0)
+  );
+}
+
+function fileTypeOf(stat: BigIntStats): FileType {
+  if (stat.isFile()) return "regular-file";
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symbolic-link";
+  if (stat.isCharacterDevice()) return "character-device";
+  if (stat.isBlockDevice()) return "block-device";
+  if (stat.isFIFO()) return "fifo";
+  return stat.isSocket() ? "socket" : "unknown";
+}
+
+function descriptorStat(stat: BigIntStats): unknown {
+  return {
+    type: fileTypeOf(stat),
+    linkCount: stat.nlink,
+    size: stat.size,
+    dataAccessTimestamp: datetime(stat.atimeNs),
+    dataModificationTimestamp: datetime(stat.mtimeNs),
+    statusChangeTimestamp: datetime(stat.ctimeNs),
+  };
+}
+
+/** u64 seconds: a time before 1970 has no datetime. */
+function datetime(nanoseconds: bigint): Datetime | undefined {
+  if (nanoseconds < 0n) return undefined;
+  return { seconds: nanoseconds / 1_000_000_000n, nanoseconds: Number(nanoseconds % 1_000_000_000n) };
+}
+
+function fileTimes(accessed: NewTimestamp, modified: NewTimestamp): FileTimes {
+  return { accessed: fileTime(accessed), modified: fileTime(modified) };
+}
+
+function fileTime(time: NewTimestamp): bigint | "now" | undefined {
+  switch (time.tag) {
+    case "no-change":
+      return undefined;
+    case "now":
+      return "now";
+    case "timestamp":
+      return time.val.seconds * 1_000_000_000n + BigInt(time.val.nanoseconds);
+  }
+}
+
+/** Changes whenever the file's identity or content does. */
+function metadataHash(stat: BigIntStats): unknown {
+  const mask = 0xffffffffffffffffn;
+  return { lower: (stat.ino ^ (stat.size << 32n)) & mask, upper: (stat.mtimeNs ^ (stat.dev << 48n)) & mask };
+}

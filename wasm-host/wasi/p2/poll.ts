@@ -1,0 +1,31 @@
+import type { Source, Waiter } from "./waiting.ts";
+
+/** The resource `pollable` of wasi:io/poll 0.2. */
+export class Pollable {
+  readonly #source: Source;
+  readonly #waiter: Waiter;
+
+  constructor(source: Source, waiter: Waiter) {
+    this.#source = source;
+    this.#waiter = waiter;
+  }
+
+  ready(): boolean {
+    return this.#source.ready();
+  }
+
+  block(): undefined | Promise<void> {
+    return this.#waiter.untilAny([this.#source]);
+  }
+
+  /** Indexes of those that are ready; waits for the first. An empty list traps, as the specification demands. */
+  static poll(pollables: readonly Pollable[]): Uint32Array | Promise<Uint32Array> {
+    const [first] = pollables;
+    if (first === undefined) throw new Error("wasi:io/poll#poll: the list is empty");
+    const sources = pollables.map((pollable) => pollable.#source);
+    const readyOnes = (): Uint32Array =>
+      Uint32Array.from(sources.flatMap((source, index) => (source.ready() ? [index] : [])));
+    const waiting = first.#waiter.untilAny(sources);
+    return waiting === undefined ? readyOnes() : waiting.then(readyOnes);
+  }
+}

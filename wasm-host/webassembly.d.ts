@@ -1,0 +1,33 @@
+/** The part of the WebAssembly JavaScript API (and JSPI) that the host uses; TypeScript has it only in its libraries for browsers. */
+declare namespace WebAssembly {
+  type ImportValue = ((...args: never[]) => unknown) | Memory | Table | Global | Tag | number;
+  type ModuleImports = Record<string, ImportValue>;
+  type Imports = Record<string, ModuleImports>;
+  type Exports = Record<string, ((...args: unknown[]) => unknown) | Memory | Table | Global | Tag>;
+  class Module {
+    constructor(bytes: Uint8Array | ArrayBuffer);
+    static imports(module: Module): { module: string; name: string; kind: string }[];
+    static exports(module: Module): { name: string; kind: string }[];
+    static customSections(module: Module, name: string): ArrayBuffer[];
+  }
+  class Instance {
+    constructor(module: Module, imports?: Imports);
+    readonly exports: Exports;
+  }
+  class Memory {
+    constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });
+    readonly buffer: ArrayBuffer;
+    grow(delta: number): number;
+  }
+  class Table {
+    readonly length: number;
+    get(index: number): unknown;
+  }
+  class Global {
+    value: unknown;
+  }
+  class Tag {}
+  class RuntimeError extends Error {}
+  class CompileError extends Error {}
+  class LinkError extends Error {}
+}
