@@ -10,13 +10,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportUnixSocket(exports);
   tandem::exportMount(exports);
   tandem::exportIsolate(exports);
-<<<<<<< HEAD
-  tandem::exportSpawn(exports);
-=======
   tandem::exportCgroup(exports);
   tandem::exportBpfDevices(exports);
   tandem::exportSeccomp(exports);
->>>>>>> main
+  tandem::exportSpawn(exports);
   return exports;
 }
 

@@ -10,12 +10,9 @@ void exportPoll(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
 void exportMount(Napi::Object exports);
 void exportIsolate(Napi::Object exports);
-<<<<<<< HEAD
-void exportSpawn(Napi::Object exports);
-=======
 void exportCgroup(Napi::Object exports);
 void exportBpfDevices(Napi::Object exports);
 void exportSeccomp(Napi::Object exports);
->>>>>>> main
+void exportSpawn(Napi::Object exports);
 
 }  // namespace tandem
