@@ -17,8 +17,8 @@ export type {
   CallContext,
   CallOptions,
   MethodClient,
-  MethodImpl,
+  MethodImplementation,
   Peer,
   ServiceClient,
-  ServiceImpl,
+  ServiceImplementation,
 } from "./service.ts";
