@@ -17,8 +17,8 @@ export type {
   CallContext,
   CallOptions,
   MethodClient,
-  MethodImplementation,
+  MethodImpl,
   Peer,
   ServiceClient,
-  ServiceImplementation,
+  ServiceImpl,
 } from "./service.ts";

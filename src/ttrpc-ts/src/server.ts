@@ -2,7 +2,7 @@ import { createServer, type Server as NetServer, type Socket } from "node:net";
 import type { DescService } from "@bufbuild/protobuf";
 import { TtrpcError } from "./error.ts";
 import { type CallRecord, ServerConnection } from "./server-connection.ts";
-import { type Routes, routesOf, type ServiceImplementation } from "./service.ts";
+import { type Routes, routesOf, type ServiceImpl } from "./service.ts";
 
 export interface ServerOptions {
   /** Calls in flight per connection; more are answered `resource_exhausted`. Default 1024. */
@@ -42,7 +42,7 @@ export class Server implements AsyncDisposable {
   /** Serves `impl`, whose methods keep their `this`. Adding a name again replaces it. */
   service<Service extends DescService>(
     descriptor: Service,
-    impl: ServiceImplementation<Service>,
+    impl: ServiceImpl<Service>,
     options: ServiceOptions = {},
   ): this {
     const routes = routesOf(descriptor, impl);

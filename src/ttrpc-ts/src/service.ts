@@ -27,7 +27,7 @@ type Input<M> = M extends { readonly input: infer I extends DescMessage } ? I : 
 type Output<M> = M extends { readonly output: infer O extends DescMessage } ? O : never;
 
 /** The handler of one method, by its kind. */
-export type MethodImplementation<M> = M extends { readonly methodKind: infer Kind }
+export type MethodImpl<M> = M extends { readonly methodKind: infer Kind }
   ? Kind extends "unary"
     ? (
         request: MessageShape<Input<M>>,
@@ -49,8 +49,8 @@ export type MethodImplementation<M> = M extends { readonly methodKind: infer Kin
   : never;
 
 /** Handlers by local method name; a method that is left out answers `unimplemented`. */
-export type ServiceImplementation<Service extends DescService> = {
-  readonly [Name in keyof Service["method"]]?: MethodImplementation<Service["method"][Name]>;
+export type ServiceImpl<Service extends DescService> = {
+  readonly [Name in keyof Service["method"]]?: MethodImpl<Service["method"][Name]>;
 };
 
 /** How long a call may take, what goes with it, and how to give it up. */
@@ -85,7 +85,7 @@ export type ServiceClient<Service extends DescService> = {
   readonly [Name in keyof Service["method"]]: MethodClient<Service["method"][Name]>;
 };
 
-/** One method as the server looks it up: types are erased here, {@link ServiceImplementation} has checked them. */
+/** One method as the server looks it up: types are erased here, {@link ServiceImpl} has checked them. */
 export interface Route {
   readonly method: DescMethod;
   readonly handle: (input: unknown, context: CallContext) => unknown;

@@ -7,7 +7,7 @@ import {
   connect,
   Server,
   type ServerOptions,
-  type ServiceImplementation,
+  type ServiceImpl,
 } from "../src/index.ts";
 import { Echo } from "./gen/echo_pb.ts";
 
@@ -26,7 +26,7 @@ export class Harness implements AsyncDisposable {
   }
 
   static async start(
-    impl: ServiceImplementation<typeof Echo>,
+    impl: ServiceImpl<typeof Echo>,
     options: ServerOptions = {},
   ): Promise<Harness> {
     const directory = mkdtempSync(join(tmpdir(), "ttrpc-"));

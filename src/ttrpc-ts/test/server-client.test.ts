@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type CallRecord, connect, type MethodImplementation, TtrpcError } from "../src/index.ts";
+import { type CallRecord, connect, type MethodImpl, TtrpcError } from "../src/index.ts";
 import { Echo } from "./gen/echo_pb.ts";
 import { Harness, within } from "./harness.ts";
 
@@ -21,7 +21,7 @@ async function failure(call: Promise<unknown>): Promise<TtrpcError> {
   throw new Error("the call succeeded");
 }
 
-const say: MethodImplementation<typeof Echo.method.say> = (request) => ({
+const say: MethodImpl<typeof Echo.method.say> = (request) => ({
   text: request.text,
   number: request.number,
 });
