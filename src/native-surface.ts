@@ -76,18 +76,6 @@ export interface Native {
   /** TIOCSWINSZ on a terminal's master. */
   resizeTerminal(fd: number, width: number, height: number): void;
 
-  // --- container-init (addon/spawn.cc) ----------------------------------------------------------------------------------
-  /** A sealed copy of an executable in memory, for spawnInit. */
-  sealExecutable(path: string): number;
-  /** Starts a sealed executable in namespaces of its own, without fork's copy of this process. Returns once it is exec'ed. */
-  spawnInit(options: SpawnOptions): { readonly pid: number; readonly pidfd: number };
-  /** Connects to a seccomp agent's stream socket and sends data and one descriptor. */
-  sendListener(path: string, data: Uint8Array, fd: number): void;
-  /** prlimit(2). */
-  setResourceLimit(pid: number, resource: number, soft: bigint, hard: bigint): void;
-  /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
-  openMountSource(path: string, recursive: boolean, userNamespace: number | undefined, idmapRecursive: boolean): number;
-
   // --- cgroups (addon/cgroup.cc) ----------------------------------------------------------------------------------------
   /**
    * mkdir of every directory and its missing parents; `cpuset` names the one of the v1 cpuset hierarchy ("" for none), which gets
@@ -110,6 +98,17 @@ export interface Native {
   largestSyscall(names: readonly string[], architecture: number): number | undefined;
   /** libseccomp's token of the architecture that this process runs on. */
   nativeSeccompArchitecture(): number;
+  // --- container-init (addon/spawn.cc) ----------------------------------------------------------------------------------
+  /** A sealed copy of an executable in memory, for spawnInit. */
+  sealExecutable(path: string): number;
+  /** Starts a sealed executable in namespaces of its own, without fork's copy of this process. Returns once it is exec'ed. */
+  spawnInit(options: SpawnOptions): { readonly pid: number; readonly pidfd: number };
+  /** Connects to a seccomp agent's stream socket and sends data and one descriptor. */
+  sendListener(path: string, data: Uint8Array, fd: number): void;
+  /** prlimit(2). */
+  setResourceLimit(pid: number, resource: number, soft: bigint, hard: bigint): void;
+  /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
+  openMountSource(path: string, recursive: boolean, userNamespace: number | undefined, idmapRecursive: boolean): number;
 
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */

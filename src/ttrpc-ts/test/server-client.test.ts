@@ -21,7 +21,10 @@ async function failure(call: Promise<unknown>): Promise<TtrpcError> {
   throw new Error("the call succeeded");
 }
 
-const say: MethodImpl<typeof Echo.method.say> = (request) => ({ text: request.text, number: request.number });
+const say: MethodImpl<typeof Echo.method.say> = (request) => ({
+  text: request.text,
+  number: request.number,
+});
 
 test("a unary call is answered, also by a handler that returns a promise", async () => {
   await using harness = await Harness.start({
