@@ -56,7 +56,8 @@ export function integer(minimum: number, maximum: number): Shape<number> {
 export const uint32 = integer(0, 0xffff_ffff);
 
 export function oneOf<const T extends string>(...values: readonly T[]): Shape<T> {
-  return (value, path) => values.find((known) => known === value) ?? refuse(path, `one of ${values.join(", ")}`);
+  return (value, path) =>
+    values.find((known) => known === value) ?? refuse(path, `one of ${values.join(", ")}`);
 }
 
 export function list<T>(shape: Shape<T>): Shape<readonly T[]> {
@@ -85,7 +86,8 @@ export function object<F extends Fields>(fields: F): Shape<Inferred<F>> {
     for (const [key, field] of entries) {
       const name = path === "" ? key : `${path}.${key}`;
       if (record[key] === null) delete record[key];
-      if (record[key] !== undefined) (typeof field === "function" ? field : field[optionalMark])(record[key], name);
+      if (record[key] !== undefined)
+        (typeof field === "function" ? field : field[optionalMark])(record[key], name);
       else if (typeof field === "function") throw new TandemError("invalid_argument", `${name}: is missing`);
     }
     return value as Inferred<F>;
@@ -95,5 +97,7 @@ export function object<F extends Fields>(fields: F): Shape<Inferred<F>> {
 /** An object whose reader checks it. */
 export function checkedElsewhere<T extends object>(): Shape<T> {
   return (value, path) =>
-    typeof value === "object" && value !== null && !Array.isArray(value) ? (value as T) : refuse(path, "an object");
+    typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as T)
+      : refuse(path, "an object");
 }

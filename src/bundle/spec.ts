@@ -96,9 +96,7 @@ const seccompSyscall = object({
   names: strings,
   action: text,
   errnoRet: optional(uint32),
-  args: optional(
-    list(object({ index: integer(0, 5), value: uint64, valueTwo: optional(uint64), op: text })),
-  ),
+  args: optional(list(object({ index: integer(0, 5), value: uint64, valueTwo: optional(uint64), op: text }))),
 });
 
 const seccomp = object({
@@ -134,7 +132,9 @@ const linux = object({
   devices: optional(list(device)),
   cgroupsPath: optional(text),
   resources: optional(checkedElsewhere<LinuxResources>()),
-  rootfsPropagation: optional(oneOf("", "shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable")),
+  rootfsPropagation: optional(
+    oneOf("", "shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable"),
+  ),
   seccomp: optional(seccomp),
   sysctl: optional(map(text)),
   maskedPaths: optional(list(absolutePath)),
@@ -223,9 +223,12 @@ function parseJson(json: string, subject: string): unknown {
 }
 
 /** The poststop hooks as the bundle's state file has them. */
-export function poststopHooks(
-  spec: Spec,
-): readonly { readonly path: string; readonly args: readonly string[]; readonly env: readonly string[]; readonly timeout: number }[] {
+export function poststopHooks(spec: Spec): readonly {
+  readonly path: string;
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly timeout: number;
+}[] {
   return (spec.hooks?.poststop ?? []).map((hook) => ({
     path: hook.path,
     args: hook.args ?? [],

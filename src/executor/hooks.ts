@@ -13,7 +13,14 @@ type Status = "creating" | "created" | "running" | "stopped";
 /** The container's state as hooks get it on stdin (runtime-spec, runtime.md "State"). */
 export function hookState({ id, bundle, spec }: HookContainer, status: Status, pid: number): string {
   const { ociVersion, annotations = {} } = spec;
-  return JSON.stringify({ ociVersion, id, status, ...(status === "stopped" ? {} : { pid }), bundle, annotations });
+  return JSON.stringify({
+    ociVersion,
+    id,
+    status,
+    ...(status === "stopped" ? {} : { pid }),
+    bundle,
+    annotations,
+  });
 }
 
 const statusOf = {
@@ -36,7 +43,8 @@ export async function runHooks(
   const hooks = container.spec.hooks?.[kind] ?? [];
   if (hooks.length === 0) return;
   const state = hookState(container, statusOf[kind], pid);
-  for (const [index, hook] of hooks.entries()) await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, state);
+  for (const [index, hook] of hooks.entries())
+    await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, state);
 }
 
 const STDERR_LIMIT = 4096;
@@ -65,7 +73,8 @@ async function runHook(hook: SpecHook, property: string, state: string): Promise
   // "exit", not "close": a daemon that the hook leaves behind may hold its stderr.
   child.once("exit", (status, signal) => {
     if (status === 0) resolve();
-    else if (timedOut) reject(new TandemError("deadline_exceeded", `${property}: took longer than ${hook.timeout} s`));
+    else if (timedOut)
+      reject(new TandemError("deadline_exceeded", `${property}: took longer than ${hook.timeout} s`));
     else {
       const reason = signal ?? `status ${status}`;
       reject(new TandemError("failed_precondition", `${property}: failed with ${reason}: ${stderr.trim()}`));

@@ -5,12 +5,25 @@ import type { Cgroup } from "../isolation/cgroup.ts";
 import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
 import { encodePlan } from "../isolation/encode.ts";
 import type { MountSource } from "../isolation/mounts.ts";
-import { idMapText, namespaceFiles, namespaceFlags, type NamespacePlan, type NamespaceType } from "../isolation/namespaces.ts";
+import {
+  idMapText,
+  type NamespacePlan,
+  type NamespaceType,
+  namespaceFiles,
+  namespaceFlags,
+} from "../isolation/namespaces.ts";
 import { type ContainerPlan, planContainer, planExec } from "../isolation/plan.ts";
 import type { CompiledSeccomp } from "../isolation/process-steps.ts";
 import type { Step } from "../isolation/steps.ts";
 import { native } from "../native.ts";
-import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess, Stdio } from "./executor.ts";
+import type {
+  CreateRequest,
+  ExecRequest,
+  Executor,
+  ExecutorContainer,
+  ExecutorProcess,
+  Stdio,
+} from "./executor.ts";
 import { type HookContainer, hookState, runHooks } from "./hooks.ts";
 import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
@@ -35,7 +48,10 @@ export function createLinuxExecutor(options: LinuxExecutorOptions): Executor {
   return { kind: "linux", create: (request) => createContainer(options, request) };
 }
 
-async function createContainer(options: LinuxExecutorOptions, request: CreateRequest): Promise<ExecutorContainer> {
+async function createContainer(
+  options: LinuxExecutorOptions,
+  request: CreateRequest,
+): Promise<ExecutorContainer> {
   const { spec, id, bundle } = request;
   const seccomp = spec.linux?.seccomp === undefined ? undefined : options.compileSeccomp(spec.linux.seccomp);
   const plan = planContainer(spec, {
@@ -113,7 +129,11 @@ class LinuxContainer implements ExecutorContainer {
   constructor(
     options: LinuxExecutorOptions,
     request: CreateRequest,
-    parts: { readonly init: InitProcess; readonly seccomp: CompiledSeccomp | undefined; readonly container: HookContainer },
+    parts: {
+      readonly init: InitProcess;
+      readonly seccomp: CompiledSeccomp | undefined;
+      readonly container: HookContainer;
+    },
   ) {
     this.#options = options;
     this.#request = request;
@@ -127,7 +147,9 @@ class LinuxContainer implements ExecutorContainer {
       kill: (signal) => init.kill(signal),
       start: async () => {
         await init.start();
-        await runHooks("poststart", parts.container, init.pid).catch((error: unknown) => options.warn(TandemError.from(error)));
+        await runHooks("poststart", parts.container, init.pid).catch((error: unknown) =>
+          options.warn(TandemError.from(error)),
+        );
       },
     };
     init.exited.then(() => init.closeUnstarted());

@@ -8,7 +8,9 @@ export function readMachine(): Machine {
   cached ??= {
     apparmor: readOptional("/sys/module/apparmor/parameters/enabled").startsWith("Y"),
     selinux: existsSync("/sys/fs/selinux/enforce"),
-    capabilities: BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`),
+    capabilities: BigInt(
+      `0x${/^CapBnd:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "latin1"))?.[1] ?? "0"}`,
+    ),
   };
   return cached;
 }

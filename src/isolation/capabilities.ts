@@ -47,7 +47,9 @@ const names = [
   "CHECKPOINT_RESTORE",
 ] as const;
 
-const bits: ReadonlyMap<string, bigint> = new Map(names.map((name, index) => [`CAP_${name}`, 1n << BigInt(index)]));
+const bits: ReadonlyMap<string, bigint> = new Map(
+  names.map((name, index) => [`CAP_${name}`, 1n << BigInt(index)]),
+);
 
 /** The sets of a process as masks. Without `capabilities` all are empty, as the spec has it. */
 export interface CapabilityMasks {
@@ -63,7 +65,10 @@ export interface CapabilityMasks {
  * for all capabilities (Kubernetes `privileged`) asks for all there are here
  * @throws TandemError invalid_argument for a name that is no capability
  */
-export function capabilityMasks(capabilities: SpecProcess["capabilities"], available: bigint): CapabilityMasks {
+export function capabilityMasks(
+  capabilities: SpecProcess["capabilities"],
+  available: bigint,
+): CapabilityMasks {
   const mask = (set: keyof NonNullable<SpecProcess["capabilities"]>): bigint => {
     let result = 0n;
     for (const name of capabilities?.[set] ?? []) {

@@ -30,7 +30,8 @@ export function cgroupMountSteps(
 ): Step[] {
   const { property, target, options } = mount;
   const { cgroups, cgroupNamespace } = context;
-  if (cgroups.length === 0) throw new TandemError("failed_precondition", `${property}: the container has no cgroup`);
+  if (cgroups.length === 0)
+    throw new TandemError("failed_precondition", `${property}: the container has no cgroup`);
   const only = cgroups[0];
   if (cgroups.length === 1 && only?.version === 2) {
     return [hierarchyStep(mount, only, target, cgroupNamespace)];
@@ -59,7 +60,15 @@ export function cgroupMountSteps(
     }
   }
   if ((options.flags & MS_RDONLY) !== 0) {
-    steps.push({ op: "attributes", property, path: target, optional: false, own: false, ...noAttributes, set: ATTR_RDONLY });
+    steps.push({
+      op: "attributes",
+      property,
+      path: target,
+      optional: false,
+      own: false,
+      ...noAttributes,
+      set: ATTR_RDONLY,
+    });
   }
   return steps;
 }
@@ -85,5 +94,14 @@ function hierarchyStep(
   const named = hierarchy.controllers.some((name) => name.startsWith("name="));
   const data = [...(named ? ["none"] : []), ...hierarchy.controllers].join(",");
   const type = hierarchy.version === 2 ? "cgroup2" : "cgroup";
-  return { op: "mount", property, type, source: "cgroup", target, flags: options.flags, data, ...noAttributes };
+  return {
+    op: "mount",
+    property,
+    type,
+    source: "cgroup",
+    target,
+    flags: options.flags,
+    data,
+    ...noAttributes,
+  };
 }

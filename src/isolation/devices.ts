@@ -18,7 +18,15 @@ const defaults: readonly SpecDevice[] = (
     ["urandom", 1, 9],
     ["tty", 5, 0],
   ] as const
-).map(([name, major, minor]) => ({ type: "c", path: `/dev/${name}`, major, minor, fileMode: 0o666, uid: 0, gid: 0 }));
+).map(([name, major, minor]) => ({
+  type: "c",
+  path: `/dev/${name}`,
+  major,
+  minor,
+  fileMode: 0o666,
+  uid: 0,
+  gid: 0,
+}));
 
 /** runtime-spec, config.md and runtime-linux.md "Dev symbolic links". */
 const symlinks = [
@@ -54,7 +62,8 @@ export function deviceSteps(spec: Spec, userNamespace: boolean): Step[] {
     steps.push(deviceStep(device, `linux.devices[${index}] ${device.path}`, userNamespace));
   }
   if (!bound) {
-    for (const [content, path] of symlinks) steps.push({ op: "symlink", property: "linux.devices (symlinks)", content, path });
+    for (const [content, path] of symlinks)
+      steps.push({ op: "symlink", property: "linux.devices (symlinks)", content, path });
   }
   return steps;
 }
@@ -69,7 +78,8 @@ function deviceStep(device: SpecDevice, property: string, userNamespace: boolean
   if (device.type !== "p" && (major === undefined || minor === undefined)) {
     throw new TandemError("invalid_argument", `${property}: major and minor are needed`);
   }
-  if ((major ?? 0) < 0 || (minor ?? 0) < 0) throw new TandemError("invalid_argument", `${property}: negative number`);
+  if ((major ?? 0) < 0 || (minor ?? 0) < 0)
+    throw new TandemError("invalid_argument", `${property}: negative number`);
   const kind = device.type === "b" ? S_IFBLK : device.type === "p" ? S_IFIFO : S_IFCHR;
   return {
     op: "mknod",

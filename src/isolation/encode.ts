@@ -24,20 +24,12 @@ class Writer {
   length = 0;
 
   field(kind: FieldKind, value: unknown): void {
-    switch (kind) {
-      case "u32":
-        return this.u32(value as number);
-      case "u64":
-        return this.u64(value as bigint);
-      case "flag":
-        return this.u32(value === true ? 1 : 0);
-      case "text":
-        return this.text(value as string);
-      case "list":
-        return this.list(value as readonly string[]);
-      case "bytes":
-        return this.bytes(value as Uint8Array);
-    }
+    if (kind === "u32") this.u32(value as number);
+    else if (kind === "u64") this.u64(value as bigint);
+    else if (kind === "flag") this.u32(value === true ? 1 : 0);
+    else if (kind === "text") this.text(value as string);
+    else if (kind === "list") this.list(value as readonly string[]);
+    else this.bytes(value as Uint8Array);
   }
 
   u32(value: number): void {

@@ -29,7 +29,13 @@ const MS_REMOUNT = 0x20;
 export const ATTR_RDONLY = 1n;
 const ATTR_ATIME_MASK = 0x70n;
 
-export const noAttributes: MountAttributes = { set: 0n, clear: 0n, recursiveSet: 0n, recursiveClear: 0n, propagation: 0 };
+export const noAttributes: MountAttributes = {
+  set: 0n,
+  clear: 0n,
+  recursiveSet: 0n,
+  recursiveClear: 0n,
+  propagation: 0,
+};
 
 interface Attribute {
   readonly flag: number;

@@ -11,7 +11,10 @@ export interface MountSource {
   readonly recursive: boolean;
   readonly property: string;
   /** undefined: not mapped; "container": as the container's user namespace. */
-  readonly idmap: undefined | "container" | { readonly uids: SpecMount["uidMappings"]; readonly gids: SpecMount["gidMappings"] };
+  readonly idmap:
+    | undefined
+    | "container"
+    | { readonly uids: SpecMount["uidMappings"]; readonly gids: SpecMount["gidMappings"] };
   readonly idmapRecursive: boolean;
 }
 
@@ -22,6 +25,8 @@ export interface MountContext {
   readonly cgroupNamespace: boolean;
   /** The hierarchies of this machine with the container's directory in each. */
   readonly cgroups: readonly CgroupHierarchy[];
+  /** SELinux context of what is in the file systems that the container gets; empty for none. */
+  readonly mountLabel: string;
 }
 
 export interface MountPlan {
@@ -56,7 +61,7 @@ export function planMounts(mounts: Spec["mounts"], context: MountContext): Mount
     if (mount.type === "cgroup" || mount.type === "cgroup2") {
       steps.push(...cgroupMountSteps({ property, target, options }, context));
     } else {
-      steps.push(...filesystemSteps({ mount, options, property, target }, late));
+      steps.push(...filesystemSteps({ mount, options, property, target }, context, late));
     }
   }
   return { steps, late, sources };
@@ -69,12 +74,19 @@ interface Planned {
   readonly target: string;
 }
 
-function bindStep({ mount, options, property, target }: Planned, context: MountContext, sources: MountSource[]): Step {
+function bindStep(
+  { mount, options, property, target }: Planned,
+  context: MountContext,
+  sources: MountSource[],
+): Step {
   if (mount.source === undefined || mount.source === "") {
     throw new TandemError("invalid_argument", `${property}: a bind mount needs a source`);
   }
   if (options.data.length > 0) {
-    throw new TandemError("invalid_argument", `${property}: ${options.data.join(",")} is no option of a bind mount`);
+    throw new TandemError(
+      "invalid_argument",
+      `${property}: ${options.data.join(",")} is no option of a bind mount`,
+    );
   }
   const source = isAbsolute(mount.source) ? mount.source : resolve(context.bundle, mount.source);
   const recursive = options.recursive || mount.options?.includes("bind") !== true;
@@ -96,7 +108,13 @@ function idmapOf(mount: SpecMount, options: ParsedOptions, property: string): Mo
   return options.idmap === "none" ? undefined : "container";
 }
 
-function filesystemSteps({ mount, options, property, target }: Planned, late: Step[]): Step[] {
+const unlabelled = new Set(["proc", "sysfs", "mqueue"]);
+
+function filesystemSteps(
+  { mount, options, property, target }: Planned,
+  context: MountContext,
+  late: Step[],
+): Step[] {
   const type = mount.type ?? "";
   if (type === "") throw new TandemError("invalid_argument", `${property}: type is missing`);
   const { propagation, recursiveSet, recursiveClear } = options.attributes;
@@ -104,10 +122,20 @@ function filesystemSteps({ mount, options, property, target }: Planned, late: St
   // Mount points and devices have still to be made in it: it becomes read-only once they are.
   if (type === "tmpfs" && (flags & MS_RDONLY) !== 0) {
     flags &= ~MS_RDONLY;
-    late.push({ op: "attributes", property, path: target, optional: false, own: false, ...noAttributes, set: ATTR_RDONLY });
+    late.push({
+      op: "attributes",
+      property,
+      path: target,
+      optional: false,
+      own: false,
+      ...noAttributes,
+      set: ATTR_RDONLY,
+    });
   }
   const source = mount.source ?? type;
-  const data = options.data.join(",");
+  // Quoted, because a label has commas of its own; the kernel's own file systems take none.
+  const label = context.mountLabel === "" || unlabelled.has(type) ? [] : [`context="${context.mountLabel}"`];
+  const data = [...options.data, ...label].join(",");
   return [
     {
       op: "mount",

@@ -32,7 +32,11 @@ export const namespaceFiles: Readonly<Record<NamespaceType, string>> = {
 export interface NamespacePlan {
   /** Made by clone3. */
   readonly flags: number;
-  readonly joins: readonly { readonly type: NamespaceType; readonly path: string; readonly property: string }[];
+  readonly joins: readonly {
+    readonly type: NamespaceType;
+    readonly path: string;
+    readonly property: string;
+  }[];
   readonly created: ReadonlySet<NamespaceType>;
 }
 
@@ -58,18 +62,27 @@ export function planNamespaces(linux: Spec["linux"]): NamespacePlan {
   return { flags: flags >>> 0, joins, created };
 }
 
-function check(linux: Spec["linux"], created: ReadonlySet<NamespaceType>, seen: ReadonlySet<NamespaceType>): void {
+function check(
+  linux: Spec["linux"],
+  created: ReadonlySet<NamespaceType>,
+  seen: ReadonlySet<NamespaceType>,
+): void {
   const refuse = (property: string, reason: string): never => {
     throw new TandemError("invalid_argument", `${property}: ${reason}`);
   };
   if (!created.has("mount")) {
-    refuse("linux.namespaces", seen.has("mount") ? "a mount namespace cannot be joined at creation" : "a mount namespace is needed");
+    refuse(
+      "linux.namespaces",
+      seen.has("mount") ? "a mount namespace cannot be joined at creation" : "a mount namespace is needed",
+    );
   }
   const mapped = (linux?.uidMappings ?? []).length > 0 || (linux?.gidMappings ?? []).length > 0;
   if (mapped && !seen.has("user")) refuse("linux.uidMappings", "needs a user namespace");
   if (created.has("user")) {
-    if ((linux?.uidMappings ?? []).length === 0) refuse("linux.uidMappings", "a new user namespace needs mappings");
-    if ((linux?.gidMappings ?? []).length === 0) refuse("linux.gidMappings", "a new user namespace needs mappings");
+    if ((linux?.uidMappings ?? []).length === 0)
+      refuse("linux.uidMappings", "a new user namespace needs mappings");
+    if ((linux?.gidMappings ?? []).length === 0)
+      refuse("linux.gidMappings", "a new user namespace needs mappings");
   }
   if (Object.keys(linux?.timeOffsets ?? {}).length > 0 && !created.has("time")) {
     refuse("linux.timeOffsets", "needs a new time namespace");
@@ -78,7 +91,9 @@ function check(linux: Spec["linux"], created: ReadonlySet<NamespaceType>, seen: 
 
 /** Lines of /proc/<pid>/uid_map or gid_map. */
 export function idMapText(mappings: NonNullable<Spec["linux"]>["uidMappings"]): string {
-  return (mappings ?? []).map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+  return (mappings ?? [])
+    .map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`)
+    .join("");
 }
 
 /**
@@ -88,7 +103,10 @@ export function timeSteps(linux: Spec["linux"], created: ReadonlySet<NamespaceTy
   if (!created.has("time")) return [];
   const lines = Object.entries(linux?.timeOffsets ?? {}).map(([clock, { secs, nanosecs }]) => {
     if (clock !== "monotonic" && clock !== "boottime") {
-      throw new TandemError("invalid_argument", `linux.timeOffsets.${clock}: only monotonic and boottime have offsets`);
+      throw new TandemError(
+        "invalid_argument",
+        `linux.timeOffsets.${clock}: only monotonic and boottime have offsets`,
+      );
     }
     return `${clock} ${secs ?? 0} ${nanosecs ?? 0}\n`;
   });

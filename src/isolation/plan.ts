@@ -2,9 +2,16 @@ import type { Spec, SpecHook, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { CgroupHierarchy } from "./cgroup-mount.ts";
 import { deviceSteps } from "./devices.ts";
-import { noAttributes, propagationFlags, ATTR_RDONLY } from "./mount-options.ts";
+import { ATTR_RDONLY, noAttributes, propagationFlags } from "./mount-options.ts";
 import { type MountSource, planMounts } from "./mounts.ts";
-import { idMapText, type NamespacePlan, type NamespaceType, namespaceFlags, planNamespaces, timeSteps } from "./namespaces.ts";
+import {
+  idMapText,
+  type NamespacePlan,
+  type NamespaceType,
+  namespaceFlags,
+  planNamespaces,
+  timeSteps,
+} from "./namespaces.ts";
 import {
   type CompiledSeccomp,
   consoleSteps,
@@ -57,7 +64,7 @@ export interface HookStates {
 export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   const { linux, hooks, process } = spec;
   if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
-  refuseUnknown(spec);
+  refuseUnknown(spec, context.machine);
   const namespaces = planNamespaces(linux);
   const own = new Set([...namespaces.created, ...namespaces.joins.map(({ type }) => type)]);
   const userNamespace = own.has("user");
@@ -66,6 +73,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     userNamespace,
     cgroupNamespace: own.has("cgroup"),
     cgroups: context.cgroups,
+    mountLabel: linux?.mountLabel ?? "",
   });
   const processContext: ProcessContext = { ...context, canSetGroups: context.privileged || !userNamespace };
   const hasRuntimeHooks = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])].length > 0;
@@ -109,7 +117,11 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
 /** Plans another process of a container; its namespaces are joined before the first step. */
 export function planExec(
   process: SpecProcess,
-  context: ProcessContext & { readonly id: string; readonly userNamespace: boolean; readonly noNewKeyring: boolean },
+  context: ProcessContext & {
+    readonly id: string;
+    readonly userNamespace: boolean;
+    readonly noNewKeyring: boolean;
+  },
 ): Step[] {
   return [
     ...sessionSteps(context.userNamespace, context),
@@ -122,7 +134,10 @@ export function planExec(
   ];
 }
 
-function refuseUnknown({ linux }: Spec): void {
+function refuseUnknown({ linux }: Spec, machine: Machine): void {
+  if ((linux?.mountLabel ?? "") !== "" && !machine.selinux) {
+    throw new TandemError("failed_precondition", "linux.mountLabel: SELinux is not enabled on this machine");
+  }
   for (const key of ["intelRdt", "netDevices", "memoryPolicy"] as const) {
     if (linux?.[key] !== undefined && Object.keys(linux[key]).length > 0) {
       throw new TandemError("unimplemented", `linux.${key}: Tandem does not support it`);
@@ -133,7 +148,10 @@ function refuseUnknown({ linux }: Spec): void {
   }
 }
 
-function sessionSteps(userNamespace: boolean, context: { readonly id: string; readonly noNewKeyring: boolean }): Step[] {
+function sessionSteps(
+  userNamespace: boolean,
+  context: { readonly id: string; readonly noNewKeyring: boolean },
+): Step[] {
   const steps: Step[] = [];
   if (userNamespace) steps.push({ op: "becomeRoot", property: "linux.uidMappings" });
   steps.push({ op: "session", property: "" });
@@ -155,7 +173,10 @@ function namespaceSteps(
     steps.push({ op: "unshare", property: "linux.namespaces cgroup", flags: namespaceFlags.cgroup });
   }
   if (created.has("network")) steps.push({ op: "loopback", property: "linux.namespaces network" });
-  for (const [property, op] of [["hostname", "hostname"], ["domainname", "domainname"]] as const) {
+  for (const [property, op] of [
+    ["hostname", "hostname"],
+    ["domainname", "domainname"],
+  ] as const) {
     const name = spec[property] ?? "";
     if (name === "") continue;
     if (!own.has("uts")) throw new TandemError("invalid_argument", `${property}: needs a uts namespace`);
@@ -169,7 +190,8 @@ function rootfsSteps({ linux }: Spec, context: PlanContext): Step[] {
   const wanted = linux?.rootfsPropagation ?? "";
   const kind = wanted.replace(/^r/, "");
   // Below "shared" mounts of the container reach the machine, as asked; unbindable is the root's own affair (below).
-  const flags = propagationFlags[kind === "shared" ? "rshared" : kind === "private" ? "rprivate" : "rslave"] ?? 0;
+  const flags =
+    propagationFlags[kind === "shared" ? "rshared" : kind === "private" ? "rprivate" : "rslave"] ?? 0;
   return [
     { op: "propagation", property: "linux.rootfsPropagation", flags },
     { op: "rootfs", property: "root.path", path: context.rootfs, parentPrivate: kind === "shared" },
@@ -196,7 +218,15 @@ function sealingSteps(spec: Spec, process: SpecProcess): Step[] {
   }
   for (const [index, path] of (linux?.readonlyPaths ?? []).entries()) {
     const property = `linux.readonlyPaths[${index}]`;
-    steps.push({ op: "attributes", property, path, optional: true, own: true, ...noAttributes, recursiveSet: ATTR_RDONLY });
+    steps.push({
+      op: "attributes",
+      property,
+      path,
+      optional: true,
+      own: true,
+      ...noAttributes,
+      recursiveSet: ATTR_RDONLY,
+    });
   }
   for (const [index, path] of (linux?.maskedPaths ?? []).entries()) {
     steps.push({ op: "mask", property: `linux.maskedPaths[${index}]`, path });
@@ -208,7 +238,11 @@ function sealingSteps(spec: Spec, process: SpecProcess): Step[] {
   return steps;
 }
 
-function hookSteps(kind: "createContainer" | "startContainer", hooks: readonly SpecHook[] | undefined, state: string): Step[] {
+function hookSteps(
+  kind: "createContainer" | "startContainer",
+  hooks: readonly SpecHook[] | undefined,
+  state: string,
+): Step[] {
   return (hooks ?? []).map((hook, index) => ({
     op: "hook",
     property: `hooks.${kind}[${index}]`,

@@ -34,12 +34,19 @@ export function labelSteps(process: SpecProcess, machine: Machine): Step[] {
   const { apparmorProfile = "", selinuxLabel = "" } = process;
   if (apparmorProfile !== "" && !(apparmorProfile === "unconfined" && !machine.apparmor)) {
     const property = "process.apparmorProfile";
-    if (!machine.apparmor) throw new TandemError("failed_precondition", `${property}: AppArmor is not enabled on this machine`);
-    steps.push({ op: "label", property, file: "/proc/self/attr/apparmor/exec", value: `exec ${apparmorProfile}` });
+    if (!machine.apparmor)
+      throw new TandemError("failed_precondition", `${property}: AppArmor is not enabled on this machine`);
+    steps.push({
+      op: "label",
+      property,
+      file: "/proc/self/attr/apparmor/exec",
+      value: `exec ${apparmorProfile}`,
+    });
   }
   if (selinuxLabel !== "") {
     const property = "process.selinuxLabel";
-    if (!machine.selinux) throw new TandemError("failed_precondition", `${property}: SELinux is not enabled on this machine`);
+    if (!machine.selinux)
+      throw new TandemError("failed_precondition", `${property}: SELinux is not enabled on this machine`);
     steps.push({ op: "label", property, file: "/proc/self/attr/exec", value: selinuxLabel });
   }
   return steps;
@@ -51,7 +58,8 @@ export function identitySteps(process: SpecProcess, context: ProcessContext): St
   const masks = capabilityMasks(process.capabilities, context.machine.capabilities);
   const args = process.args ?? [];
   const file = args[0];
-  if (file === undefined || file === "") throw new TandemError("invalid_argument", "process.args: names no program");
+  if (file === undefined || file === "")
+    throw new TandemError("invalid_argument", "process.args: names no program");
   const steps: Step[] = [...schedulingSteps(process), ...rlimitSteps(process.rlimits)];
   // The machine's default, not the runtime's: containers of every runtime start with it.
   steps.push({ op: "umask", property: "process.user.umask", mask: process.user?.umask ?? 0o022 });
@@ -79,7 +87,10 @@ export function identitySteps(process: SpecProcess, context: ProcessContext): St
 export function execSteps(process: SpecProcess, context: ProcessContext): Step[] {
   const steps: Step[] = [];
   if (process.noNewPrivileges === true) {
-    steps.push({ op: "noNewPrivileges", property: "process.noNewPrivileges" }, ...seccompSteps(context.seccomp));
+    steps.push(
+      { op: "noNewPrivileges", property: "process.noNewPrivileges" },
+      ...seccompSteps(context.seccomp),
+    );
   }
   steps.push({ op: "exec", property: "", args: process.args ?? [], env: process.env ?? [] });
   return steps;

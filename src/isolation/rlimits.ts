@@ -34,7 +34,8 @@ export function rlimitSteps(rlimits: SpecProcess["rlimits"]): StepOf<"rlimit">[]
     const resource = resources.indexOf(type);
     if (resource < 0) throw new TandemError("invalid_argument", `${property}: unknown type`);
     if (seen.has(type)) throw new TandemError("invalid_argument", `${property}: given twice`);
-    if (soft > hard) throw new TandemError("invalid_argument", `${property}: soft limit is above the hard one`);
+    if (soft > hard)
+      throw new TandemError("invalid_argument", `${property}: soft limit is above the hard one`);
     seen.add(type);
     return { op: "rlimit", property, resource, soft: toLimit(soft), hard: toLimit(hard) };
   });

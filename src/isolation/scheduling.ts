@@ -2,7 +2,15 @@ import type { SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { Step } from "./steps.ts";
 
-const policies = ["SCHED_OTHER", "SCHED_FIFO", "SCHED_RR", "SCHED_BATCH", "SCHED_ISO", "SCHED_IDLE", "SCHED_DEADLINE"];
+const policies = [
+  "SCHED_OTHER",
+  "SCHED_FIFO",
+  "SCHED_RR",
+  "SCHED_BATCH",
+  "SCHED_ISO",
+  "SCHED_IDLE",
+  "SCHED_DEADLINE",
+];
 const schedulerFlags: Readonly<Record<string, bigint>> = {
   SCHED_FLAG_RESET_ON_FORK: 0x01n,
   SCHED_FLAG_RECLAIM: 0x02n,
@@ -25,11 +33,13 @@ export function schedulingSteps(process: SpecProcess): Step[] {
   const { scheduler, ioPriority } = process;
   if (scheduler !== undefined) {
     const policy = policies.indexOf(scheduler.policy);
-    if (policy < 0) throw new TandemError("invalid_argument", `process.scheduler.policy: unknown ${scheduler.policy}`);
+    if (policy < 0)
+      throw new TandemError("invalid_argument", `process.scheduler.policy: unknown ${scheduler.policy}`);
     let flags = 0n;
     for (const name of scheduler.flags ?? []) {
       const bit = schedulerFlags[name];
-      if (bit === undefined) throw new TandemError("invalid_argument", `process.scheduler.flags: unknown ${name}`);
+      if (bit === undefined)
+        throw new TandemError("invalid_argument", `process.scheduler.flags: unknown ${name}`);
       flags |= bit;
     }
     steps.push({
@@ -46,7 +56,8 @@ export function schedulingSteps(process: SpecProcess): Step[] {
   }
   if (ioPriority !== undefined) {
     const ioClass = ioClasses.indexOf(ioPriority.class);
-    if (ioClass < 1) throw new TandemError("invalid_argument", `process.ioPriority.class: unknown ${ioPriority.class}`);
+    if (ioClass < 1)
+      throw new TandemError("invalid_argument", `process.ioPriority.class: unknown ${ioPriority.class}`);
     const value = (ioClass << IOPRIO_CLASS_SHIFT) | ioPriority.priority;
     steps.push({ op: "ioPriority", property: "process.ioPriority", value });
   }

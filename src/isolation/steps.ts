@@ -25,7 +25,10 @@ export const stepTable = {
   },
   bind: { code: 10, fields: { source: "text", fd: "u32", target: "text", recursive: "flag", ...attributes } },
   symlink: { code: 11, fields: { content: "text", path: "text" } },
-  mknod: { code: 12, fields: { path: "text", mode: "u32", major: "u32", minor: "u32", uid: "u32", gid: "u32" } },
+  mknod: {
+    code: 12,
+    fields: { path: "text", mode: "u32", major: "u32", minor: "u32", uid: "u32", gid: "u32" },
+  },
   sysctl: { code: 13, fields: { path: "text", value: "text" } },
   hostname: { code: 14, fields: { name: "text" } },
   domainname: { code: 15, fields: { name: "text" } },

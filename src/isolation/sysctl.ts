@@ -20,7 +20,10 @@ const ipcNames = new Set([
  * @param own the namespaces that are not the runtime's
  * @throws TandemError invalid_argument naming the parameter
  */
-export function sysctlSteps(sysctl: NonNullable<Spec["linux"]>["sysctl"], own: ReadonlySet<NamespaceType>): StepOf<"sysctl">[] {
+export function sysctlSteps(
+  sysctl: NonNullable<Spec["linux"]>["sysctl"],
+  own: ReadonlySet<NamespaceType>,
+): StepOf<"sysctl">[] {
   return Object.entries(sysctl ?? {}).map(([key, value]) => {
     const property = `linux.sysctl.${key}`;
     const name = dotted(key);
@@ -28,7 +31,8 @@ export function sysctlSteps(sysctl: NonNullable<Spec["linux"]>["sysctl"], own: R
     if (namespace === undefined) {
       throw new TandemError("invalid_argument", `${property}: is not confined by a namespace`);
     }
-    if (!own.has(namespace)) throw new TandemError("invalid_argument", `${property}: needs a ${namespace} namespace`);
+    if (!own.has(namespace))
+      throw new TandemError("invalid_argument", `${property}: needs a ${namespace} namespace`);
     const path = name.replace(/[./]/g, (separator) => (separator === "." ? "/" : "."));
     if (path.split("/").some((part) => part === "" || part === "." || part === "..")) {
       throw new TandemError("invalid_argument", `${property}: is no name of a parameter`);
