@@ -68,6 +68,7 @@
         "init/namespaces.cc",
         "init/mounts.cc",
         "init/devices.cc",
+        "init/home.cc",
         "init/hooks.cc",
         "init/process.cc",
         "init/privileges.cc"

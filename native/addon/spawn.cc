@@ -45,7 +45,8 @@ Napi::Value sealExecutable(const Napi::CallbackInfo& info) {
     checked(pwrite(copy.get(), buffer, static_cast<size_t>(length), at), "pwrite", "container-init");
     at += length;
   }
-  checked(fchmod(copy.get(), 0555), "fchmod", "container-init");
+  // Not readable: in a user namespace the kernel then lets nobody look into the process from its first instruction on.
+  checked(fchmod(copy.get(), 0111), "fchmod", "container-init");
   checked(fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), "fcntl", "F_ADD_SEALS");
   return Napi::Number::New(info.Env(), copy.release());
 }

@@ -102,7 +102,8 @@ const char* Fields::take(size_t length) {
 
 char** Fields::list() {
   const uint32_t count = u32();
-  auto** result = static_cast<char**>(sbrk(static_cast<intptr_t>((count + 1) * sizeof(char*))));
+  // One more than asked for: HOME may be added to an environment.
+  auto** result = static_cast<char**>(sbrk(static_cast<intptr_t>((count + 2) * sizeof(char*))));
   if (result == reinterpret_cast<char**>(-1)) fail("plan", "list", ENOMEM);
   for (uint32_t i = 0; i < count; i++) result[i] = const_cast<char*>(text());
   result[count] = nullptr;

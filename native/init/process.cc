@@ -14,6 +14,7 @@
 #include <cstdio>
 
 #include "init/console.h"
+#include "init/home.h"
 #include "init/paths.h"
 #include "init/report.h"
 #include "init/stages.h"
@@ -124,6 +125,7 @@ void enterCwd(Fields& step) {
 void lookUpExecutable(Fields& step) {
   const char* file = step.text();
   char** env = step.list();
+  findHome(env);
   if (strchr(file, '/') != nullptr) {
     const int error = tryExecutable(file);
     if (error == 0) {
@@ -152,6 +154,9 @@ void lookUpExecutable(Fields& step) {
 }
 
 void reportCreated(Fields& step) {
+  // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of success. Here,
+  // because a seccomp filter may not allow this call later; whatever is opened from now on is O_CLOEXEC by itself.
+  must(static_cast<int>(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
   tell(ToShim::created, consoleMaster());
   await(ToInit::start);
 }
@@ -159,8 +164,7 @@ void reportCreated(Fields& step) {
 void execProgram(Fields& step) {
   char** args = step.list();
   char** env = step.list();
-  // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of success.
-  must(static_cast<int>(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
+  addHome(env);
   execve(executable, args, env);
   const int error = errno;
   char text[PATH_MAX + 16];

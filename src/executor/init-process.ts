@@ -15,7 +15,8 @@ export class InitProcess implements ExecutorProcess {
   readonly #socket: InitSocket;
   readonly #onListener: (fd: number) => void;
   #ended = false;
-  #started = false;
+  /** Who closes the socket: `create` and `destroy`, then this process's end, then `start`. */
+  #phase: "creating" | "created" | "started" = "creating";
 
   /** Owns the pidfd and the socket from now on. */
   constructor(
@@ -35,6 +36,7 @@ export class InitProcess implements ExecutorProcess {
       stop();
       this.#ended = true;
       closeSync(this.#pidfd);
+      if (this.#phase === "created") this.#socket.close();
       resolve({ status, exitedAt: new Date() });
     });
   }
@@ -57,6 +59,7 @@ export class InitProcess implements ExecutorProcess {
           break;
         case "created":
           this.console = message.console;
+          this.#phase = "created";
           return;
         case "failed":
           throw toInitError(message);
@@ -68,7 +71,7 @@ export class InitProcess implements ExecutorProcess {
 
   async start(): Promise<void> {
     if (this.#ended) throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
-    this.#started = true;
+    this.#phase = "started";
     try {
       this.#socket.send("start");
       for (;;) {
@@ -98,11 +101,6 @@ export class InitProcess implements ExecutorProcess {
     await this.exited;
     this.#socket.close();
     if (this.console !== undefined) closeSync(this.console);
-  }
-
-  /** Closes the socket of a process that ended without ever being started; `start` closes its own. */
-  closeUnstarted(): void {
-    if (!this.#started) this.#socket.close();
   }
 
   #forward(fd: number): void {

@@ -152,7 +152,6 @@ class LinuxContainer implements ExecutorContainer {
         );
       },
     };
-    init.exited.then(() => init.closeUnstarted());
   }
 
   async exec(request: ExecRequest): Promise<ExecutorProcess> {
@@ -193,7 +192,6 @@ class LinuxContainer implements ExecutorContainer {
         await execProcess.destroy();
         throw error;
       }
-      execProcess.exited.then(() => execProcess.closeUnstarted());
       return execProcess;
     } catch (error) {
       throw TandemError.from(error, name);

@@ -420,6 +420,25 @@ linux("scheduler, I/O priority and personality are applied", async () => {
   assert.is(machine, "i686");
 });
 
+linux("HOME comes from the image's passwd unless the environment has one", async () => {
+  const home = (uid: number, env: string[]) =>
+    run(specOf("echo $HOME", { process: { user: { uid, gid: 0 }, env: ["PATH=/bin", ...env] } }), {
+      prepare: ({ rootfs }) =>
+        writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nann:x:10:10:Ann:/home/ann:/bin/sh"),
+    });
+  assert.is((await home(10, [])).output, "/home/ann\n");
+  assert.is((await home(1, [])).output, "/\n");
+  assert.is((await home(10, ["HOME=/mine"])).output, "/mine\n");
+});
+
+linux("mounts propagate as rootfsPropagation says", async () => {
+  const shown = async (rootfsPropagation: string) =>
+    (await run(specOf("head -n1 /proc/self/mountinfo", { linux: { rootfsPropagation } }))).output;
+  assert.match(await shown("rshared"), / shared:\d+ - /);
+  assert.not.match(await shown("rprivate"), /shared:|master:/);
+  assert.match(await shown("unbindable"), / unbindable - /);
+});
+
 // --- terminal -------------------------------------------------------------------------------------------------------------
 
 async function screen(fd: number, until: RegExp): Promise<string> {
