@@ -1,6 +1,7 @@
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
-import { applyDevices, applyResources } from "./cgroup/apply.ts";
+import { applyResources } from "./cgroup/apply.ts";
+import { applyDevices } from "./cgroup/devices.ts";
 import { freeze, thaw } from "./cgroup/freezer.ts";
 import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
 import { oomKills, watchOom } from "./cgroup/oom.ts";
@@ -73,7 +74,7 @@ export function openCgroup(request: CgroupRequest): Cgroup {
   if (existing.length > 0) claim(cgroup, existing);
   try {
     prepareV2(layout, paths);
-    applyDevices(paths, request.resources?.devices);
+    applyDevices(paths, request.resources?.devices, { isNew: existing.length === 0 });
     if (request.resources !== undefined) applyResources(paths, request.resources);
   } catch (error) {
     native.removeCgroups(paths.all);
@@ -164,7 +165,7 @@ class KernelCgroup implements Cgroup {
   }
 
   update(resources: LinuxResources): void {
-    if (resources.devices !== undefined) applyDevices(this.#paths, resources.devices);
+    if (resources.devices !== undefined) applyDevices(this.#paths, resources.devices, { isNew: false });
     applyResources(this.#paths, resources);
   }
 

@@ -1,10 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
-import { deviceProgram } from "./device-program.ts";
-import { deviceLine, devicePolicy } from "./device-rules.ts";
 import type { CgroupPaths } from "./paths.ts";
-import type { DeviceRule, LinuxResources } from "./resources.ts";
+import type { LinuxResources } from "./resources.ts";
 import { isSet, refuse, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1-settings.ts";
 import { v2Settings } from "./v2-settings.ts";
@@ -22,39 +20,6 @@ export function applyResources(paths: CgroupPaths, resources: LinuxResources): v
       paths,
       v2Settings(resources, (file) => readFileSync(`${paths.unified}/${file}`, "utf8").trim()),
     );
-}
-
-/** What the container may do with devices; absent rules leave it the default devices (`devicePolicy`). */
-export function applyDevices(paths: CgroupPaths, rules: readonly DeviceRule[] | undefined): void {
-  const policy = devicePolicy(rules);
-  const directory = paths.v1.get("devices");
-  if (directory === undefined) {
-    if (paths.unified === undefined || paths.v1.size > 0)
-      refuse("devices", "no devices controller is mounted");
-    // Nothing to forbid: no program, and no need of CAP_BPF.
-    if (!policy.allowAll || policy.exceptions.length > 0) attach(paths.unified, deviceProgram(policy));
-    return;
-  }
-  const allow = `${directory}/devices.allow`;
-  const deny = `${directory}/devices.deny`;
-  const pairs: string[] = [];
-  // A new cgroup has its parent's rules, so "allow everything" has nothing to write.
-  if (!policy.allowAll) pairs.push(deny, "a");
-  const file = policy.allowAll ? deny : allow;
-  for (const exception of policy.exceptions) pairs.push(file, deviceLine(exception));
-  try {
-    native.writeFiles(pairs);
-  } catch (error) {
-    throw TandemError.from(error, "linux.resources.devices");
-  }
-}
-
-function attach(directory: string, program: Buffer): void {
-  try {
-    native.attachDeviceProgram(directory, program);
-  } catch (error) {
-    throw TandemError.from(error, "linux.resources.devices");
-  }
 }
 
 function applySettings(paths: CgroupPaths, settings: readonly Setting[]): void {
