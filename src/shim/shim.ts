@@ -1,6 +1,7 @@
 import { chdir } from "node:process";
 import { createLog, type Log } from "../log.ts";
 import { native } from "../native.ts";
+import { VERSION } from "../version.ts";
 import { createContainerDependencies } from "./dependencies.ts";
 import { parseStartInput } from "./start-input.ts";
 import { EventPublisher } from "../containerd/event-publisher.ts";
@@ -30,8 +31,8 @@ export function becomeShim(parameters: ShimParameters, listener: number, zygoteS
   const server = serveTasks({
     listener,
     log,
-    events,
     namespace: parameters.namespace,
+    version: VERSION,
     dependencies: createContainerDependencies({ parameters, zygoteSocket, events, log }),
     socketPath: parameters.socketPath,
     onShutdown: () => {

@@ -46,13 +46,18 @@ export async function send(exchange: Exchange): Promise<Answer> {
     headers: { ...exchange.headers, ...lengthHeaders(exchange.body) },
     ...(signal === undefined ? {} : { signal }),
   });
+  let answered: IncomingMessage | undefined;
   request.setTimeout(exchange.idleTimeoutMs, () => {
-    request.destroy(new OrasError("timeout", `${shown(url)}: silent for ${exchange.idleTimeoutMs} ms`));
+    // Once there is an answer, whoever reads its body has to see the reason.
+    (answered ?? request).destroy(
+      new OrasError("timeout", `${shown(url)}: silent for ${exchange.idleTimeoutMs} ms`),
+    );
   });
   request.on("error", (error) => reject(connectionError(error, url, signal)));
-  request.on("response", (body) =>
-    resolve({ status: body.statusCode ?? 0, headers: body.headers, body, url }),
-  );
+  request.on("response", (body) => {
+    answered = body;
+    resolve({ status: body.statusCode ?? 0, headers: body.headers, body, url });
+  });
   transmit(request, exchange.body, reject);
   return await promise;
 }
