@@ -26,7 +26,13 @@ UniqueFd load(const void* instructions, size_t count) {
   attributes.insns = reinterpret_cast<uint64_t>(instructions);
   attributes.insn_cnt = static_cast<uint32_t>(count);
   attributes.license = reinterpret_cast<uint64_t>("Apache-2.0");
-  return UniqueFd(static_cast<int>(checked(bpf(BPF_PROG_LOAD, attributes), "bpf", "BPF_PROG_LOAD")));
+  // The verifier gives up with EAGAIN when a signal waits for this thread; it is delivered between two attempts.
+  long program = -1;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    program = bpf(BPF_PROG_LOAD, attributes);
+    if (program >= 0 || errno != EAGAIN) break;
+  }
+  return UniqueFd(static_cast<int>(checked(program, "bpf", "BPF_PROG_LOAD")));
 }
 
 // Ids of the programs attached to this very directory, without those of its ancestors.
