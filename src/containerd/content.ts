@@ -51,20 +51,10 @@ export async function* streamBlob(
     }
     if (offset - start !== window) throw wrongSize(digest, size, offset);
   }
-  await assertEnd(content, descriptor, options);
+  // A blob that goes on after this has another digest, too: no need to ask for its size.
   const actual = `sha256:${hash.digest("hex")}`;
   if (actual !== digest)
     throw new TandemError("failed_precondition", `blob ${digest}: content has digest ${actual}`);
-}
-
-/** A blob longer than its descriptor says would otherwise pass as one whose first bytes are wrong. */
-async function assertEnd(
-  content: ContentClient,
-  { digest, size }: Pick<Descriptor, "digest" | "size">,
-  options: CallOptions,
-) {
-  const { info } = await content.info({ digest }, options);
-  if (info !== undefined && info.size !== BigInt(size)) throw wrongSize(digest, size, Number(info.size));
 }
 
 function wrongSize(digest: string, expected: number, actual?: number): TandemError {

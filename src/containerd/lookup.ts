@@ -7,6 +7,8 @@ import { readBlob } from "./content.ts";
 
 /** Manifests, indexes and configs are JSON of a few KB; registries refuse more than 4 MiB. */
 const MAX_JSON = 4 * 1024 * 1024;
+/** Configs with a long history are read again rather than kept. */
+const MAX_REMEMBERED = 64 * 1024;
 /** An index may name indexes (OCI image-spec); nobody nests them deeper. */
 const MAX_DEPTH = 3;
 
@@ -80,7 +82,7 @@ interface Reader {
   readonly options: CallOptions;
 }
 
-async function resolve(reader: Reader, target: Descriptor, depth: number): Promise<ResolvedImage> {
+async function resolve(reader: ImageReader, target: Descriptor, depth: number): Promise<ResolvedImage> {
   const document = await readJson(reader, target);
   const isIndex =
     indexMediaTypes.has(target.mediaType) || (isRecord(document) && Array.isArray(document["manifests"]));
@@ -91,7 +93,7 @@ async function resolve(reader: Reader, target: Descriptor, depth: number): Promi
 }
 
 async function resolveIndex(
-  reader: Reader,
+  reader: ImageReader,
   index: unknown,
   { target, depth }: { readonly target: Descriptor; readonly depth: number },
 ): Promise<ResolvedImage> {
@@ -135,7 +137,7 @@ function goArchitecture(): string {
 
 /** A client pulls one platform of an index: the others' manifests are named but not there. */
 async function resolveIfPresent(
-  reader: Reader,
+  reader: ImageReader,
   descriptor: Descriptor,
   depth: number,
 ): Promise<ResolvedImage | undefined> {
@@ -147,10 +149,17 @@ async function resolveIfPresent(
   }
 }
 
-async function readJson({ containerd, options }: Reader, descriptor: Descriptor): Promise<unknown> {
+async function readJson(
+  { containerd, options, documents }: ImageReader,
+  descriptor: Descriptor,
+): Promise<unknown> {
+  const key = `${options.namespace} ${descriptor.digest}`;
+  const known = documents.get(key);
+  if (known !== undefined) return known;
   const bytes = await readBlob(containerd.content, descriptor, { ...options, maxBytes: MAX_JSON });
+  let document: unknown;
   try {
-    return JSON.parse(bytes.toString("utf8"));
+    document = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
     throw new TandemError(
       "invalid_argument",
@@ -158,4 +167,6 @@ async function readJson({ containerd, options }: Reader, descriptor: Descriptor)
       { cause: error },
     );
   }
+  if (bytes.length <= MAX_REMEMBERED) documents.set(key, document);
+  return document;
 }
