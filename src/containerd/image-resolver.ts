@@ -8,7 +8,7 @@ import { isWat, WASM_HEAD_LENGTH, wasmForm } from "../image/wasm-form.ts";
 import type { CallOptions } from "./client.ts";
 import type { Containerd } from "./containerd.ts";
 import { streamBlob } from "./content.ts";
-import { lookUpTarget, type ResolvedImage, resolveImage } from "./lookup.ts";
+import { DocumentCache, lookUpTarget, type ResolvedImage, resolveImage } from "./lookup.ts";
 import type { ResolveRequest } from "./resolver-protocol.ts";
 
 /** A component with a JavaScript engine in it has 13 MB; V8 itself takes modules of up to 1 GiB. */

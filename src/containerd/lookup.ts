@@ -69,17 +69,35 @@ async function imageOf(containerd: Containerd, containerId: string, options: Cal
  * @throws TandemError not_found: containerd has no manifest that fits; invalid_argument: garbage; failed_precondition: a blob is not
  * what its descriptor says.
  */
-export async function resolveImage(
-  containerd: Containerd,
-  target: Descriptor,
-  options: CallOptions,
-): Promise<ResolvedImage> {
-  return resolve({ containerd, options }, target, MAX_DEPTH);
+export async function resolveImage(reader: ImageReader, target: Descriptor): Promise<ResolvedImage> {
+  return resolve(reader, target, MAX_DEPTH);
 }
 
-interface Reader {
+export interface ImageReader {
   readonly containerd: Containerd;
   readonly options: CallOptions;
+  /** Documents read before, by namespace and digest: containerd may have a blob for one namespace and not for another. */
+  readonly documents: DocumentCache;
+}
+
+/** Parsed indexes, manifests and configs. A digest's content never changes, so only the bound throws one out, the oldest first. */
+export class DocumentCache {
+  readonly #documents = new Map<string, unknown>();
+  readonly #limit: number;
+
+  constructor(limit = 512) {
+    this.#limit = limit;
+  }
+
+  get(key: string): unknown {
+    return this.#documents.get(key);
+  }
+
+  set(key: string, document: unknown): void {
+    const [oldest] = this.#documents.keys();
+    if (oldest !== undefined && this.#documents.size >= this.#limit) this.#documents.delete(oldest);
+    this.#documents.set(key, document);
+  }
 }
 
 async function resolve(reader: ImageReader, target: Descriptor, depth: number): Promise<ResolvedImage> {
