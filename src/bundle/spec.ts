@@ -205,6 +205,15 @@ export function parseProcess(json: string): SpecProcess {
   return process(parseJson(json, "process"), "process");
 }
 
+/**
+ * Reads the resources of an update request; their values are checked where they are applied.
+ *
+ * @throws TandemError invalid_argument
+ */
+export function parseResources(json: string): LinuxResources {
+  return checkedElsewhere<LinuxResources>()(parseJson(json, "resources"), "resources");
+}
+
 function parseJson(json: string, subject: string): unknown {
   try {
     return JSON.parse(json);
