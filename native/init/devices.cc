@@ -36,7 +36,9 @@ void makeSymlink(Fields& step) {
 void makeNode(Fields& step) {
   const char* path = step.text();
   const uint32_t mode = step.u32();
-  const dev_t device = makedev(step.u32(), step.u32());
+  const uint32_t major = step.u32();
+  const uint32_t minor = step.u32();
+  const dev_t device = makedev(major, minor);
   const uint32_t uid = step.u32();
   const uint32_t gid = step.u32();
   const char* name = nullptr;
