@@ -15,6 +15,7 @@ export class InitProcess implements ExecutorProcess {
   readonly #socket: InitSocket;
   readonly #onListener: (fd: number) => void;
   #ended = false;
+  #starting = false;
 
   /** Owns the pidfd and the socket from now on. */
   constructor(
@@ -66,6 +67,7 @@ export class InitProcess implements ExecutorProcess {
   }
 
   async start(): Promise<void> {
+    this.#starting = true;
     this.#socket.send("start");
     try {
       for (;;) {
@@ -97,9 +99,9 @@ export class InitProcess implements ExecutorProcess {
     if (this.console !== undefined) closeSync(this.console);
   }
 
-  /** The socket of a process that ended without ever being started. */
+  /** The socket of a process that ended without ever being started; `start` closes its own when it has read to the end. */
   closeSocket(): void {
-    this.#socket.close();
+    if (!this.#starting) this.#socket.close();
   }
 
   #forward(fd: number): void {
