@@ -18,7 +18,7 @@ import { native } from "../native.ts";
 import type { ContainerDependencies, CreateOptions } from "../task/container.ts";
 import type { EventSink } from "../task/events.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
-import { directories } from "./directories.ts";
+import { directories } from "../directories.ts";
 
 export interface DependencyOptions {
   readonly socketPath: string;

@@ -3,7 +3,7 @@ import type { WasmHost } from "../../wasm-host/main.ts";
 import { readMachine } from "../executor/machine.ts";
 import { cgroupLayout } from "../isolation/cgroup/layout.ts";
 import { native } from "../native.ts";
-import { directories, launcherPath } from "../shim/directories.ts";
+import { directories, launcherPath } from "../directories.ts";
 import type { ShimHost } from "../shim/shim.ts";
 
 /** What every shim needs and the zygote makes once. */

@@ -14,14 +14,12 @@ export const directories = {
 
 function libDirectory(): string {
   const here = dirname(fileURLToPath(import.meta.url));
-  return here.endsWith("/src/shim") ? join(here, "../../native/build/Release") : here;
+  return here.endsWith("/src") ? join(here, "../native/build/Release") : here;
 }
 
 /** The launcher: dist/bin beside dist/lib/tandem. */
-export const launcherPath = here(directories.lib);
-
-function here(lib: string): string {
-  return lib.endsWith("/Release")
-    ? join(lib, "containerd-shim-tandem-v1")
-    : join(lib, "../../bin/containerd-shim-tandem-v1");
-}
+export const launcherPath = join(
+  directories.lib,
+  directories.lib.endsWith("/Release") ? "." : "../../bin",
+  "containerd-shim-tandem-v1",
+);
