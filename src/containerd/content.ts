@@ -8,8 +8,8 @@ type ContentClient = ServiceClient<typeof Content>;
 
 /** One Read each: the deadline of a call then bounds a window, not a blob of any size. */
 const READ_WINDOW = 8 * 1024 * 1024;
-/** Well below the 16 MiB that containerd takes in one message. */
-const WRITE_CHUNK = 4 * 1024 * 1024;
+/** Below 4 MiB, which any gRPC server takes in one message; containerd takes 16. */
+const WRITE_CHUNK = 2 * 1024 * 1024;
 
 export interface ReadOptions extends CallOptions {
   /** Refuse a bigger blob before anything is read. */
