@@ -136,7 +136,7 @@ export class FakeContainerd {
     }
     const end = size === 0n ? blob.length : Math.min(blob.length, Number(offset + size));
     for (let at = Number(offset); at < end; at += 1 << 20) {
-      call.write({ offset: BigInt(at), data: blob.subarray(at, Math.min(end, at + (1 << 20))) });
+      call.write({ offset: BigInt(at) - offset, data: blob.subarray(at, Math.min(end, at + (1 << 20))) });
     }
     call.end();
   }
