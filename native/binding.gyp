@@ -18,7 +18,8 @@
         "addon/isolate.cc",
         "addon/cgroup.cc",
         "addon/bpf_devices.cc",
-        "addon/seccomp.cc"
+        "addon/seccomp.cc",
+        "addon/spawn.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Static: the installed addon needs no library that a node might lack.
@@ -54,6 +55,25 @@
       "cflags": ["-std=gnu17", "-fno-pie", "-ffunction-sections", "-fdata-sections"],
       "cflags!": ["-fPIC"],
       "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections"],
+      "ldflags!": ["-rdynamic"]
+    },
+    {
+      # Runs between clone3 and execve of every Linux container. Static, so that it depends on nothing of any root file system.
+      "target_name": "container-init",
+      "type": "executable",
+      "sources": [
+        "init/main.cc",
+        "init/report.cc",
+        "init/paths.cc",
+        "init/namespaces.cc",
+        "init/mounts.cc",
+        "init/devices.cc",
+        "init/hooks.cc",
+        "init/process.cc",
+        "init/privileges.cc"
+      ],
+      "cflags_cc": ["-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fno-threadsafe-statics", "-fno-pie", "-Wno-missing-field-initializers"],
+      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections", "-s"],
       "ldflags!": ["-rdynamic"]
     },
     {

@@ -98,6 +98,17 @@ export interface Native {
   largestSyscall(names: readonly string[], architecture: number): number | undefined;
   /** libseccomp's token of the architecture that this process runs on. */
   nativeSeccompArchitecture(): number;
+  // --- container-init (addon/spawn.cc) ----------------------------------------------------------------------------------
+  /** A sealed copy of an executable in memory, for spawnInit. */
+  sealExecutable(path: string): number;
+  /** Starts a sealed executable in namespaces of its own, without fork's copy of this process. Returns once it is exec'ed. */
+  spawnInit(options: SpawnOptions): { readonly pid: number; readonly pidfd: number };
+  /** Connects to a seccomp agent's stream socket and sends data and one descriptor. */
+  sendListener(path: string, data: Uint8Array, fd: number): void;
+  /** prlimit(2). */
+  setResourceLimit(pid: number, resource: number, soft: bigint, hard: bigint): void;
+  /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
+  openMountSource(path: string, recursive: boolean, userNamespace: number | undefined, idmapRecursive: boolean): number;
 
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */
@@ -108,6 +119,19 @@ export interface Native {
   createEmptyMountNamespace(scratch: string): number;
   /** Puts this process behind the wall, for good. Takes over the mounts' descriptors; returns one of the file system's root. */
   isolate(options: IsolateOptions): { readonly root: number; readonly landlock: boolean };
+}
+
+export interface SpawnOptions {
+  /** From sealExecutable. */
+  readonly executable: number;
+  /** Become 0, 1 and 2. */
+  readonly stdio: readonly [number, number, number];
+  /** Becomes 3. */
+  readonly socket: number;
+  /** CLONE_NEW* flags. */
+  readonly newNamespaces: number;
+  /** Namespaces to enter: descriptor and CLONE_NEW* flag of its type. */
+  readonly joinNamespaces: readonly { readonly fd: number; readonly type: number }[];
 }
 
 /** Everything that a wasm process gives up, and what it keeps. */

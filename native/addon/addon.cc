@@ -13,6 +13,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportCgroup(exports);
   tandem::exportBpfDevices(exports);
   tandem::exportSeccomp(exports);
+  tandem::exportSpawn(exports);
   return exports;
 }
 

@@ -13,5 +13,6 @@ void exportIsolate(Napi::Object exports);
 void exportCgroup(Napi::Object exports);
 void exportBpfDevices(Napi::Object exports);
 void exportSeccomp(Napi::Object exports);
+void exportSpawn(Napi::Object exports);
 
 }  // namespace tandem

@@ -44,11 +44,15 @@ export function classifyImage(manifest: unknown, config: unknown): ImageContents
   if (configDescriptor.mediaType === wasmConfigMediaType) {
     if (layers.length !== 1 || wasmLayers.length !== 1) {
       const found = layers.map((layer) => layer.mediaType).join(", ") || "none";
-      throw new TandemError("invalid_argument", `wasm artifact: must have exactly one layer of wasm, has ${layers.length} (${found})`);
+      throw new TandemError(
+        "invalid_argument",
+        `wasm artifact: must have exactly one layer of wasm, has ${layers.length} (${found})`,
+      );
     }
     return { kind: "wasm", layers: wasmLayers, config: imageConfig };
   }
-  if (wasmLayers.length > 0 || isWasmPlatform(imageConfig)) return { kind: "wasm", layers: wasmLayers, config: imageConfig };
+  if (wasmLayers.length > 0 || isWasmPlatform(imageConfig))
+    return { kind: "wasm", layers: wasmLayers, config: imageConfig };
   return { kind: "linux", config: imageConfig };
 }
 
@@ -75,7 +79,11 @@ function parseConfig(config: unknown, mediaType: string): ImageConfig {
 
 /** Published as wasi/wasm (Docker, runwasi), wasip1/wasm, wasip2/wasm (CNCF) and, long ago, wasi/wasm32. */
 export function isWasmPlatform(platform: { readonly os: string; readonly architecture: string }): boolean {
-  return platform.architecture === "wasm" || platform.architecture === "wasm32" || /^wasi(p\d+)?$/.test(platform.os);
+  return (
+    platform.architecture === "wasm" ||
+    platform.architecture === "wasm32" ||
+    /^wasi(p\d+)?$/.test(platform.os)
+  );
 }
 
 /** The form that the layer's media type names, if it names one. */

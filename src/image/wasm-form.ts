@@ -8,7 +8,8 @@ export const WASM_HEAD_LENGTH = 32;
  * layer of two: 0 is a core module, 1 a component. undefined when it is no wasm binary.
  */
 export function wasmForm(head: Uint8Array): WasmForm | undefined {
-  if (head.length < 8 || head[0] !== 0x00 || head[1] !== 0x61 || head[2] !== 0x73 || head[3] !== 0x6d) return undefined;
+  if (head.length < 8 || head[0] !== 0x00 || head[1] !== 0x61 || head[2] !== 0x73 || head[3] !== 0x6d)
+    return undefined;
   const layer = (head[6] ?? 0) | ((head[7] ?? 0) << 8);
   if (layer === 0) return "module";
   return layer === 1 ? "component" : undefined;

@@ -46,7 +46,8 @@ export interface HttpService {
 /**
  * Serves a component of the world wasi:http/proxy. A request that traps costs that request: 500, and one line on the
  * granted stderr.
- * @throws TandemError `failed_precondition` when the port is taken; `invalid_argument` when the component is of another world
+ * @throws TandemError `failed_precondition` when the port is taken; `invalid_argument` when the component is of another world;
+ *   what a first instance traps with
  */
 export async function serveHttp(options: ServeOptions): Promise<HttpService> {
   const { code } = options;
@@ -57,6 +58,7 @@ export async function serveHttp(options: ServeOptions): Promise<HttpService> {
   const server = createServer({ requestTimeout: limits.requestTimeoutMs }, (request, response) =>
     dispatcher.accept({ request, response }),
   );
+  dispatcher.prepare();
   await listen(server, options.address);
   let closing: Promise<void> | undefined;
   const { address: host, port } = server.address() as AddressInfo;
@@ -116,7 +118,8 @@ class Dispatcher {
     } finally {
       this.#running--;
       const next = this.#waiting.shift();
-      if (next !== undefined) void this.#run(next);
+      if (next === undefined) setImmediate(() => this.#prepareNext());
+      else void this.#run(next);
     }
   }
 
@@ -136,6 +139,20 @@ class Dispatcher {
     });
     await handle(new IncomingRequest(request, this.#limits.maxBodyBytes), out);
     if (!answered) throw new Error("returned without an answer");
+  }
+
+  /** One instance is ready before its request comes: of a JavaScript component, that takes 60 ms off the answer. */
+  prepare(): void {
+    if (this.#idle.length === 0) this.#idle.push(this.#instantiate());
+  }
+
+  #prepareNext(): void {
+    if (this.#running > 0) return;
+    try {
+      this.prepare();
+    } catch {
+      // the request that wants it tries again and says why not
+    }
   }
 
   #instantiate(): PooledInstance {

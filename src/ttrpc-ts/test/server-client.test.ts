@@ -21,7 +21,10 @@ async function failure(call: Promise<unknown>): Promise<TtrpcError> {
   throw new Error("the call succeeded");
 }
 
-const say: MethodImpl<typeof Echo.method.say> = (request) => ({ text: request.text, number: request.number });
+const say: MethodImpl<typeof Echo.method.say> = (request) => ({
+  text: request.text,
+  number: request.number,
+});
 
 test("a unary call is answered, also by a handler that returns a promise", async () => {
   await using harness = await Harness.start({
@@ -287,6 +290,12 @@ test("messages over 4 MiB are refused on the side that would send them", async (
   const echo = (await harness.connect()).service(Echo);
   assert.is((await failure(echo.say({ blob: new Uint8Array(5 << 20) }))).code, "resource_exhausted");
   assert.is((await failure(echo.say({}))).code, "resource_exhausted");
+});
+
+test("a message that cannot be encoded rejects the call instead of throwing", async () => {
+  await using harness = await Harness.start({ say });
+  const echo = (await harness.connect()).service(Echo);
+  assert.is((await failure(echo.say({ number: 1.5 }))).code, "invalid_argument");
 });
 
 test.run();

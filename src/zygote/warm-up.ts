@@ -1,0 +1,26 @@
+import { join } from "node:path";
+import type { WasmHost } from "../../wasm-host/main.ts";
+import { readMachine } from "../executor/machine.ts";
+import { cgroupLayout } from "../isolation/cgroup/layout.ts";
+import { native } from "../native.ts";
+import { directories, launcherPath } from "../directories.ts";
+import type { ShimHost } from "../shim/shim.ts";
+
+/** What every shim needs and the zygote makes once. */
+export function createShimHost(zygoteSocket: string): ShimHost {
+  return {
+    zygote: { socket: zygoteSocket, launcher: launcherPath },
+    containerInit: native.sealExecutable(join(directories.lib, "container-init")),
+  };
+}
+
+/** What every wasm process needs and the zygote makes once. `scratch` is a directory to mount on meanwhile. */
+export function createWasmHost(scratch: string): WasmHost {
+  return { emptyMountNamespace: native.createEmptyMountNamespace(scratch), filter: undefined };
+}
+
+/** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
+export async function warmUp(): Promise<void> {
+  cgroupLayout();
+  readMachine();
+}
