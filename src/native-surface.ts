@@ -72,6 +72,8 @@ export interface Native {
   /** First bytes of a file whose path is resolved inside root (openat2 RESOLVE_IN_ROOT); undefined when there is none. */
   readHeadInRoot(root: string, path: string, length: number): Buffer | undefined;
   openInRoot(root: string, path: string, flags: number): number;
+  makeFifo(path: string): void;
+  /** Bytes that are in a FIFO and nobody has read (FIONREAD). */
   fifoPending(fd: number): number;
   /** TIOCSWINSZ on a terminal's master. */
   resizeTerminal(fd: number, width: number, height: number): void;

@@ -1,0 +1,42 @@
+/**
+ * The program that the launcher starts (native/launcher): the zygote, or in cold mode one shim without a zygote.
+ *
+ *     main.mjs zygote DIR      warm up, then fork on request at DIR/zygote.sock
+ *     main.mjs shim            cold mode, for debugging: the launcher's request on descriptor 4, the pod's socket on 3
+ */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+
+import { native } from "./native.ts";
+import { becomeShim } from "./shim/shim.ts";
+import { createShimHost, createWasmHost, warmUp } from "./zygote/warm-up.ts";
+import { decodeFields, toShimParameters } from "./zygote/request.ts";
+import { type Role, runZygote } from "./zygote/zygote.ts";
+
+// It was for this process only: whatever is started from here must not be preloaded with it.
+delete process.env["LD_PRELOAD"];
+
+const [mode, argument] = process.argv.slice(2);
+switch (mode) {
+  case "zygote":
+    await zygote(argument ?? "/run/tandem/z");
+    break;
+  case "shim":
+    becomeShim(createShimHost(""), toShimParameters(decodeFields(readFileSync(4))), 3);
+    break;
+  default:
+    process.stderr.write("usage: main.mjs zygote DIR | shim\n");
+    native.exitNow(2);
+}
+
+async function zygote(directory: string): Promise<void> {
+  const shimHost = createShimHost(join(directory, "zygote.sock"));
+  const wasmHost = createWasmHost(directory);
+  const roles: Record<string, Role> = {
+    shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
+    wasm: (fields, fds) => undefined,
+    resolver: (fields, fds) => undefined,
+  };
+  await runZygote({ directory, roles, warm: () => warmUp(shimHost, directory) });
+}
