@@ -15,7 +15,13 @@
         "addon/poll.cc",
         "addon/unix_socket.cc",
         "addon/mount.cc",
-        "addon/isolate.cc"
+        "addon/isolate.cc",
+        "addon/wasi.cc",
+        "addon/wasi_errno.cc",
+        "addon/wasi_file.cc",
+        "addon/wasi_io.cc",
+        "addon/wasi_path.cc",
+        "addon/wasi_poll.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],

@@ -10,6 +10,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportUnixSocket(exports);
   tandem::exportMount(exports);
   tandem::exportIsolate(exports);
+  tandem::exportWasi(exports);
   return exports;
 }
 

@@ -10,5 +10,6 @@ void exportPoll(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
 void exportMount(Napi::Object exports);
 void exportIsolate(Napi::Object exports);
+void exportWasi(Napi::Object exports);
 
 }  // namespace tandem
