@@ -1,21 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync } from "node:fs";
 import { createConnection, createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { waitFor } from "../support/wait-for.ts";
 import { Installation } from "./installation.ts";
 
 const start = suite<{ tandem: Installation }>("launcher start");
@@ -188,75 +178,6 @@ start("of twenty containers of one pod at once makes one zygote and one shim", a
   assert.is(tandem.starts().length, 1);
 });
 
-start("of twenty pods at once makes one zygote", async ({ tandem }) => {
-  const results = await Promise.all(Array.from({ length: 20 }, (_, index) => tandem.start(`c${index}`)));
-  assert.is(new Set(results.map(({ stdout }) => stdout)).size, 20);
-  assert.is(tandem.starts().length, 1);
-  assert.is(tandem.requests().length, 20);
-});
-
-start(
-  "gives the zygote no descriptor of containerd's and none of its private environment",
-  async ({ tandem }) => {
-    const environment = {
-      NOTIFY_SOCKET: "/run/systemd/notify",
-      NODE_OPTIONS: "--trace-gc",
-      LD_LIBRARY_PATH: "/x",
-      TANDEM_OWN: "kept",
-    };
-    await tandem.start("c1", undefined, { environment });
-    const [zygote] = tandem.starts();
-    assert.ok(zygote);
-    for (const name of ["NOTIFY_SOCKET", "NODE_OPTIONS", "LD_LIBRARY_PATH", "TTRPC_ADDRESS"])
-      assert.is(zygote.env[name], undefined, name);
-    assert.is(zygote.env["TANDEM_OWN"], "kept");
-    assert.match(zygote.env["LD_PRELOAD"] ?? "", /\/lib\/tandem\/tandem-dofork\.so$/);
-    assert.equal(zygote.argv, ["--no-warnings", "--expose-gc"]);
-    assert.is(zygote.descriptors[0], "0 /dev/null");
-    const log = `${tandem.zygoteDirectories()[0]}/zygote.log`;
-    assert.equal(zygote.descriptors.slice(1, 3), [`1 ${log}`, `2 ${log}`]);
-    assert.not.ok(
-      zygote.descriptors.some((line) => line.includes("zygote.lock") || line.includes("/s/.lock")),
-    );
-  },
-);
-
-start("quotes the last words of a zygote that does not come up, and leaves no socket", async ({ tandem }) => {
-  tandem.behaviour = "crash";
-  const result = await tandem.start("c1");
-  assert.is(result.status, 1);
-  assert.is(result.stdout, "");
-  assert.match(result.stderr, /^containerd-shim-tandem-v1: zygote: it ended: .*the reason of the crash.*\n$/);
-  assert.equal(tandem.sockets(), []);
-  tandem.behaviour = "";
-  assert.is((await tandem.start("c1")).status, 0);
-});
-
-start("names the reason when the zygote refuses, in one line, and leaves no socket", async ({ tandem }) => {
-  tandem.behaviour = "refuse";
-  const result = await tandem.start("c1");
-  assert.is(result.status, 1);
-  assert.is(result.stderr, "containerd-shim-tandem-v1: zygote: no room in the inn\n");
-  assert.equal(tandem.sockets(), []);
-});
-
-start("asks a new zygote when the old one dies under the request", async ({ tandem }) => {
-  tandem.behaviour = "vanish";
-  const result = await tandem.start("c1");
-  assert.is(result.status, 0, result.stderr);
-  assert.is(tandem.starts().length, 2);
-  assert.ok(await answers(socketOf(result.stdout)));
-});
-
-start("names what is missing in an incomplete installation", async ({ tandem }) => {
-  writeFileSync(join(tandem.directory, "lib/tandem/build-id"), "");
-  assert.match((await tandem.start("c1")).stderr, /lib\/tandem\/build-id: missing/);
-  writeFileSync(join(tandem.directory, "lib/tandem/build-id"), "0011223344556677");
-  chmodSync(join(tandem.directory, "lib/tandem/node"), 0o644);
-  assert.match((await tandem.start("c1")).stderr, /exec .*\/lib\/tandem\/node: Permission denied/);
-  assert.equal(tandem.sockets(), []);
-});
-
 start("refuses a run directory that others can write to, and one that is a link", async ({ tandem }) => {
   mkdirSync(tandem.runDirectory);
   chmodSync(tandem.runDirectory, 0o777);
@@ -299,27 +220,6 @@ start("copes with a launcher that was killed at any moment", async ({ tandem }) 
     assert.is(result.status, 0, result.stderr);
     assert.ok(await answers(socketOf(result.stdout)));
   }
-});
-
-start("does not let a killed launcher's zygote and a second one stand side by side", async ({ tandem }) => {
-  const environment = { ...process.env, TANDEM_RUN_DIR: tandem.runDirectory };
-  const killed = spawn(tandem.launcher, ["zygote"], { env: environment, stdio: "ignore" });
-  await waitFor(
-    () => tandem.zygoteDirectories().some((path) => existsSync(join(path, "zygote.log"))),
-    5000,
-    "a zygote on its way",
-  );
-  killed.kill("SIGKILL");
-  assert.is((await tandem.start("c1")).status, 0);
-  await sleep(300);
-  assert.is(tandem.starts().length, 1);
-});
-
-start("zygote brings one up and prints its socket", async ({ tandem }) => {
-  const first = await tandem.run(["zygote"]);
-  assert.is(first.stdout, `${tandem.zygoteDirectories()[0]}/zygote.sock\n`);
-  assert.is((await tandem.run(["zygote"])).stdout, first.stdout);
-  assert.is(tandem.starts().length, 1);
 });
 
 start("without an action says how it is used and starts nothing", async ({ tandem }) => {
