@@ -3,6 +3,7 @@ import type { WasmHost } from "../../wasm-host/main.ts";
 import { readMachine } from "../executor/machine.ts";
 import { cgroupLayout } from "../isolation/cgroup/layout.ts";
 import { createLog } from "../log.ts";
+import { wasmFilter } from "../isolation/wasm-seccomp.ts";
 import { native } from "../native.ts";
 import { directories, launcherPath } from "../directories.ts";
 import type { ShimHost } from "../shim/shim.ts";
@@ -18,7 +19,7 @@ export function createShimHost(zygoteSocket: string): ShimHost {
 
 /** What every wasm process needs and the zygote makes once. `scratch` is a directory to mount on meanwhile. */
 export function createWasmHost(scratch: string): WasmHost {
-  return { emptyMountNamespace: native.createEmptyMountNamespace(scratch), filter: undefined };
+  return { emptyMountNamespace: native.createEmptyMountNamespace(scratch), filter: wasmFilter({ network: true }) };
 }
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
