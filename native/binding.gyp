@@ -19,7 +19,13 @@
         "addon/cgroup.cc",
         "addon/bpf_devices.cc",
         "addon/seccomp.cc",
-        "addon/spawn.cc"
+        "addon/spawn.cc",
+        "addon/wasi.cc",
+        "addon/wasi_errno.cc",
+        "addon/wasi_file.cc",
+        "addon/wasi_io.cc",
+        "addon/wasi_path.cc",
+        "addon/wasi_poll.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Static: the installed addon needs no library that a node might lack.

@@ -63,6 +63,7 @@ struct Spawn {
   uint64_t newNamespaces = 0;
   std::vector<Join> joins;
   bool nested = false;
+  bool otherUser = false;
   sigset_t signals{};
 
   pid_t pid = -1;
@@ -132,7 +133,8 @@ pid_t cloneOnto(uint64_t flags, int* pidfd, void (*run)(Spawn*), Spawn* spawn, c
   return static_cast<pid_t>(result);
 }
 
-// In a new user namespace this process has every capability but no uid yet, and execve(2) would take them: ambient ones stay.
+// In another user namespace this process has every capability but no uid of root's, and execve(2) would take them away:
+// ambient ones stay.
 void keepCapabilities(Spawn* spawn) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};
@@ -194,7 +196,7 @@ void enterNamespaces(Spawn* spawn) {
 constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
 
 [[noreturn]] void runInner(Spawn* spawn) {
-  if ((spawn->newNamespaces & CLONE_NEWUSER) != 0) keepCapabilities(spawn);
+  if (spawn->otherUser) keepCapabilities(spawn);
   becomeInit(spawn);
 }
 
@@ -220,11 +222,13 @@ Spawn readOptions(Napi::Object options) {
   Napi::Array stdio = options.Get("stdio").As<Napi::Array>();
   for (uint32_t i = 0; i < 3; i++) spawn.stdio[i] = optionalFd(stdio.Get(i));
   spawn.newNamespaces = options.Get("newNamespaces").As<Napi::Number>().Uint32Value();
+  spawn.otherUser = (spawn.newNamespaces & CLONE_NEWUSER) != 0;
   Napi::Array joins = options.Get("joinNamespaces").As<Napi::Array>();
   for (uint32_t i = 0; i < joins.Length() && i < 16; i++) {
     Napi::Object join = joins.Get(i).As<Napi::Object>();
     const int type = join.Get("type").As<Napi::Number>().Int32Value();
     spawn.joins.push_back({join.Get("fd").As<Napi::Number>().Int32Value(), type});
+    if (type == CLONE_NEWUSER) spawn.otherUser = true;
     if (type == CLONE_NEWPID || type == CLONE_NEWUSER || (spawn.newNamespaces & CLONE_NEWUSER) != 0) spawn.nested = true;
   }
   return spawn;

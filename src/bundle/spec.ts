@@ -197,21 +197,21 @@ export function parseSpec(json: string): Spec {
 }
 
 /**
- * Reads the process of an exec request.
+ * Reads the process of an exec request, already parsed as JSON.
  *
  * @throws TandemError invalid_argument naming the property
  */
-export function parseProcess(json: string): SpecProcess {
-  return process(parseJson(json, "process"), "process");
+export function parseProcess(json: unknown): SpecProcess {
+  return process(json, "process");
 }
 
 /**
- * Reads the resources of an update request; their values are checked where they are applied.
+ * Reads the resources of an update request, already parsed as JSON.
  *
- * @throws TandemError invalid_argument
+ * @throws TandemError invalid_argument when it is no object; the cgroup checks what is in it
  */
-export function parseResources(json: string): LinuxResources {
-  return checkedElsewhere<LinuxResources>()(parseJson(json, "resources"), "resources");
+export function parseResources(json: unknown): LinuxResources {
+  return checkedElsewhere<LinuxResources>()(json, "resources");
 }
 
 function parseJson(json: string, subject: string): unknown {

@@ -9,8 +9,10 @@ export function becomeResolver(fields: readonly Buffer[], fds: readonly number[]
   native.setProcessName("tandem-resolve");
   native.setSession();
   const log = createLog({ path: undefined, debug: false });
+  const ending = new AbortController();
+  process.once("SIGTERM", () => ending.abort());
   const containerdAddress = fields[1]?.toString() ?? "";
-  serveResolver({ listenFd: fds[0] ?? -1, containerdAddress, stateDir: directories.state }).then(
+  serveResolver({ listenFd: fds[0] ?? -1, containerdAddress, stateDir: directories.state, signal: ending.signal }).then(
     () => native.exitNow(0),
     (error: unknown) => {
       log.error({ err: TandemError.from(error), containerd: containerdAddress }, "resolver");

@@ -15,7 +15,7 @@ export class InitProcess implements ExecutorProcess {
   readonly #socket: InitSocket;
   readonly #onListener: (fd: number) => void;
   #ended = false;
-  #starting = false;
+  #started = false;
 
   /** Owns the pidfd and the socket from now on. */
   constructor(
@@ -67,9 +67,10 @@ export class InitProcess implements ExecutorProcess {
   }
 
   async start(): Promise<void> {
-    this.#starting = true;
-    this.#socket.send("start");
+    if (this.#ended) throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
+    this.#started = true;
     try {
+      this.#socket.send("start");
       for (;;) {
         const message = await this.#socket.receive();
         if (message.kind === "failed") throw toInitError(message);
@@ -99,9 +100,9 @@ export class InitProcess implements ExecutorProcess {
     if (this.console !== undefined) closeSync(this.console);
   }
 
-  /** The socket of a process that ended without ever being started; `start` closes its own when it has read to the end. */
-  closeSocket(): void {
-    if (!this.#starting) this.#socket.close();
+  /** Closes the socket of a process that ended without ever being started; `start` closes its own. */
+  closeUnstarted(): void {
+    if (!this.#started) this.#socket.close();
   }
 
   #forward(fd: number): void {

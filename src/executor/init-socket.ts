@@ -37,7 +37,7 @@ export class InitSocket {
       } catch (error) {
         // ECONNRESET: it ended with something of ours unread.
         if ((error as NodeJS.ErrnoException).code === "ECONNRESET") resolve({ kind: "end" });
-        else reject(error);
+        else reject(TandemError.from(error));
       }
     });
     const abort = (): void => reject(aborted());

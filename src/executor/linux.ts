@@ -130,7 +130,7 @@ class LinuxContainer implements ExecutorContainer {
         await runHooks("poststart", parts.container, init.pid).catch((error: unknown) => options.warn(TandemError.from(error)));
       },
     };
-    init.exited.then(() => init.closeSocket());
+    init.exited.then(() => init.closeUnstarted());
   }
 
   async exec(request: ExecRequest): Promise<ExecutorProcess> {
@@ -171,7 +171,7 @@ class LinuxContainer implements ExecutorContainer {
         await execProcess.destroy();
         throw error;
       }
-      execProcess.exited.then(() => execProcess.closeSocket());
+      execProcess.exited.then(() => execProcess.closeUnstarted());
       return execProcess;
     } catch (error) {
       throw TandemError.from(error, name);

@@ -164,10 +164,14 @@ function processDetails(execId: string): Any {
   });
 }
 
-/** The JSON text in an Any. */
-function jsonOf(any: Any | undefined, typeUrl: string, what: string): string {
+/** What an Any with JSON in it holds. */
+function jsonOf(any: Any | undefined, typeUrl: string, what: string): unknown {
   if (any?.typeUrl !== typeUrl) {
     throw new TandemError("invalid_argument", `${what}: expected ${typeUrl}, got ${any?.typeUrl || "nothing"}`);
   }
-  return Buffer.from(any.value).toString();
+  try {
+    return JSON.parse(Buffer.from(any.value).toString());
+  } catch (error) {
+    throw new TandemError("invalid_argument", `${what}: is not JSON`, { cause: error });
+  }
 }

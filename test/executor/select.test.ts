@@ -258,6 +258,16 @@ select("a look-up that fails keeps its code and says what it was needed for", as
   );
 });
 
+select("a file that cannot be read is an error of ours that names the container and the file", async () => {
+  const readHead = () => {
+    throw Object.assign(new Error("openat2 /app: Permission denied"), { code: "EACCES" });
+  };
+  const lookup = () => Promise.resolve(undefined);
+  const choice = () =>
+    selectExecutor({ id: "c1", spec: { process: { args: ["/app"] } }, rootfs: "/r", readHead, lookup });
+  await rejects(choice, "permission_denied", /^container c1: entrypoint \/app: openat2/);
+});
+
 select("a container without process.args is refused", async () => {
   await rejects(() => choose({ args: [] }), "invalid_argument", /process\.args names no entrypoint/);
   await rejects(() => choose({ args: [""] }), "invalid_argument", /process\.args names no entrypoint/);

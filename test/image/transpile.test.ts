@@ -144,6 +144,21 @@ test("Two processes at once make one entry", async () => {
   assert.equal(both.trim().split("\n").map(Number).sort(), [0, 1]);
 });
 
+test("The glue's code cache is taken by a process with the zygote's flags", () => {
+  const url = (path: string): string => JSON.stringify(new URL(`../../${path}`, import.meta.url).href);
+  const script = join(scratch, "cached.mjs");
+  writeFileSync(
+    script,
+    `const { ensureTranspiled } = await import(${url("src/image/transpile.ts")});
+    const { ComponentCode } = await import(${url("wasm-host/component-code.ts")});
+    const { readTranspiled } = await import(${url("wasm-host/component.ts")});
+    const { dir } = await ensureTranspiled(${JSON.stringify({ path: command, digest: digestOf(command), stateDir: join(scratch, "flags") })});
+    console.log(new ComponentCode({ files: readTranspiled(dir) }).glueWasCached);`,
+  );
+  const flags = ["--single-threaded", "--no-warnings", "--expose-gc", "--no-flush-bytecode"];
+  assert.is(execFileSync(process.execPath, [...flags, script], { encoding: "utf8" }), "true\n");
+});
+
 test("A full disk is one line, and nothing is left", () => {
   const stateDir = join(scratch, "small");
   mkdirSync(stateDir);

@@ -144,6 +144,37 @@ test("More requests than may run at once wait their turn", () =>
     { maxConcurrency: 1 },
   ));
 
+test("A request too many to wait is answered with 503", () =>
+  serving(
+    async ({ get }) => {
+      const answers = await Promise.all([get("/sleep"), get("/sleep"), get("/sleep")]);
+      assert.equal(answers.map(({ status }) => status).sort(), [200, 200, 503]);
+    },
+    { maxConcurrency: 1, maxWaiting: 1 },
+  ));
+
+test("A client that leaves while its answer is written costs nothing but its request", () =>
+  serving(async ({ service, get, stdio }) => {
+    const socket = connect(service.address.port, "127.0.0.1");
+    socket.write("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
+    await once(socket, "data");
+    socket.destroy();
+    assert.is((await get("/")).status, 200);
+    await sleep(50);
+    assert.is(stdio.err, "");
+  }));
+
+test("A HEAD request has no body, and its connection serves the next", () =>
+  serving(async ({ service }) => {
+    const socket = connect(service.address.port, "127.0.0.1");
+    socket.write(
+      "HEAD / HTTP/1.1\r\nhost: x\r\n\r\nGET /count HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+    );
+    const answer = await text(socket);
+    assert.is(answer.match(/HTTP\/1\.1 200/g)?.length, 2);
+    assert.not.match(answer, /hello/);
+  }));
+
 test("A trap costs its request, not the server", () =>
   serving(async ({ get, stdio }) => {
     assert.is((await get("/trap")).status, 500);
