@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { checkResources } from "../../src/isolation/cgroup/check-resources.ts";
 import type { LinuxResources } from "../../src/isolation/cgroup/resources.ts";
 import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
 import { ioWeightFromBlkio, v2Settings, weightFromShares } from "../../src/isolation/cgroup/v2-settings.ts";
@@ -212,6 +213,20 @@ settings("lets no name of the spec become a path", () => {
   refuses(() => v1({ hugepageLimits: [{ pageSize: "../2MB", limit: 1 }] }), "hugepageLimits");
   refuses(() => v1({ rdma: { "a b": {} } }), "rdma");
   refuses(() => v1({ unified: { "memory.high": "1" } }), "unified");
+});
+
+settings("refuses values of the wrong type by name, and lets right ones through", () => {
+  const check = (json: string) => () => checkResources(JSON.parse(json));
+  const right =
+    '{"memory":{"limit":-1},"cpu":{"cpus":"0"},"devices":[{"allow":false,"access":"rwm"}],"unified":{"memory.high":"1"}}';
+  assert.equal(check(right)(), JSON.parse(right));
+  assert.throws(check('{"memory":{"limit":"64M"}}'), /^linux\.resources\.memory\.limit/);
+  assert.throws(check('{"devices":{}}'), /^linux\.resources\.devices/);
+  assert.throws(check('{"cpu":{"cpus":3}}'), /^linux\.resources\.cpu\.cpus/);
+  assert.throws(
+    check('{"blockIO":{"throttleReadBpsDevice":[{"major":8}]}}'),
+    /^linux\.resources\.blockIO\.throttleReadBpsDevice/,
+  );
 });
 
 settings.run();
