@@ -60,7 +60,7 @@
       "defines": ["_GNU_SOURCE", "TANDEM_VERSION=\"<!(node -p \"require('../package.json').version\")\""],
       "cflags": ["-std=gnu17", "-fno-pie", "-ffunction-sections", "-fdata-sections"],
       "cflags!": ["-fPIC"],
-      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections"],
+      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections", "-Wl,-z,noseparate-code"],
       "ldflags!": ["-rdynamic"]
     },
     {
