@@ -19,7 +19,13 @@
         "addon/cgroup.cc",
         "addon/bpf_devices.cc",
         "addon/seccomp.cc",
-        "addon/spawn.cc"
+        "addon/spawn.cc",
+        "addon/wasi.cc",
+        "addon/wasi_errno.cc",
+        "addon/wasi_file.cc",
+        "addon/wasi_io.cc",
+        "addon/wasi_path.cc",
+        "addon/wasi_poll.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Static: the installed addon needs no library that a node might lack.
@@ -54,7 +60,7 @@
       "defines": ["_GNU_SOURCE", "TANDEM_VERSION=\"<!(node -p \"require('../package.json').version\")\""],
       "cflags": ["-std=gnu17", "-fno-pie", "-ffunction-sections", "-fdata-sections"],
       "cflags!": ["-fPIC"],
-      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections"],
+      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections", "-Wl,-z,noseparate-code"],
       "ldflags!": ["-rdynamic"]
     },
     {

@@ -25,6 +25,7 @@ const natives: Readonly<Record<string, string>> = {
 /** Flags of the zygote's Node, one a line; the launcher reads them (native/launcher/zygote.c). */
 const zygoteFlags = [
   "--single-threaded", // Compile and GC jobs posted to threads that a forked child does not have would never run.
+  "--v8-pool-size=0", // The scavenger would hand work to V8's own threads and wait for them for ever.
   "--no-warnings", // A warning on stderr would become part of the address (shim-protocol §1.5).
   "--expose-gc", // The zygote collects its warm-up's garbage before the first fork.
   "--no-flush-bytecode", // What the warm-up compiled must still be compiled when a child needs it.

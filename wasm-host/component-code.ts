@@ -1,10 +1,12 @@
 import { Script } from "node:vm";
 import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
+import { native } from "../src/native.ts";
 import { ExitIntercept } from "./exit-intercept.ts";
 import type { TranspiledFiles } from "./transpiled.ts";
 import type { Files } from "./wasi/p2/files.ts";
 import { type ComponentGrant, type ComponentHost, createImports } from "./wasi/p2/imports.ts";
+import { createNativeFiles, type FileCalls } from "./wasi/p2/native-files.ts";
 import { blocking, suspending } from "./wasi/p2/waiting.ts";
 
 /** Exports by interface (`wasi:cli/run@0.2.3`, and `run` for short) or by name. */
@@ -20,10 +22,15 @@ export type World = "command" | "http" | "reactor";
 
 export interface CodeOptions {
   readonly files: TranspiledFiles;
-  /** The file system's operations; without them a path cannot be opened. */
-  readonly fileSystem?: Files;
   /** Compiles a core module; for a cache of native code. */
   readonly compile?: (bytes: Uint8Array, name: string) => WebAssembly.Module;
+}
+
+/** Without the addon's file calls, opening a path is `unsupported`. */
+const fileSystem: Files | undefined = hasFileCalls(native) ? createNativeFiles(native) : undefined;
+
+function hasFileCalls(addon: object): addon is FileCalls {
+  return "wasiOpen" in addon;
 }
 
 /** A component with its glue evaluated and its core modules compiled: to be instantiated any number of times. */
@@ -37,7 +44,7 @@ export class ComponentCode {
   readonly #host: ComponentHost;
 
   /** @throws WebAssembly.CompileError for a core module that V8 refuses */
-  constructor({ files, fileSystem, compile }: CodeOptions) {
+  constructor({ files, compile }: CodeOptions) {
     this.manifest = files.manifest;
     this.world = worldOf(files.manifest.exports);
     const script = new Script(files.glue, { filename: "glue.js", cachedData: files.codeCache });

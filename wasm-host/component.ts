@@ -59,15 +59,23 @@ class Service {
   }
 
   async run(): Promise<number> {
+    try {
+      this.#service = await this.#serve();
+    } catch (error) {
+      return statusOf(error, this.#options.grant);
+    }
+    await this.#closed.promise;
+    return 0;
+  }
+
+  #serve(): Promise<HttpService> {
     const { grant, httpPort, httpLimits } = this.#options;
-    this.#service = await serveHttp({
+    return serveHttp({
       code: this.#code,
       grant,
       address: { port: httpPort ?? 8080 },
       ...(httpLimits === undefined ? {} : { limits: httpLimits }),
     });
-    await this.#closed.promise;
-    return 0;
   }
 
   async close(): Promise<void> {
@@ -89,11 +97,15 @@ async function runExport(
     return 0;
   } catch (error) {
     if (error instanceof ComponentExit) return exitStatus(error);
-    if (error instanceof TandemError) throw error;
-    if (!(error instanceof Error)) return 1; // the `err` of wasi:cli/run
-    reportLine(grant.stdio.stderr, `component trapped: ${error.message}`);
-    return trapStatus;
+    return statusOf(error, grant);
   }
+}
+
+function statusOf(error: unknown, grant: ComponentGrant): number {
+  if (error instanceof TandemError) throw error;
+  if (!(error instanceof Error)) return 1; // the `err` of wasi:cli/run
+  reportLine(grant.stdio.stderr, `component trapped: ${error.message}`);
+  return trapStatus;
 }
 
 /** `run` of wasi:cli/run, or the named function: `name`, or `interface#name`. */

@@ -14,6 +14,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportBpfDevices(exports);
   tandem::exportSeccomp(exports);
   tandem::exportSpawn(exports);
+  tandem::exportWasi(exports);
   return exports;
 }
 

@@ -1,4 +1,5 @@
-// The device controller of cgroup v2: a BPF program per cgroup that the kernel asks at every mknod and open of a device.
+// The device controller of cgroup v2: a BPF program per cgroup that the kernel asks at every mknod and open
+// of a device.
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <sys/syscall.h>
@@ -26,7 +27,14 @@ UniqueFd load(const void* instructions, size_t count) {
   attributes.insns = reinterpret_cast<uint64_t>(instructions);
   attributes.insn_cnt = static_cast<uint32_t>(count);
   attributes.license = reinterpret_cast<uint64_t>("Apache-2.0");
-  return UniqueFd(static_cast<int>(checked(bpf(BPF_PROG_LOAD, attributes), "bpf", "BPF_PROG_LOAD")));
+  // The verifier gives up with EAGAIN when a signal waits for this thread; it is delivered between two
+  // attempts.
+  long program = -1;
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    program = bpf(BPF_PROG_LOAD, attributes);
+    if (program >= 0 || errno != EAGAIN) break;
+  }
+  return UniqueFd(static_cast<int>(checked(program, "bpf", "BPF_PROG_LOAD")));
 }
 
 // Ids of the programs attached to this very directory, without those of its ancestors.
@@ -44,7 +52,8 @@ std::vector<uint32_t> attachedPrograms(int directory) {
 UniqueFd programById(uint32_t id) {
   bpf_attr attributes{};
   attributes.prog_id = id;
-  return UniqueFd(static_cast<int>(checked(bpf(BPF_PROG_GET_FD_BY_ID, attributes), "bpf", "BPF_PROG_GET_FD_BY_ID")));
+  return UniqueFd(
+      static_cast<int>(checked(bpf(BPF_PROG_GET_FD_BY_ID, attributes), "bpf", "BPF_PROG_GET_FD_BY_ID")));
 }
 
 void attach(int directory, int program, const std::string& path) {
@@ -70,8 +79,8 @@ Napi::Value attachDeviceProgram(const Napi::CallbackInfo& info) {
   const auto bytes = info[1].As<Napi::Uint8Array>();
   UniqueFd directory(checked(open(path.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC), "open", path));
   UniqueFd program = load(bytes.Data(), bytes.ByteLength() / sizeof(bpf_insn));
-  // All programs must agree to an access. So the new one goes beside the old ones before they leave: there is no moment
-  // without any, only one in which both must agree.
+  // All programs must agree to an access. So the new one goes beside the old ones before they leave: there is
+  // no moment without any, only one in which both must agree.
   const std::vector<uint32_t> earlier = attachedPrograms(directory.get());
   attach(directory.get(), program.get(), path);
   for (uint32_t id : earlier) detach(directory.get(), programById(id).get(), path);

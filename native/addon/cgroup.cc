@@ -1,5 +1,6 @@
-// Making, filling and removing the directories of a cgroup: on the path of every container, so each is one call from
-// JavaScript and as few system calls as the kernel allows (no stat before mkdir, no read before rmdir).
+// Making, filling and removing the directories of a cgroup: on the path of every container, so each is one
+// call from JavaScript and as few system calls as the kernel allows (no stat before mkdir, no read before
+// rmdir).
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
@@ -23,7 +24,9 @@ std::vector<std::string> strings(const Napi::Value& value) {
   return result;
 }
 
-std::string parentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string parentOf(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
 
 std::string readSmall(const std::string& path) {
   UniqueFd fd(checked(open(path.c_str(), O_RDONLY | O_CLOEXEC), "open", path));
@@ -38,18 +41,20 @@ void writeSmall(const std::string& path, const std::string& data) {
   checked(write(fd.get(), data.data(), data.size()), "write", path);
 }
 
-// A v1 cpuset is born without cpus and memory nodes and refuses every process until it has both (cpusets.rst §1.9),
-// unless its parent has cgroup.clone_children.
+// A v1 cpuset is born without cpus and memory nodes and refuses every process until it has both (cpusets.rst
+// §1.9), unless its parent has cgroup.clone_children.
 void inheritCpuset(const std::string& directory) {
   if (!readSmall(directory + "/cpuset.cpus").empty()) return;
   const std::string parent = parentOf(directory);
   if (readSmall(parent + "/cpuset.cpus").empty()) inheritCpuset(parent);
-  for (const char* file : {"/cpuset.cpus", "/cpuset.mems"}) writeSmall(directory + file, readSmall(parent + file));
+  for (const char* file : {"/cpuset.cpus", "/cpuset.mems"})
+    writeSmall(directory + file, readSmall(parent + file));
 }
 
 class Creation {
  public:
-  // Removes what was made, newest first, unless everything succeeded. A directory that somebody else uses by now stays.
+  // Removes what was made, newest first, unless everything succeeded. A directory that somebody else uses by
+  // now stays.
   ~Creation() {
     if (committed_) return;
     for (auto made = made_.rbegin(); made != made_.rend(); ++made) rmdir(made->c_str());
@@ -116,7 +121,8 @@ Napi::Value writeFiles(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// cgroup v1 memory.rst §10: the event descriptor and that of memory.oom_control, written to cgroup.event_control.
+// cgroup v1 memory.rst §10: the event descriptor and that of memory.oom_control, written to
+// cgroup.event_control.
 Napi::Value oomEventFd(const Napi::CallbackInfo& info) {
   const std::string directory = info[0].As<Napi::String>();
   UniqueFd event(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd"));

@@ -14,5 +14,6 @@ void exportCgroup(Napi::Object exports);
 void exportBpfDevices(Napi::Object exports);
 void exportSeccomp(Napi::Object exports);
 void exportSpawn(Napi::Object exports);
+void exportWasi(Napi::Object exports);
 
 }  // namespace tandem

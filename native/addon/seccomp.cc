@@ -1,4 +1,5 @@
-// Compiles seccomp rules to classic BPF with libseccomp. The filter is only made here: whoever execs the program loads it.
+// Compiles seccomp rules to classic BPF with libseccomp. The filter is only made here: whoever execs the
+// program loads it.
 #include <fcntl.h>
 #include <seccomp.h>
 #include <sys/mman.h>
@@ -39,7 +40,8 @@ void addRule(scmp_filter_ctx context, const Napi::Object& rule) {
   const uint32_t action = rule.Get("action").As<Napi::Number>().Uint32Value();
   const auto args = rule.Get("args").As<Napi::Array>();
   std::vector<scmp_arg_cmp> comparisons;
-  for (uint32_t i = 0; i < args.Length(); ++i) comparisons.push_back(argument(args.Get(i).As<Napi::Object>()));
+  for (uint32_t i = 0; i < args.Length(); ++i)
+    comparisons.push_back(argument(args.Get(i).As<Napi::Object>()));
   const int number = seccomp_syscall_resolve_name(name.c_str());
   // src/isolation/seccomp.ts says why an unknown name is no error.
   if (number == __NR_SCMP_ERROR) return;
@@ -61,7 +63,8 @@ Napi::Buffer<uint8_t> exportFilter(Napi::Env env, scmp_filter_ctx context) {
 
 Napi::Value compileSeccomp(const Napi::CallbackInfo& info) {
   const auto profile = info[0].As<Napi::Object>();
-  Context context(seccomp_init(profile.Get("defaultAction").As<Napi::Number>().Uint32Value()), seccomp_release);
+  Context context(seccomp_init(profile.Get("defaultAction").As<Napi::Number>().Uint32Value()),
+                  seccomp_release);
   if (!context) throw ErrnoError(EINVAL, "seccomp_init");
   const auto architectures = profile.Get("architectures").As<Napi::Array>();
   for (uint32_t i = 0; i < architectures.Length(); ++i) {
@@ -70,9 +73,10 @@ Napi::Value compileSeccomp(const Napi::CallbackInfo& info) {
     if (result != -EEXIST) checkedSeccomp(result, "seccomp_arch_add", std::to_string(token));
   }
   const auto rules = profile.Get("rules").As<Napi::Array>();
-  // A binary tree over the numbers instead of a chain of comparisons. libseccomp up to 2.5.4 makes a wrong program of a tree
-  // without rules, and a short chain is as fast.
-  if (rules.Length() > 32) checkedSeccomp(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "seccomp_attr_set");
+  // A binary tree over the numbers instead of a chain of comparisons. libseccomp up to 2.5.4 makes a wrong
+  // program of a tree without rules, and a short chain is as fast.
+  if (rules.Length() > 32)
+    checkedSeccomp(seccomp_attr_set(context.get(), SCMP_FLTATR_CTL_OPTIMIZE, 2), "seccomp_attr_set");
   for (uint32_t i = 0; i < rules.Length(); ++i) addRule(context.get(), rules.Get(i).As<Napi::Object>());
   return exportFilter(info.Env(), context.get());
 }

@@ -18,7 +18,7 @@ int main(int count, char **arguments) {
   else if (strcmp(options.action, "zygote") == 0)
     zygote();
   else
-    fail(0, "usage: [flags] start|delete|zygote, -info or -v; containerd runs it, see docs/containerd.md",
+    fail(0, "usage: [flags] start|delete|zygote, -info or -v; containerd runs it, see docs/launcher.md",
          NULL);
   return 0;
 }

@@ -1,8 +1,17 @@
-import { create, type DescMessage, type MessageInitShape, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import {
+  create,
+  type DescMessage,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
 import { type Timestamp, timestampFromDate, timestampNow } from "@bufbuild/protobuf/wkt";
 import { type Client, connect } from "ttrpc-ts";
 import * as events from "../api/gen/containerd/events/task_pb.ts";
-import { Events, type ForwardRequestSchema } from "../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
+import {
+  Events,
+  type ForwardRequestSchema,
+} from "../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
 import type { ExitStatus } from "../executor/executor.ts";
 import type { Log } from "../log.ts";
 import type { EventSink, TaskEvent } from "../task/events.ts";
@@ -22,7 +31,8 @@ const MAX_QUEUE = 2_048;
  */
 export class EventPublisher implements EventSink {
   readonly #options: { readonly address: string; readonly namespace: string; readonly log: Log };
-  readonly #queue: { readonly request: ForwardRequest; readonly topic: string; readonly since: number }[] = [];
+  readonly #queue: { readonly request: ForwardRequest; readonly topic: string; readonly since: number }[] =
+    [];
   #client: Client | undefined;
   #sending: Promise<void> | undefined;
 
@@ -37,7 +47,11 @@ export class EventPublisher implements EventSink {
       const dropped = this.#queue.shift();
       this.#options.log.error({ topic: dropped?.topic }, "event queue is full, the oldest event is dropped");
     }
-    this.#queue.push({ request: toRequest(event, this.#options.namespace), topic: event.topic, since: Date.now() });
+    this.#queue.push({
+      request: toRequest(event, this.#options.namespace),
+      topic: event.topic,
+      since: Date.now(),
+    });
     this.#sending ??= this.#send();
   }
 
@@ -45,6 +59,10 @@ export class EventPublisher implements EventSink {
   async flush(milliseconds: number): Promise<void> {
     const timeout = new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref());
     await Promise.race([this.#sending ?? Promise.resolve(), timeout]);
+  }
+
+  async close(): Promise<void> {
+    await this.#client?.close();
   }
 
   async #send(): Promise<void> {
@@ -93,9 +111,21 @@ function toAny(event: TaskEvent): { typeUrl: string; value: Uint8Array } {
   switch (event.topic) {
     case "/tasks/create": {
       const { containerId, bundle, io, checkpoint, pid } = event;
-      const rootfs = event.rootfs.map(({ type, source, target, options }) => ({ type, source, target, options: [...options] }));
+      const rootfs = event.rootfs.map(({ type, source, target, options }) => ({
+        type,
+        source,
+        target,
+        options: [...options],
+      }));
       const { stdin, stdout, stderr, terminal } = io;
-      const message = { containerId, bundle, rootfs, io: { stdin, stdout, stderr, terminal }, checkpoint, pid };
+      const message = {
+        containerId,
+        bundle,
+        rootfs,
+        io: { stdin, stdout, stderr, terminal },
+        checkpoint,
+        pid,
+      };
       return pack(events.TaskCreateSchema, message);
     }
     case "/tasks/start":
@@ -103,7 +133,11 @@ function toAny(event: TaskEvent): { typeUrl: string; value: Uint8Array } {
     case "/tasks/exec-added":
       return pack(events.TaskExecAddedSchema, { containerId: event.containerId, execId: event.execId });
     case "/tasks/exec-started":
-      return pack(events.TaskExecStartedSchema, { containerId: event.containerId, execId: event.execId, pid: event.pid });
+      return pack(events.TaskExecStartedSchema, {
+        containerId: event.containerId,
+        execId: event.execId,
+        pid: event.pid,
+      });
     case "/tasks/exit":
       return pack(events.TaskExitSchema, ended(event));
     case "/tasks/delete":
@@ -127,7 +161,10 @@ function ended({ containerId, id, pid, exit }: Extract<TaskEvent, { exit: ExitSt
   return { containerId, id, pid, exitStatus: exit.status, exitedAt: timestampFromDate(exit.exitedAt) };
 }
 
-function pack<S extends DescMessage>(schema: S, message: MessageInitShape<S>): { typeUrl: string; value: Uint8Array } {
+function pack<S extends DescMessage>(
+  schema: S,
+  message: MessageInitShape<S>,
+): { typeUrl: string; value: Uint8Array } {
   const shape: MessageShape<S> = create(schema, message);
   return { typeUrl: schema.typeName, value: toBinary(schema, shape) };
 }

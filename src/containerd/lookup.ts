@@ -7,6 +7,8 @@ import { readBlob } from "./content.ts";
 
 /** Manifests, indexes and configs are JSON of a few KB; registries refuse more than 4 MiB. */
 const MAX_JSON = 4 * 1024 * 1024;
+/** Configs with a long history are read again rather than kept. */
+const MAX_REMEMBERED = 64 * 1024;
 /** An index may name indexes (OCI image-spec); nobody nests them deeper. */
 const MAX_DEPTH = 3;
 
@@ -67,20 +69,38 @@ async function imageOf(containerd: Containerd, containerId: string, options: Cal
  * @throws TandemError not_found: containerd has no manifest that fits; invalid_argument: garbage; failed_precondition: a blob is not
  * what its descriptor says.
  */
-export async function resolveImage(
-  containerd: Containerd,
-  target: Descriptor,
-  options: CallOptions,
-): Promise<ResolvedImage> {
-  return resolve({ containerd, options }, target, MAX_DEPTH);
+export async function resolveImage(reader: ImageReader, target: Descriptor): Promise<ResolvedImage> {
+  return resolve(reader, target, MAX_DEPTH);
 }
 
-interface Reader {
+export interface ImageReader {
   readonly containerd: Containerd;
   readonly options: CallOptions;
+  /** Documents read before, by namespace and digest: containerd may have a blob for one namespace and not for another. */
+  readonly documents: DocumentCache;
 }
 
-async function resolve(reader: Reader, target: Descriptor, depth: number): Promise<ResolvedImage> {
+/** Parsed indexes, manifests and configs. A digest's content never changes, so only the bound throws one out, the oldest first. */
+export class DocumentCache {
+  readonly #documents = new Map<string, unknown>();
+  readonly #limit: number;
+
+  constructor(limit = 512) {
+    this.#limit = limit;
+  }
+
+  get(key: string): unknown {
+    return this.#documents.get(key);
+  }
+
+  set(key: string, document: unknown): void {
+    const [oldest] = this.#documents.keys();
+    if (oldest !== undefined && this.#documents.size >= this.#limit) this.#documents.delete(oldest);
+    this.#documents.set(key, document);
+  }
+}
+
+async function resolve(reader: ImageReader, target: Descriptor, depth: number): Promise<ResolvedImage> {
   const document = await readJson(reader, target);
   const isIndex =
     indexMediaTypes.has(target.mediaType) || (isRecord(document) && Array.isArray(document["manifests"]));
@@ -91,7 +111,7 @@ async function resolve(reader: Reader, target: Descriptor, depth: number): Promi
 }
 
 async function resolveIndex(
-  reader: Reader,
+  reader: ImageReader,
   index: unknown,
   { target, depth }: { readonly target: Descriptor; readonly depth: number },
 ): Promise<ResolvedImage> {
@@ -135,7 +155,7 @@ function goArchitecture(): string {
 
 /** A client pulls one platform of an index: the others' manifests are named but not there. */
 async function resolveIfPresent(
-  reader: Reader,
+  reader: ImageReader,
   descriptor: Descriptor,
   depth: number,
 ): Promise<ResolvedImage | undefined> {
@@ -147,10 +167,17 @@ async function resolveIfPresent(
   }
 }
 
-async function readJson({ containerd, options }: Reader, descriptor: Descriptor): Promise<unknown> {
+async function readJson(
+  { containerd, options, documents }: ImageReader,
+  descriptor: Descriptor,
+): Promise<unknown> {
+  const key = `${options.namespace} ${descriptor.digest}`;
+  const known = documents.get(key);
+  if (known !== undefined) return known;
   const bytes = await readBlob(containerd.content, descriptor, { ...options, maxBytes: MAX_JSON });
+  let document: unknown;
   try {
-    return JSON.parse(bytes.toString("utf8"));
+    document = JSON.parse(bytes.toString("utf8"));
   } catch (error) {
     throw new TandemError(
       "invalid_argument",
@@ -158,4 +185,6 @@ async function readJson({ containerd, options }: Reader, descriptor: Descriptor)
       { cause: error },
     );
   }
+  if (bytes.length <= MAX_REMEMBERED) documents.set(key, document);
+  return document;
 }

@@ -250,12 +250,16 @@ function searchPath(spec: SelectSpec): readonly string[] {
 
 function readCandidate(request: SelectRequest, path: string): Candidate | undefined {
   const source = bindSource(request.spec, path);
-  if (source === undefined) {
-    const head = request.readHead(request.rootfs, path, WASM_HEAD_LENGTH);
-    return head === undefined ? undefined : { path, file: { inRootfs: path }, head };
+  try {
+    const head =
+      source === undefined
+        ? request.readHead(request.rootfs, path, WASM_HEAD_LENGTH)
+        : request.readHead(dirname(source), basename(source), WASM_HEAD_LENGTH);
+    if (head === undefined) return undefined;
+    return { path, file: source === undefined ? { inRootfs: path } : { path: source }, head };
+  } catch (error) {
+    throw TandemError.from(error, `container ${request.id}: entrypoint ${path}`);
   }
-  const head = request.readHead(dirname(source), basename(source), WASM_HEAD_LENGTH);
-  return head === undefined ? undefined : { path, file: { path: source }, head };
 }
 
 /** The host's path of what a bind mount of config.json will put at `path`. The last mount that covers it is on top. */

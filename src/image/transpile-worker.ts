@@ -37,6 +37,7 @@ async function main([path, digest, directory]: readonly string[]): Promise<void>
   };
   for (const [name, content] of generated.files) {
     if (!name.endsWith(".js")) {
+      requireValid(name, content);
       keep(name, content);
       continue;
     }
@@ -63,6 +64,16 @@ function generateOptions(suspends: boolean): GenerateOptions {
       ? { tag: "jspi", val: { imports: suspendingImports, exports: suspendingExports } }
       : { tag: "sync" },
   };
+}
+
+/** The transpiler looks at types only; what is wrong inside a function is found here and not at the first Create. */
+function requireValid(name: string, content: Uint8Array): void {
+  try {
+    void new WebAssembly.Module(content);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TandemError("invalid_argument", `component is not valid: ${name}: ${reason}`);
+  }
 }
 
 const suspendingImports = [

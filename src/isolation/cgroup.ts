@@ -1,6 +1,8 @@
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
-import { applyDevices, applyResources } from "./cgroup/apply.ts";
+import { applyResources } from "./cgroup/apply.ts";
+import { checkResources } from "./cgroup/check-resources.ts";
+import { applyDevices } from "./cgroup/devices.ts";
 import { freeze, thaw } from "./cgroup/freezer.ts";
 import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
 import { oomKills, watchOom } from "./cgroup/oom.ts";
@@ -63,6 +65,7 @@ export interface Cgroup {
 export function openCgroup(request: CgroupRequest): Cgroup {
   const layout = cgroupLayout();
   const paths = cgroupPaths(layout, request);
+  const resources = request.resources === undefined ? undefined : checkResources(request.resources);
   const cgroup = new KernelCgroup(paths);
   let existing: readonly string[];
   try {
@@ -73,8 +76,8 @@ export function openCgroup(request: CgroupRequest): Cgroup {
   if (existing.length > 0) claim(cgroup, existing);
   try {
     prepareV2(layout, paths);
-    applyDevices(paths, request.resources?.devices);
-    if (request.resources !== undefined) applyResources(paths, request.resources);
+    applyDevices(paths, resources?.devices, { isNew: existing.length === 0 });
+    if (resources !== undefined) applyResources(paths, resources);
   } catch (error) {
     native.removeCgroups(paths.all);
     throw error;
@@ -163,8 +166,9 @@ class KernelCgroup implements Cgroup {
     this.thaw();
   }
 
-  update(resources: LinuxResources): void {
-    if (resources.devices !== undefined) applyDevices(this.#paths, resources.devices);
+  update(given: LinuxResources): void {
+    const resources = checkResources(given);
+    if (resources.devices !== undefined) applyDevices(this.#paths, resources.devices, { isNew: false });
     applyResources(this.#paths, resources);
   }
 

@@ -98,7 +98,7 @@ export function createTaskService(options: TaskServiceOptions): ServiceImpl<type
       return empty;
     },
     async exec(request) {
-      const process = parseProcess(decodeJson(request.spec, PROCESS_TYPE, "exec"));
+      const process = parseProcess(jsonOf(request.spec, PROCESS_TYPE, "exec"));
       await registry.container(request.id).addExec(request.execId, process, request);
       return empty;
     },
@@ -112,7 +112,7 @@ export function createTaskService(options: TaskServiceOptions): ServiceImpl<type
       return empty;
     },
     async update(request) {
-      const resources = parseResources(decodeJson(request.resources, RESOURCES_TYPE, "update"));
+      const resources = parseResources(jsonOf(request.resources, RESOURCES_TYPE, "update"));
       await registry.container(request.id).update(resources);
       return empty;
     },
@@ -164,13 +164,14 @@ function processDetails(execId: string): Any {
   });
 }
 
-function decodeJson(any: Any | undefined, typeUrl: string, what: string): unknown {
-  if (any === undefined || any.typeUrl !== typeUrl) {
+/** What an Any with JSON in it holds. */
+function jsonOf(any: Any | undefined, typeUrl: string, what: string): unknown {
+  if (any?.typeUrl !== typeUrl) {
     throw new TandemError("invalid_argument", `${what}: expected ${typeUrl}, got ${any?.typeUrl || "nothing"}`);
   }
   try {
     return JSON.parse(Buffer.from(any.value).toString());
   } catch (error) {
-    throw new TandemError("invalid_argument", `${what}: ${(error as Error).message}`, { cause: error });
+    throw new TandemError("invalid_argument", `${what}: is not JSON`, { cause: error });
   }
 }

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { bridgeNetwork, forgetNetwork } from "./cni.ts";
 import { type CommandOptions, type Finished, run, runOk } from "./command.ts";
 import { type CriConfig, containerdConfig } from "./containerd-config.ts";
 import { listLeftovers, mountsBelow, type Owner, ownedProcesses, removeCgroups } from "./leftovers.ts";
@@ -42,8 +43,8 @@ export interface ContainerdOptions {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
-/** A private containerd, with everything below one short directory. */
-export interface Containerd {
+/** A private containerd, with everything below one short directory. Disposing of it is stop(). */
+export interface Containerd extends AsyncDisposable {
   readonly generation: Generation;
   readonly directory: string;
   /** Its gRPC socket, a bare path. */
@@ -120,7 +121,7 @@ class PrivateContainerd implements Containerd {
     mkdirSync(join(this.directory, "cni"));
     writeFileSync(
       join(this.directory, "cni/10-tandem.conflist"),
-      JSON.stringify(bridgeNetwork(this.directory)),
+      JSON.stringify(bridgeNetwork(this.directory, this.namespace)),
     );
     this.#network = spawn("unshare", ["--net", "sleep", "infinity"], { stdio: "ignore" });
     const holder = this.#network.pid ?? 0;
@@ -270,10 +271,15 @@ class PrivateContainerd implements Containerd {
     const { namespaces } = this.#owner();
     await waitFor(() => removeCgroups(namespaces), 5000, "cgroups removed");
     process.off("exit", this.#onExit);
+    forgetNetwork(this.namespace);
     // runc's shim keeps its containers in a place of its own, and an empty directory for each namespace.
     for (const namespace of namespaces)
       rmSync(join("/run/containerd/runc", namespace), { recursive: true, force: true });
     rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
   }
 
   /** The decent way first: a shim that is killed keeps a socket, and runc a state directory, outside of ours. */
@@ -299,23 +305,4 @@ function kill(pid: number): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
   }
-}
-
-function bridgeNetwork(directory: string): unknown {
-  const ipam = {
-    type: "host-local",
-    dataDir: join(directory, "cni-state"),
-    ranges: [[{ subnet: "10.88.0.0/24" }]],
-    routes: [{ dst: "0.0.0.0/0" }],
-  };
-  // No masquerade and no port mappings: both would need iptables, and the pods need nothing but each other.
-  const bridge = {
-    type: "bridge",
-    bridge: "tandem0",
-    isGateway: true,
-    ipMasq: false,
-    hairpinMode: true,
-    ipam,
-  };
-  return { cniVersion: "0.4.0", name: "tandem", plugins: [bridge, { type: "loopback" }] };
 }

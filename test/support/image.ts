@@ -91,21 +91,31 @@ const applets = [
   ),
 ];
 
-/** Writes the archive of a Linux image: busybox, a link for each applet, root and nobody. The reference is local.test/busybox:1. */
-export async function writeBusyboxArchive(archive: string, busybox = "/usr/bin/busybox"): Promise<string> {
+export interface BusyboxOptions {
+  readonly reference: string;
+  readonly command: readonly string[];
+}
+
+const shell: BusyboxOptions = { reference: "local.test/busybox:1", command: ["/bin/sh"] };
+
+/** A pod's own container does nothing until it is killed: the sandbox image of the CRI tests. */
+export const pause: BusyboxOptions = { reference: "local.test/pause:1", command: ["/bin/sleep", "infinity"] };
+
+/** Writes the archive of a Linux image: busybox, a link for each applet, root and nobody. */
+export async function writeBusyboxArchive(archive: string, options = shell): Promise<string> {
   const layer = await tarLayer([
-    { path: "bin/busybox", content: readFileSync(busybox), mode: 0o755 },
+    { path: "bin/busybox", content: readFileSync("/usr/bin/busybox"), mode: 0o755 },
     ...applets.map((applet) => ({ path: `bin/${applet}`, content: "->busybox" })),
     { path: "etc/passwd", content: "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n" },
     { path: "etc/group", content: "root:x:0:\nnogroup:x:65534:\n" },
   ]);
   return writeImageArchive(archive, {
-    reference: "local.test/busybox:1",
+    reference: options.reference,
     layers: [layer],
     config: {
       architecture: process.arch === "arm64" ? "arm64" : "amd64",
       os: "linux",
-      config: { Cmd: ["/bin/sh"], Env: ["PATH=/bin"] },
+      config: { Cmd: [...options.command], Env: ["PATH=/bin"] },
     },
   });
 }

@@ -45,6 +45,7 @@ export function ownedProcesses(owner: Owner): OwnedProcess[] {
   for (const entry of readdirSync("/proc")) {
     const pid = Number(entry);
     if (!Number.isInteger(pid) || pid === process.pid || owner.pids.includes(pid)) continue;
+    if (isInitsToReap(pid)) continue;
     const command = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
     const inCgroup = owner.namespaces.some((namespace) =>
       read(`/proc/${pid}/cgroup`).includes(`/${namespace}/`),
@@ -53,6 +54,13 @@ export function ownedProcesses(owner: Owner): OwnedProcess[] {
     if (inCgroup || named) found.push({ pid, name: read(`/proc/${pid}/comm`).trim(), command });
   }
   return found;
+}
+
+/** A zombie whose parent died is reaped by process 1 in its own good time; one with a living parent is that one's fault. */
+function isInitsToReap(pid: number): boolean {
+  const stat = read(`/proc/${pid}/stat`);
+  const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return state === "Z" && parent === "1";
 }
 
 /** Mount points below a directory, deepest first. */

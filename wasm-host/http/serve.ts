@@ -11,6 +11,8 @@ export interface HttpLimits {
   readonly maxInstanceReuse: number;
   /** Requests at once, each in an instance of its own; more of them wait their turn. */
   readonly maxConcurrency: number;
+  /** Requests that may wait; one more is answered with 503. */
+  readonly maxWaiting: number;
   /** Bytes of a request's body; a longer one is answered with 413. */
   readonly maxBodyBytes: number;
   /** From the request's headers to the end of its answer; then 504. A guest that computes without end is not interrupted by it. */
@@ -22,6 +24,7 @@ export interface HttpLimits {
 export const defaultHttpLimits: HttpLimits = {
   maxInstanceReuse: 1,
   maxConcurrency: 128,
+  maxWaiting: 1024,
   maxBodyBytes: 64 * 1024 * 1024,
   requestTimeoutMs: 60_000,
   drainMs: 10_000,
@@ -46,7 +49,8 @@ export interface HttpService {
 /**
  * Serves a component of the world wasi:http/proxy. A request that traps costs that request: 500, and one line on the
  * granted stderr.
- * @throws TandemError `failed_precondition` when the port is taken; `invalid_argument` when the component is of another world
+ * @throws TandemError `failed_precondition` when the port is taken; `invalid_argument` when the component is of another world;
+ *   what a first instance traps with
  */
 export async function serveHttp(options: ServeOptions): Promise<HttpService> {
   const { code } = options;
@@ -57,6 +61,7 @@ export async function serveHttp(options: ServeOptions): Promise<HttpService> {
   const server = createServer({ requestTimeout: limits.requestTimeoutMs }, (request, response) =>
     dispatcher.accept({ request, response }),
   );
+  dispatcher.prepare();
   await listen(server, options.address);
   let closing: Promise<void> | undefined;
   const { address: host, port } = server.address() as AddressInfo;
@@ -94,7 +99,8 @@ class Dispatcher {
     if (Number(exchange.request.headers["content-length"] ?? 0) > this.#limits.maxBodyBytes) {
       refuse(exchange.response, 413);
     } else if (this.#running >= this.#limits.maxConcurrency) {
-      this.#waiting.push(exchange);
+      if (this.#waiting.length < this.#limits.maxWaiting) this.#waiting.push(exchange);
+      else refuse(exchange.response, 503);
     } else {
       void this.#run(exchange);
     }
@@ -115,8 +121,9 @@ class Dispatcher {
       fail(response, 500);
     } finally {
       this.#running--;
-      const next = this.#waiting.shift();
-      if (next !== undefined) void this.#run(next);
+      const next = this.#nextWaiting();
+      if (next === undefined) setImmediate(() => this.#prepareNext());
+      else void this.#run(next);
     }
   }
 
@@ -136,6 +143,28 @@ class Dispatcher {
     });
     await handle(new IncomingRequest(request, this.#limits.maxBodyBytes), out);
     if (!answered) throw new Error("returned without an answer");
+  }
+
+  /** Without those whose client has given up. */
+  #nextWaiting(): Exchange | undefined {
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next === undefined || !next.response.destroyed) return next;
+    }
+  }
+
+  /** One instance is ready before its request comes: of a JavaScript component, that takes 60 ms off the answer. */
+  prepare(): void {
+    if (this.#idle.length === 0) this.#idle.push(this.#instantiate());
+  }
+
+  #prepareNext(): void {
+    if (this.#running > 0) return;
+    try {
+      this.prepare();
+    } catch {
+      // the request that wants it tries again and says why not
+    }
   }
 
   #instantiate(): PooledInstance {

@@ -1,11 +1,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
-import { deviceProgram } from "./device-program.ts";
-import { deviceLine, devicePolicy } from "./device-rules.ts";
 import type { CgroupPaths } from "./paths.ts";
-import type { DeviceRule, LinuxResources } from "./resources.ts";
-import { isSet, refuse, type Setting } from "./setting.ts";
+import type { LinuxResources } from "./resources.ts";
+import { type CgroupFiles, isSet, refuse, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1-settings.ts";
 import { v2Settings } from "./v2-settings.ts";
 
@@ -16,45 +14,16 @@ import { v2Settings } from "./v2-settings.ts";
  */
 export function applyResources(paths: CgroupPaths, resources: LinuxResources): void {
   if (resources.memory?.checkBeforeUpdate === true) checkUsage(paths, resources.memory.limit);
-  if (paths.v1.size > 0) applySettings(paths, inKernelOrder(paths, v1Settings(resources)));
-  else
-    applySettings(
-      paths,
-      v2Settings(resources, (file) => readFileSync(`${paths.unified}/${file}`, "utf8").trim()),
-    );
+  const files: CgroupFiles = {
+    exists: (controller, file) => existsSync(`${directoryFor(paths, controller)}/${file}`),
+    read: (controller, file) => readFileSync(`${directoryFor(paths, controller)}/${file}`, "utf8").trim(),
+  };
+  if (paths.v1.size > 0) applySettings(paths, inKernelOrder(paths, v1Settings(resources, files)));
+  else applySettings(paths, v2Settings(resources, files));
 }
 
-/** What the container may do with devices; absent rules leave it the default devices (`devicePolicy`). */
-export function applyDevices(paths: CgroupPaths, rules: readonly DeviceRule[] | undefined): void {
-  const policy = devicePolicy(rules);
-  const directory = paths.v1.get("devices");
-  if (directory === undefined) {
-    if (paths.unified === undefined || paths.v1.size > 0)
-      refuse("devices", "no devices controller is mounted");
-    // Nothing to forbid: no program, and no need of CAP_BPF.
-    if (!policy.allowAll || policy.exceptions.length > 0) attach(paths.unified, deviceProgram(policy));
-    return;
-  }
-  const allow = `${directory}/devices.allow`;
-  const deny = `${directory}/devices.deny`;
-  const pairs: string[] = [];
-  // A new cgroup has its parent's rules, so "allow everything" has nothing to write.
-  if (!policy.allowAll) pairs.push(deny, "a");
-  const file = policy.allowAll ? deny : allow;
-  for (const exception of policy.exceptions) pairs.push(file, deviceLine(exception));
-  try {
-    native.writeFiles(pairs);
-  } catch (error) {
-    throw TandemError.from(error, "linux.resources.devices");
-  }
-}
-
-function attach(directory: string, program: Buffer): void {
-  try {
-    native.attachDeviceProgram(directory, program);
-  } catch (error) {
-    throw TandemError.from(error, "linux.resources.devices");
-  }
+function directoryFor(paths: CgroupPaths, controller: string): string | undefined {
+  return paths.v1.size > 0 ? paths.v1.get(controller) : paths.unified;
 }
 
 function applySettings(paths: CgroupPaths, settings: readonly Setting[]): void {
@@ -68,17 +37,10 @@ function applySettings(paths: CgroupPaths, settings: readonly Setting[]): void {
   }
 }
 
-function directoryOf(paths: CgroupPaths, { controller, property }: Setting): string {
-  const directory = paths.v1.size > 0 ? paths.v1.get(controller) : paths.unified;
-  if (directory !== undefined) return directory;
+function fileOf(paths: CgroupPaths, { controller, file, property }: Setting): string {
+  const directory = directoryFor(paths, controller);
+  if (directory !== undefined) return `${directory}/${file}`;
   throw new TandemError("invalid_argument", `${property}: no ${controller} controller is mounted`);
-}
-
-function fileOf(paths: CgroupPaths, setting: Setting): string {
-  const directory = directoryOf(paths, setting);
-  const [first, ...others] = setting.files.map((file) => `${directory}/${file}`);
-  if (first === undefined) throw new TandemError("internal", `${setting.property}: no file`);
-  return others.length === 0 || existsSync(first) ? first : (others.find(existsSync) ?? first);
 }
 
 /** Names the property whose write failed. Files are written in order, so the first setting of that path and error is the one. */
@@ -87,10 +49,7 @@ function explain(paths: CgroupPaths, settings: readonly Setting[], error: unknow
   const failed = settings.find((setting) => message.includes(`${fileOf(paths, setting)}:`));
   if (failed === undefined) return TandemError.from(error, "linux.resources");
   if (code === "ENOENT")
-    return new TandemError(
-      "invalid_argument",
-      `${failed.property}: no such cgroup file (${failed.files.join(", ")})`,
-    );
+    return new TandemError("invalid_argument", `${failed.property}: no such cgroup file (${failed.file})`);
   const what = `${failed.property}: ${JSON.stringify(failed.data)} is refused by the kernel`;
   return new TandemError("invalid_argument", `${what} (${message})`, { cause: error });
 }
@@ -105,8 +64,8 @@ function inKernelOrder(paths: CgroupPaths, settings: Setting[]): Setting[] {
 }
 
 function swapIfGrowing(paths: CgroupPaths, settings: Setting[], first: string, second: string): void {
-  const left = settings.findIndex(({ files }) => files[0] === first);
-  const right = settings.findIndex(({ files }) => files[0] === second);
+  const left = settings.findIndex(({ file }) => file === first);
+  const right = settings.findIndex(({ file }) => file === second);
   const [leftSetting, rightSetting] = [settings[left], settings[right]];
   if (leftSetting === undefined || rightSetting === undefined) return;
   const current = readNumber(fileOf(paths, rightSetting));

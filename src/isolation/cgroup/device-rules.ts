@@ -1,3 +1,4 @@
+import { TandemError } from "../../errors.ts";
 import type { DeviceRule } from "./resources.ts";
 import { refuse } from "./setting.ts";
 
@@ -138,4 +139,18 @@ export function deviceLine({ type, major, minor, access }: DeviceException): str
   const letters =
     (access & readAccess ? "r" : "") + (access & writeAccess ? "w" : "") + (access & mknodAccess ? "m" : "");
   return `${type} ${major}:${minor} ${letters}`;
+}
+
+/** The reverse of `deviceLine`, for devices.list. */
+export function parseDeviceLine(line: string): DeviceException {
+  const match = /^([cb]) (\d+|\*):(\d+|\*) ([rwm]+)$/.exec(line);
+  if (match === null) throw new TandemError("internal", `devices.list: ${JSON.stringify(line)} is no rule`);
+  const [, type, major = "*", minor = "*", access] = match;
+  const toNumber = (text: string) => (text === "*" ? "*" : Number(text));
+  return {
+    type: type === "b" ? "b" : "c",
+    major: toNumber(major),
+    minor: toNumber(minor),
+    access: accessBits(access, "devices"),
+  };
 }

@@ -37,19 +37,18 @@ export function cgroupLayout(): CgroupLayout {
 /** The pure part of `cgroupLayout`: mountinfo as in proc_pid_mountinfo(5), membership as in cgroups(7). */
 export function parseLayout(mountinfo: string, membership: string): CgroupLayout {
   const own = parseMembership(membership);
+  const mounts = mountinfo.split("\n").flatMap((line) => parseMount(line) ?? []);
   const hierarchies: Hierarchy[] = [];
-  for (const line of mountinfo.split("\n")) {
-    const hierarchy = parseMount(line, own);
-    if (hierarchy !== undefined && !hierarchies.some((known) => isSame(known, hierarchy)))
-      hierarchies.push(hierarchy);
+  for (const mount of mounts) {
+    const hierarchy = toHierarchy(mount, own);
+    if (hierarchy === undefined || isHidden(mount, mounts)) continue;
+    if (!hierarchies.some((known) => isSame(known, hierarchy))) hierarchies.push(hierarchy);
   }
   if (hierarchies.length === 0)
     throw new TandemError("failed_precondition", "no cgroup file system is mounted");
   const hasV2 = hierarchies.some((hierarchy) => hierarchy.version === 2);
-  const hasControllersV1 = hierarchies.some(({ controllers }) =>
-    controllers.some((name) => !name.startsWith("name=")),
-  );
-  return { mode: hasControllersV1 || !hasV2 ? (hasV2 ? "hybrid" : "v1") : "v2", hierarchies };
+  const hasV1 = hierarchies.some(({ controllers }) => controllers.some((name) => !name.startsWith("name=")));
+  return { mode: hasV1 || !hasV2 ? (hasV2 ? "hybrid" : "v1") : "v2", hierarchies };
 }
 
 /** "4:memory:/user.slice" → "memory" ↦ "/user.slice". The v2 line has no controllers: "" ↦ path. */
@@ -63,40 +62,71 @@ function parseMembership(text: string): ReadonlyMap<string, string> {
   return paths;
 }
 
-function parseMount(line: string, own: ReadonlyMap<string, string>): Hierarchy | undefined {
+/** One line of mountinfo. */
+interface Mount {
+  readonly id: string;
+  readonly parent: string;
+  readonly root: string;
+  readonly mountPoint: string;
+  readonly type: string;
+  readonly options: readonly string[];
+}
+
+function parseMount(line: string): Mount | undefined {
   const [left, right] = line.split(" - ");
-  const [, , , root, mountPoint] = left?.split(" ") ?? [];
+  const [id, parent, , root, mountPoint] = left?.split(" ") ?? [];
   const [type, , options] = right?.split(" ") ?? [];
-  if (root === undefined || mountPoint === undefined || options === undefined) return undefined;
-  if (type === "cgroup2") {
-    return {
-      version: 2,
-      controllers: [],
-      mountPoint: unescapeOctal(mountPoint),
-      ownDirectory: ownIn(root, mountPoint, own.get("")),
-    };
+  if (id === undefined || parent === undefined || root === undefined || mountPoint === undefined)
+    return undefined;
+  if (type === undefined || options === undefined) return undefined;
+  return {
+    id,
+    parent,
+    root: unescapeOctal(root),
+    mountPoint: unescapeOctal(mountPoint),
+    type,
+    options: options.split(","),
+  };
+}
+
+/** Something was mounted over the mount, or over a directory on the way to it, after it: its path leads elsewhere now. */
+function isHidden(mount: Mount, mounts: readonly Mount[]): boolean {
+  const byId = new Map(mounts.map((other) => [other.id, other]));
+  const way = new Set<string>();
+  for (
+    let step: Mount | undefined = mount;
+    step !== undefined && !way.has(step.id);
+    step = byId.get(step.parent)
+  )
+    way.add(step.id);
+  return mounts.some(
+    (other) =>
+      !way.has(other.id) &&
+      way.has(other.parent) &&
+      `${mount.mountPoint}/`.startsWith(`${other.mountPoint}/`.replace("//", "/")),
+  );
+}
+
+function toHierarchy(mount: Mount, own: ReadonlyMap<string, string>): Hierarchy | undefined {
+  const { mountPoint } = mount;
+  if (mount.type === "cgroup2") {
+    return { version: 2, controllers: [], mountPoint, ownDirectory: ownIn(mount, own.get("")) };
   }
-  if (type !== "cgroup") return undefined;
+  if (mount.type !== "cgroup") return undefined;
   // Co-mounted controllers stand in one order in mountinfo and in another in /proc/self/cgroup: compare as sets.
-  const names = options.split(",");
   for (const [key, path] of own) {
     const controllers = key.split(",");
-    if (key === "" || !controllers.every((name) => names.includes(name))) continue;
-    return {
-      version: 1,
-      controllers,
-      mountPoint: unescapeOctal(mountPoint),
-      ownDirectory: ownIn(root, mountPoint, path),
-    };
+    if (key === "" || !controllers.every((name) => mount.options.includes(name))) continue;
+    return { version: 1, controllers, mountPoint, ownDirectory: ownIn(mount, path) };
   }
   return undefined;
 }
 
 /** A mount may show only a part of the hierarchy (a container without a cgroup namespace): own path minus the mount's root. */
-function ownIn(root: string, mountPoint: string, path: string | undefined): string | undefined {
+function ownIn({ root, mountPoint }: Mount, path: string | undefined): string | undefined {
   if (path === undefined || path.startsWith("/..") || root.startsWith("/..")) return undefined;
-  const relative = posix.relative(unescapeOctal(root), path);
-  return relative.startsWith("..") ? undefined : posix.join(unescapeOctal(mountPoint), relative);
+  const relative = posix.relative(root, path);
+  return relative.startsWith("..") ? undefined : posix.join(mountPoint, relative);
 }
 
 function isSame(left: Hierarchy, right: Hierarchy): boolean {

@@ -4,23 +4,25 @@ import { TandemError } from "../../errors.ts";
 export interface Setting {
   /** v1: whose hierarchy the file is in. v2: which controller must be enabled; "" for a core file. */
   readonly controller: string;
-  /** The first of these that exists is written: some files have another name under another I/O scheduler. */
-  readonly files: readonly string[];
+  readonly file: string;
   readonly data: string;
   /** "linux.resources.cpu.shares": what an error names. */
   readonly property: string;
 }
 
+/** What a conversion may ask about the cgroup that it writes to. */
+export interface CgroupFiles {
+  /** Some files are there only under a certain I/O scheduler or in a newer kernel. */
+  exists(controller: string, file: string): boolean;
+  /** For what can only be written together with what is there. */
+  read(controller: string, file: string): string;
+}
+
 const prefix = "linux.resources.";
 
 /** A setting of one file. `property` is relative to linux.resources. */
-export function setting(
-  controller: string,
-  file: string | readonly string[],
-  data: string,
-  property: string,
-): Setting {
-  return { controller, files: typeof file === "string" ? [file] : file, data, property: prefix + property };
+export function setting(controller: string, file: string, data: string, property: string): Setting {
+  return { controller, file, data, property: prefix + property };
 }
 
 /** @throws TandemError invalid_argument, always. */

@@ -1,5 +1,5 @@
 import type { BlockIoResources, CpuResources, LinuxResources, MemoryResources } from "./resources.ts";
-import { decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./setting.ts";
+import { type CgroupFiles, decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./setting.ts";
 
 /**
  * What `linux.resources` (devices apart) means on cgroup v1, in the order of writing; only what is given.
@@ -7,15 +7,15 @@ import { decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./s
  *
  * @throws TandemError invalid_argument naming a property that v1 does not have or whose value makes no sense.
  */
-export function v1Settings(resources: LinuxResources): Setting[] {
+export function v1Settings(resources: LinuxResources, files: CgroupFiles): Setting[] {
   const settings: Setting[] = [];
   if (resources.memory !== undefined) settings.push(...memory(resources.memory));
   if (resources.cpu !== undefined) settings.push(...cpu(resources.cpu));
   const pids = resources.pids?.limit;
   if (isSet(pids))
     settings.push(setting("pids", "pids.max", pids < 0 ? "max" : decimal(pids, "pids.limit"), "pids.limit"));
-  if (resources.blockIO !== undefined) settings.push(...blockIo(resources.blockIO));
-  settings.push(...rest(resources));
+  if (resources.blockIO !== undefined) settings.push(...blockIo(resources.blockIO, files));
+  settings.push(...rest(resources, files));
   return settings;
 }
 
@@ -78,19 +78,18 @@ function cpu(cpu: CpuResources): Setting[] {
   return settings;
 }
 
-function blockIo(io: BlockIoResources): Setting[] {
+function blockIo(io: BlockIoResources, files: CgroupFiles): Setting[] {
   const settings: Setting[] = [];
-  const add = (file: string | readonly string[], value: string, name: string) =>
+  const add = (file: string, value: string, name: string) =>
     settings.push(setting("blkio", file, value, `blockIO.${name}`));
-  // CFQ's names first; BFQ, which took its place in Linux 5.0, put its own into the name.
-  const weightFiles = ["blkio.weight", "blkio.bfq.weight"];
-  const weightDeviceFiles = ["blkio.weight_device", "blkio.bfq.weight_device"];
-  if (isSet(io.weight)) add(weightFiles, decimal(io.weight, "blockIO.weight"), "weight");
+  // BFQ, which took CFQ's place in Linux 5.0, put its own name into the files'.
+  const weight = files.exists("blkio", "blkio.bfq.weight") ? "blkio.bfq.weight" : "blkio.weight";
+  if (isSet(io.weight)) add(weight, decimal(io.weight, "blockIO.weight"), "weight");
   if (isSet(io.leafWeight))
     add("blkio.leaf_weight", decimal(io.leafWeight, "blockIO.leafWeight"), "leafWeight");
-  for (const { major, minor, weight, leafWeight } of io.weightDevice ?? []) {
-    if (isSet(weight))
-      add(weightDeviceFiles, `${major}:${minor} ${decimal(weight, "blockIO.weightDevice")}`, "weightDevice");
+  for (const { major, minor, weight: value, leafWeight } of io.weightDevice ?? []) {
+    if (isSet(value))
+      add(`${weight}_device`, `${major}:${minor} ${decimal(value, "blockIO.weightDevice")}`, "weightDevice");
     if (isSet(leafWeight)) {
       add(
         "blkio.leaf_weight_device",
@@ -113,12 +112,9 @@ function blockIo(io: BlockIoResources): Setting[] {
   return settings;
 }
 
-function rest(resources: LinuxResources): Setting[] {
+function rest(resources: LinuxResources, files: CgroupFiles): Setting[] {
   const settings: Setting[] = [];
-  for (const { pageSize, limit } of resources.hugepageLimits ?? []) {
-    const file = `hugetlb.${fileNamePart(pageSize, "hugepageLimits")}.limit_in_bytes`;
-    settings.push(setting("hugetlb", file, decimal(limit, "hugepageLimits"), "hugepageLimits"));
-  }
+  settings.push(...hugepageSettings(resources, "limit_in_bytes", files));
   const classId = resources.network?.classID;
   if (isSet(classId)) {
     settings.push(
@@ -142,5 +138,16 @@ export function rdmaSettings(resources: LinuxResources): Setting[] {
       hcaObjects === undefined ? "" : ` hca_object=${decimal(hcaObjects, "rdma")}`,
     ];
     return setting("rdma", "rdma.max", fileNamePart(device, "rdma") + limits.join(""), "rdma");
+  });
+}
+
+/** Limits what is used, and where the kernel can (Linux 5.7) also what is reserved, which fails at mmap instead of by SIGBUS. */
+export function hugepageSettings(resources: LinuxResources, suffix: string, files: CgroupFiles): Setting[] {
+  return (resources.hugepageLimits ?? []).flatMap(({ pageSize, limit }) => {
+    const size = `hugetlb.${fileNamePart(pageSize, "hugepageLimits")}`;
+    const data = decimal(limit, "hugepageLimits");
+    const names = [`${size}.${suffix}`];
+    if (files.exists("hugetlb", `${size}.rsvd.${suffix}`)) names.push(`${size}.rsvd.${suffix}`);
+    return names.map((name) => setting("hugetlb", name, data, "hugepageLimits"));
   });
 }

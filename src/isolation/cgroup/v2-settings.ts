@@ -1,6 +1,6 @@
 import type { BlockIoResources, CpuResources, LinuxResources, MemoryResources } from "./resources.ts";
-import { decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./setting.ts";
-import { rdmaSettings } from "./v1-settings.ts";
+import { type CgroupFiles, decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./setting.ts";
+import { hugepageSettings, rdmaSettings } from "./v1-settings.ts";
 
 const notInV2 = "cgroup v2 has no such limit";
 
@@ -8,20 +8,16 @@ const notInV2 = "cgroup v2 has no such limit";
  * What `linux.resources` (devices apart) means on cgroup v2, in the order of writing; only what is given.
  * Kernel documentation: admin-guide/cgroup-v2; the conversions are those that runc and crun agree on.
  *
- * @param read Current content of one of the group's files, for what can only be written together.
  * @throws TandemError invalid_argument naming a property that v2 does not have or whose value makes no sense.
  */
-export function v2Settings(resources: LinuxResources, read: (file: string) => string): Setting[] {
+export function v2Settings(resources: LinuxResources, files: CgroupFiles): Setting[] {
   const settings: Setting[] = [];
   if (resources.memory !== undefined) settings.push(...memory(resources.memory));
-  if (resources.cpu !== undefined) settings.push(...cpu(resources.cpu, read));
+  if (resources.cpu !== undefined) settings.push(...cpu(resources.cpu, files));
   const pids = resources.pids?.limit;
   if (isSet(pids)) settings.push(setting("pids", "pids.max", limit(pids, "pids.limit"), "pids.limit"));
-  if (resources.blockIO !== undefined) settings.push(...blockIo(resources.blockIO));
-  for (const { pageSize, limit: bytes } of resources.hugepageLimits ?? []) {
-    const file = `hugetlb.${fileNamePart(pageSize, "hugepageLimits")}.max`;
-    settings.push(setting("hugetlb", file, decimal(bytes, "hugepageLimits"), "hugepageLimits"));
-  }
+  if (resources.blockIO !== undefined) settings.push(...blockIo(resources.blockIO, files));
+  settings.push(...hugepageSettings(resources, "max", files));
   if (isSet(resources.network?.classID)) refuse("network.classID", notInV2);
   if (resources.network?.priorities?.length) refuse("network.priorities", notInV2);
   settings.push(...rdmaSettings(resources));
@@ -80,7 +76,7 @@ function swapMax({ limit: memoryLimit, swap }: MemoryResources): string | undefi
   return decimal(swap - memoryLimit, "memory.swap");
 }
 
-function cpu(cpu: CpuResources, read: (file: string) => string): Setting[] {
+function cpu(cpu: CpuResources, files: CgroupFiles): Setting[] {
   const settings: Setting[] = [];
   const add = (file: string, data: string, name: string) =>
     settings.push(setting("cpu", file, data, `cpu.${name}`));
@@ -97,7 +93,7 @@ function cpu(cpu: CpuResources, read: (file: string) => string): Setting[] {
     add("cpu.max", limit(cpu.quota, "cpu.quota") + period, "quota");
   } else if (isSet(cpu.period)) {
     // The file takes a quota alone but no period alone.
-    const quota = read("cpu.max").split(" ", 1)[0] ?? "max";
+    const quota = files.read("cpu", "cpu.max").split(" ", 1)[0] ?? "max";
     add("cpu.max", `${quota} ${decimal(cpu.period, "cpu.period")}`, "period");
   }
   if (isSet(cpu.burst)) add("cpu.max.burst", decimal(cpu.burst, "cpu.burst"), "burst");
@@ -107,15 +103,19 @@ function cpu(cpu: CpuResources, read: (file: string) => string): Setting[] {
   return settings;
 }
 
-function blockIo(io: BlockIoResources): Setting[] {
+function blockIo(io: BlockIoResources, files: CgroupFiles): Setting[] {
   const settings: Setting[] = [];
   const add = (file: string, data: string, name: string) =>
     settings.push(setting("io", file, data, `blockIO.${name}`));
   if (isSet(io.leafWeight)) refuse("blockIO.leafWeight", notInV2);
-  if (isSet(io.weight)) add("io.weight", `default ${ioWeightFromBlkio(io.weight)}`, "weight");
+  // BFQ's file has blkio's scale; io.cost's has its own.
+  const bfq = files.exists("io", "io.bfq.weight");
+  const weightFile = bfq ? "io.bfq.weight" : "io.weight";
+  const scale = (weight: number) => decimal(bfq ? weight : ioWeightFromBlkio(weight), "blockIO.weight");
+  if (isSet(io.weight)) add(weightFile, `default ${scale(io.weight)}`, "weight");
   for (const { major, minor, weight, leafWeight } of io.weightDevice ?? []) {
     if (isSet(leafWeight)) refuse("blockIO.weightDevice", notInV2);
-    if (isSet(weight)) add("io.weight", `${major}:${minor} ${ioWeightFromBlkio(weight)}`, "weightDevice");
+    if (isSet(weight)) add(weightFile, `${major}:${minor} ${scale(weight)}`, "weightDevice");
   }
   const throttles = [
     ["throttleReadBpsDevice", "rbps"],

@@ -7,7 +7,7 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  rmSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 
@@ -49,8 +49,16 @@ export function storeFilter(directory: string, key: string, filter: Buffer): boo
     renameSync(temporary, `${directory}/${key}`);
     return true;
   } catch {
-    rmSync(temporary, { force: true });
+    removeQuietly(temporary);
     return false;
+  }
+}
+
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // It was never made; or the disk is broken, and the caller says so already.
   }
 }
 

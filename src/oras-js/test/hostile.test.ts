@@ -77,19 +77,19 @@ const manifests: readonly (readonly [string, string, Record<string, string>, str
   ],
   [
     "with a digest that is a path",
-    "invalid_argument",
+    "protocol",
     {},
     manifestWith({ layers: [], config: { ...descriptor, digest: "../../x" } }),
   ],
   [
     "with a negative size",
-    "invalid_argument",
+    "protocol",
     {},
     manifestWith({ layers: [{ ...descriptor, size: -1 }], config: descriptor }),
   ],
   [
     "with layers that are no descriptors",
-    "invalid_argument",
+    "protocol",
     {},
     manifestWith({ layers: [null], config: descriptor }),
   ],
@@ -106,6 +106,13 @@ for (const [what, code, headers, body] of manifests) {
     assert.is(store.contents.size, 0);
   });
 }
+
+hostile("a digest header that is a path is refused", async () => {
+  await using registry = await fakeRegistry((_request, response) => {
+    response.writeHead(200, { "content-type": manifestType, "docker-content-digest": "../../x" }).end();
+  });
+  await rejects(client.resolve(`${registry.address}/a:t`), "protocol");
+});
 
 hostile("a manifest asked for by digest has to have it", async () => {
   await using registry = await fakeRegistry((_request, response) => {

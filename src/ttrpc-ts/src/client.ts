@@ -53,11 +53,11 @@ export class Client implements AsyncDisposable {
   #call(service: string, method: DescMethod, input: unknown, options: CallOptions = {}): unknown {
     switch (method.methodKind) {
       case "unary":
-        return this.#single(service, method, { payload: encode(method.input, input), options });
+        return this.#single(service, method, { message: input, options });
       case "client_streaming":
         return this.#single(service, method, { messages: input as AsyncIterable<unknown>, options });
       case "server_streaming":
-        return this.#stream(service, method, { payload: encode(method.input, input), options });
+        return this.#stream(service, method, { message: input, options });
       case "bidi_streaming":
         return this.#stream(service, method, { messages: input as AsyncIterable<unknown>, options });
     }
@@ -91,7 +91,13 @@ export class Client implements AsyncDisposable {
     let flags = 0;
     if (messages !== undefined) flags = frameFlags.remoteOpen;
     else if (method.methodKind === "server_streaming") flags = frameFlags.remoteClosed;
-    const payload = call.payload ?? noBytes;
+    let payload = noBytes;
+    try {
+      if (messages === undefined) payload = encode(method.input, call.message);
+    } catch (error) {
+      reply.end(TtrpcError.from(error));
+      return 0;
+    }
     const streamId = this.#connection.request(
       { service, method: method.name, payload, flags, options },
       reply,
@@ -117,12 +123,12 @@ export class Client implements AsyncDisposable {
 }
 
 interface OutgoingCall {
-  readonly payload?: Uint8Array;
+  readonly message?: unknown;
   readonly messages?: AsyncIterable<unknown>;
   readonly options: CallOptions;
 }
 
-const noBytes = new Uint8Array(0);
+const noBytes: Uint8Array = new Uint8Array(0);
 
 /** Connects to a unix socket by path, or takes a connected socket. Raises `unavailable` when nobody listens. */
 export function connect(target: string | Socket): Promise<Client> {
@@ -141,7 +147,12 @@ export function connect(target: string | Socket): Promise<Client> {
 }
 
 function encode(schema: DescMessage, message: unknown): Uint8Array {
-  return toBinary(schema, create(schema, message as MessageShape<DescMessage>));
+  try {
+    return toBinary(schema, create(schema, message as MessageShape<DescMessage>));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TtrpcError("invalid_argument", `cannot encode ${schema.typeName}: ${reason}`, { cause: error });
+  }
 }
 
 function decode(schema: DescMessage, payload: Uint8Array): unknown {

@@ -2,13 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect as connectSocket, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  type Client,
-  connect,
-  Server,
-  type ServerOptions,
-  type ServiceImpl,
-} from "../src/index.ts";
+import { type Client, connect, Server, type ServerOptions, type ServiceImpl } from "../src/index.ts";
 import { Echo } from "./gen/echo_pb.ts";
 
 /** An Echo server on a unix socket of its own, and what was opened to it; disposed in the reverse order. */
@@ -25,10 +19,7 @@ export class Harness implements AsyncDisposable {
     this.server = server;
   }
 
-  static async start(
-    impl: ServiceImpl<typeof Echo>,
-    options: ServerOptions = {},
-  ): Promise<Harness> {
+  static async start(impl: ServiceImpl<typeof Echo>, options: ServerOptions = {}): Promise<Harness> {
     const directory = mkdtempSync(join(tmpdir(), "ttrpc-"));
     const harness = new Harness(directory, new Server(options).service(Echo, impl));
     await harness.server.listen({ path: harness.path });

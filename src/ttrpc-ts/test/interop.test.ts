@@ -87,7 +87,10 @@ check("our client talks to containerd's server, unary and streaming", async () =
     await within(new Promise((resolve) => child.stdout.once("data", resolve)), "the Go server");
     await using client = await connect(path);
     const echo = client.service(Echo);
-    const reply = await within(echo.say({ text: "hello" }, { metadata: { key: "value" }, timeoutMs: 5000 }), "say");
+    const reply = await within(
+      echo.say({ text: "hello" }, { metadata: { key: "value" }, timeoutMs: 5000 }),
+      "say",
+    );
     assert.is(reply.text, "hello value");
     const error = await within(
       echo.say({ text: "missing" }).then(() => undefined, TtrpcError.from),

@@ -292,4 +292,10 @@ test("messages over 4 MiB are refused on the side that would send them", async (
   assert.is((await failure(echo.say({}))).code, "resource_exhausted");
 });
 
+test("a message that cannot be encoded rejects the call instead of throwing", async () => {
+  await using harness = await Harness.start({ say });
+  const echo = (await harness.connect()).service(Echo);
+  assert.is((await failure(echo.say({ number: 1.5 }))).code, "invalid_argument");
+});
+
 test.run();

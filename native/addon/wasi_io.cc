@@ -1,0 +1,278 @@
+// Reading, writing and waiting of the WASI 0.1 host: one call of the guest is one system call on its own
+// memory.
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "addon/groups.h"
+#include "addon/wasi_groups.h"
+#include "addon/wasi_guest.h"
+
+namespace tandem::wasi {
+namespace {
+
+// The guest's iovecs as the kernel wants them. More than fit are left for the guest's next call, as after a
+// short write.
+class Vectors {
+ public:
+  Vectors(const GuestMemory& memory, uint32_t offset, uint32_t count) : count_(std::min(count, kMost)) {
+    const uint8_t* guest = memory.at(offset, size_t{count} * 8);
+    for (uint32_t i = 0; i < count_; i++) {
+      uint32_t pair[2];
+      memcpy(pair, guest + i * 8, sizeof pair);
+      vectors_[i] = {memory.at(pair[0], pair[1]), pair[1]};
+    }
+  }
+
+  const iovec* data() const { return vectors_; }
+  iovec* data() { return vectors_; }
+  int count() const { return static_cast<int>(count_); }
+
+ private:
+  static constexpr uint32_t kMost = 64;
+  uint32_t count_;
+  iovec vectors_[kMost];
+};
+
+// Bits of the host's `mode` argument; they mirror WASI's fdflags.
+constexpr uint32_t kDsync = 2;
+constexpr uint32_t kNonblock = 4;
+constexpr uint32_t kSync = 16;
+
+int writeFlags(uint32_t mode) {
+  if (mode & kSync) return RWF_SYNC;
+  return mode & kDsync ? RWF_DSYNC : 0;
+}
+
+// ppoll until the descriptor is ready or the time is up; a signal does not end it. Returns whether it is
+// ready.
+bool wait(int fd, short events, int timeoutMs) {
+  pollfd one = {fd, events, 0};
+  int ready;
+  do ready = poll(&one, 1, timeoutMs);
+  while (ready < 0 && errno == EINTR);
+  return ready > 0;
+}
+
+// Performs `operation` as the guest sees its descriptor: one that blocks for the guest blocks although its
+// open file description (shared with others, as stdio is) may say otherwise, and the other way round.
+template <typename Operation>
+ssize_t perform(int fd, uint32_t mode, short events, Operation operation) {
+  if ((mode & kNonblock) != 0 && !wait(fd, events, 0)) {
+    errno = EAGAIN;
+    return -1;
+  }
+  for (;;) {
+    const ssize_t done = operation();
+    if (done >= 0) return done;
+    if (errno == EAGAIN && (mode & kNonblock) == 0)
+      wait(fd, events, -1);
+    else if (errno != EINTR)
+      return -1;
+  }
+}
+
+int storeCount(const GuestMemory& memory, uint32_t offset, ssize_t done) {
+  if (done < 0) return errno;
+  memory.store(offset, static_cast<uint32_t>(done));
+  return 0;
+}
+
+// wasiRead(memory, fd, mode, iovecs, count, result)
+int wasiRead(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  const int fd = in.i32(1);
+  const Vectors vectors(memory, in.u32(3), in.u32(4));
+  const uint32_t result = in.u32(5);
+  memory.at(result, 4);
+  return storeCount(memory, result, perform(fd, in.u32(2), POLLIN, [&] {
+                      return readv(fd, vectors.data(), vectors.count());
+                    }));
+}
+
+// wasiWrite(memory, fd, mode, iovecs, count, result)
+int wasiWrite(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  const int fd = in.i32(1);
+  const uint32_t mode = in.u32(2);
+  const Vectors vectors(memory, in.u32(3), in.u32(4));
+  const uint32_t result = in.u32(5);
+  memory.at(result, 4);
+  const int flags = writeFlags(mode);
+  return storeCount(memory, result, perform(fd, mode, POLLOUT, [&] {
+                      // Offset -1: at the description's own position.
+                      return flags == 0 ? writev(fd, vectors.data(), vectors.count())
+                                        : pwritev2(fd, vectors.data(), vectors.count(), -1, flags);
+                    }));
+}
+
+// wasiReadAt(memory, fd, iovecs, count, offset, result)
+int wasiReadAt(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  const Vectors vectors(memory, in.u32(2), in.u32(3));
+  const uint32_t result = in.u32(5);
+  memory.at(result, 4);
+  const int64_t offset = in.i64(4);
+  const int fd = in.i32(1);
+  return storeCount(memory, result, perform(fd, 0, POLLIN, [&] {
+                      return preadv(fd, vectors.data(), vectors.count(), offset);
+                    }));
+}
+
+// wasiWriteAt(memory, fd, mode, iovecs, count, offset, result)
+int wasiWriteAt(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  const int fd = in.i32(1);
+  const Vectors vectors(memory, in.u32(3), in.u32(4));
+  const int64_t offset = in.i64(5);
+  const uint32_t result = in.u32(6);
+  memory.at(result, 4);
+  const int flags = writeFlags(in.u32(2));
+  // pwritev2 takes -1 for "at the position"; to the guest it is a negative offset.
+  if (offset < 0) return EINVAL;
+  return storeCount(memory, result, perform(fd, 0, POLLOUT, [&] {
+                      return pwritev2(fd, vectors.data(), vectors.count(), offset, flags);
+                    }));
+}
+
+// wasiSeek(memory, fd, offset, whence, result)
+int wasiSeek(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  memory.at(in.u32(4), 8);
+  const off_t position = lseek(in.i32(1), in.i64(2), in.i32(3));
+  if (position < 0) return errno;
+  memory.store(in.u32(4), static_cast<uint64_t>(position));
+  return 0;
+}
+
+// wasiReceive(memory, fd, mode, iovecs, count, flags, result, resultFlags)
+int wasiReceive(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  const int fd = in.i32(1);
+  Vectors vectors(memory, in.u32(3), in.u32(4));
+  memory.at(in.u32(6), 4);
+  memory.at(in.u32(7), 2);
+  const uint32_t wanted = in.u32(5);
+  if (wanted & ~3u) return EINVAL;
+  const int flags = (wanted & 1 ? MSG_PEEK : 0) | (wanted & 2 ? MSG_WAITALL : 0);
+  msghdr message = {};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = static_cast<size_t>(vectors.count());
+  const ssize_t done = perform(fd, in.u32(2), POLLIN, [&] { return recvmsg(fd, &message, flags); });
+  if (done < 0) return errno;
+  memory.store(in.u32(6), static_cast<uint32_t>(done));
+  memory.store(in.u32(7), static_cast<uint16_t>(message.msg_flags & MSG_TRUNC ? 1 : 0));
+  return 0;
+}
+
+// wasiSend(memory, fd, mode, iovecs, count, result)
+int wasiSend(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  const int fd = in.i32(1);
+  Vectors vectors(memory, in.u32(3), in.u32(4));
+  memory.at(in.u32(5), 4);
+  msghdr message = {};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = static_cast<size_t>(vectors.count());
+  return storeCount(memory, in.u32(5),
+                    perform(fd, in.u32(2), POLLOUT, [&] { return sendmsg(fd, &message, MSG_NOSIGNAL); }));
+}
+
+// wasiShutdown(fd, how): 1 reading, 2 writing, 3 both.
+int wasiShutdown(const Arguments& in) {
+  const uint32_t how = in.u32(1);
+  if (how < 1 || how > 3) return EINVAL;
+  return shutdown(in.i32(0), how == 1 ? SHUT_RD : how == 2 ? SHUT_WR : SHUT_RDWR) < 0 ? errno : 0;
+}
+
+// wasiAccept(fd, mode, out: [fd])
+int wasiAccept(const Arguments& in) {
+  int32_t* out = in.ints(2, 1);
+  if (out == nullptr) return EINVAL;
+  const int fd = in.i32(0);
+  const ssize_t accepted =
+      perform(fd, in.u32(1), POLLIN, [&] { return accept4(fd, nullptr, nullptr, SOCK_CLOEXEC); });
+  if (accepted < 0) return errno;
+  out[0] = static_cast<int32_t>(accepted);
+  return 0;
+}
+
+bool clockOf(uint32_t id, clockid_t* clock) {
+  static constexpr clockid_t kClocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID,
+                                          CLOCK_THREAD_CPUTIME_ID};
+  if (id >= 4) return false;
+  *clock = kClocks[id];
+  return true;
+}
+
+uint64_t nanoseconds(const timespec& time) {
+  return static_cast<uint64_t>(time.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(time.tv_nsec);
+}
+
+// wasiClock(memory, id, result)
+int wasiClock(const Arguments& in) {
+  clockid_t clock;
+  if (!clockOf(in.u32(1), &clock)) return EINVAL;
+  timespec now;
+  if (clock_gettime(clock, &now) < 0) return errno;
+  in.memory(0).store(in.u32(2), nanoseconds(now));
+  return 0;
+}
+
+// wasiClockResolution(memory, id, result)
+int wasiClockResolution(const Arguments& in) {
+  clockid_t clock;
+  if (!clockOf(in.u32(1), &clock)) return EINVAL;
+  timespec resolution;
+  if (clock_getres(clock, &resolution) < 0) return errno;
+  in.memory(0).store(in.u32(2), nanoseconds(resolution));
+  return 0;
+}
+
+// wasiRandom(memory, buffer, length). The kernel's own generator: forked siblings never see the same bytes.
+int wasiRandom(const Arguments& in) {
+  const GuestMemory memory = in.memory(0);
+  size_t left = in.u32(2);
+  uint8_t* next = memory.at(in.u32(1), left);
+  while (left > 0) {
+    const ssize_t got = getrandom(next, left, 0);
+    if (got < 0 && errno != EINTR) return errno;
+    if (got > 0) {
+      next += got;
+      left -= static_cast<size_t>(got);
+    }
+  }
+  return 0;
+}
+
+int wasiYield(const Arguments&) {
+  return sched_yield() < 0 ? errno : 0;
+}
+
+}  // namespace
+
+void exportIo(napi_env env, napi_value exports) {
+  exportCall<wasiRead>(env, exports, "wasiRead");
+  exportCall<wasiWrite>(env, exports, "wasiWrite");
+  exportCall<wasiReadAt>(env, exports, "wasiReadAt");
+  exportCall<wasiWriteAt>(env, exports, "wasiWriteAt");
+  exportCall<wasiSeek>(env, exports, "wasiSeek");
+  exportCall<wasiReceive>(env, exports, "wasiReceive");
+  exportCall<wasiSend>(env, exports, "wasiSend");
+  exportCall<wasiShutdown>(env, exports, "wasiShutdown");
+  exportCall<wasiAccept>(env, exports, "wasiAccept");
+  exportCall<wasiClock>(env, exports, "wasiClock");
+  exportCall<wasiClockResolution>(env, exports, "wasiClockResolution");
+  exportCall<wasiRandom>(env, exports, "wasiRandom");
+  exportCall<wasiYield>(env, exports, "wasiYield");
+}
+
+}  // namespace tandem::wasi

@@ -1,0 +1,27 @@
+/**
+ * The exit statuses of a wasm container, the one table for modules and components. Whatever the guest passes to proc_exit is
+ * its status modulo 256, as the kernel does it; these are the ones it does not choose itself. They follow the shells' and
+ * Docker's conventions, so that an operator's habits hold.
+ */
+export const exitStatuses = {
+  /** The host failed: a bug of ours or an unexpected error of the kernel. */
+  hostError: 125,
+  /** What was found cannot be run: not wasm, truncated, an import that nobody grants, a feature that the engine lacks. */
+  cannotRun: 126,
+  /** The module has neither `_start` nor the export that was asked for. */
+  noEntry: 127,
+  /** A trap (unreachable, out of bounds, stack exhausted …): 128 + SIGABRT, as abort(3) of a Linux process. */
+  trap: 134,
+  /** Ended by SIGKILL: 128 + 9. */
+  killed: 137,
+} as const;
+
+/** The status that a wait(2) would give for this argument of proc_exit. */
+export function statusFromExitCode(code: number): number {
+  return code & 0xff;
+}
+
+/** The status of a process that a signal of Linux ended. */
+export function statusFromSignal(signal: number): number {
+  return 128 + signal;
+}

@@ -1,0 +1,99 @@
+import { native } from "../../../src/native.ts";
+import { Descriptor, fdFlags, fileTypes } from "./descriptor.ts";
+import { errno } from "./errno.ts";
+import { guarded, viewOf } from "./little-endian.ts";
+import { rights, rightsOf } from "./rights.ts";
+import { refusal, type State } from "./state.ts";
+
+const accepted = new Int32Array(1);
+
+/** sock_* and poll_oneoff. */
+export function socketImports(state: State) {
+  const { table } = state;
+  const socket = (fd: number, right: number): Descriptor | number => {
+    const file = table.get(fd);
+    if (file !== undefined && file.type !== fileTypes.stream && file.type !== fileTypes.datagram)
+      return errno.notsock;
+    return file === undefined || (file.base & right) === 0 ? refusal(file) : file;
+  };
+  return {
+    sock_accept: (fd: number, flags: number, result: number) => {
+      const listener = socket(fd, rights.sockAccept);
+      if (typeof listener === "number") return listener;
+      const failure = native.wasiAccept(listener.fd, listener.flags, accepted);
+      if (failure !== 0) return failure;
+      const { socket: base } = rightsOf;
+      const kept = flags & fdFlags.nonblock;
+      const descriptor = new Descriptor({
+        fd: accepted[0] ?? -1,
+        type: fileTypes.stream,
+        base,
+        inheriting: 0,
+        flags: kept,
+      });
+      return guarded(() => {
+        const view = viewOf(state);
+        view.getUint32(result >>> 0, true);
+        view.setUint32(result >>> 0, table.add(descriptor), true);
+        return 0;
+      });
+    },
+    sock_recv: (
+      fd: number,
+      iovecs: number,
+      count: number,
+      flags: number,
+      result: number,
+      resultFlags: number,
+    ) => {
+      const file = socket(fd, rights.fdRead);
+      if (typeof file === "number") return file;
+      return native.wasiReceive(
+        state.bytes(),
+        file.fd,
+        file.flags,
+        iovecs,
+        count,
+        flags,
+        result,
+        resultFlags,
+      );
+    },
+    sock_send: (fd: number, iovecs: number, count: number, flags: number, result: number) => {
+      const file = socket(fd, rights.fdWrite);
+      if (typeof file === "number") return file;
+      // WASI defines no flags for sending.
+      if (flags !== 0) return errno.inval;
+      return native.wasiSend(state.bytes(), file.fd, file.flags, iovecs, count, result);
+    },
+    sock_shutdown: (fd: number, how: number) => {
+      const file = socket(fd, rights.sockShutdown);
+      return typeof file === "number" ? file : native.wasiShutdown(file.fd, how);
+    },
+    poll_oneoff: (subscriptions: number, events: number, count: number, result: number) =>
+      guarded(() => {
+        const unstable = Number(state.unstable);
+        const fds = subscribedFds(state, subscriptions >>> 0, count >>> 0);
+        return native.wasiPoll(state.bytes(), subscriptions, events, count, unstable, fds, result);
+      }),
+  };
+}
+
+/** Linux's EBADF, which wasiPoll turns into WASI's with the rest. */
+const EBADF = 9;
+const EVENT_CLOCK = 0;
+
+/** The kernel's descriptor of each subscription; a negative errno where the guest has no such descriptor. */
+function subscribedFds(state: State, subscriptions: number, count: number): Int32Array {
+  const size = state.unstable ? 56 : 48;
+  const view = viewOf(state);
+  // Before anything is allocated, the whole list must lie in the guest's memory.
+  if (count > 0) view.getUint8(subscriptions + count * size - 1);
+  const fds = new Int32Array(count);
+  for (let index = 0; index < count; index++) {
+    const at = subscriptions + index * size;
+    if (view.getUint8(at + 8) === EVENT_CLOCK) continue;
+    fds[index] = state.table.get(view.getUint32(at + 16, true))?.fd ?? -EBADF;
+  }
+  return fds;
+}

@@ -1,0 +1,49 @@
+import type { Grant } from "../../grant.ts";
+import { type Descriptor, DescriptorTable } from "./descriptor.ts";
+import { errno } from "./errno.ts";
+
+/** What the functions of one guest share. */
+export class State {
+  readonly grant: Grant;
+  readonly table: DescriptorTable;
+  /** wasi_unstable, whose structs and whence differ. */
+  readonly unstable: boolean;
+  readonly onExit: (status: number) => never;
+  readonly #memory: { current?: WebAssembly.Memory };
+  #buffer: ArrayBuffer | undefined;
+  #bytes = new Uint8Array(0);
+
+  constructor(options: StateOptions) {
+    this.grant = options.grant;
+    this.table = options.table ?? new DescriptorTable(options.grant);
+    this.unstable = options.unstable;
+    this.onExit = options.onExit;
+    this.#memory = options.memory;
+  }
+
+  /** The guest's memory, made anew only when it has grown. Empty, so that every pointer is a fault, until there is one. */
+  bytes(): Uint8Array {
+    const buffer = this.#memory.current?.buffer;
+    if (buffer !== undefined && buffer !== this.#buffer) {
+      this.#buffer = buffer;
+      this.#bytes = new Uint8Array(buffer);
+    }
+    return this.#bytes;
+  }
+}
+
+export interface StateOptions {
+  readonly grant: Grant;
+  readonly unstable: boolean;
+  /** Filled in once the guest is instantiated. */
+  readonly memory: { current?: WebAssembly.Memory };
+  /** Ends the guest: unwinds it and does not come back. */
+  readonly onExit: (status: number) => never;
+  /** The table of the other ABI's functions, when a guest imports both. */
+  readonly table?: DescriptorTable;
+}
+
+/** Why a descriptor with these rights cannot be used: it is not open, or lacks one of them. */
+export function refusal(descriptor: Descriptor | undefined): number {
+  return descriptor === undefined ? errno.badf : errno.notcapable;
+}
