@@ -133,7 +133,7 @@ function isolate(host: WasmHost, config: WasmConfig): number {
   const root = { fd: native.cloneMount(config.rootfs, { recursive: true, readonly: config.readonlyRootfs }), target: "/", directory: true };
   const mounts = [root, ...config.mounts.map(openMount)];
   const { root: directory } = native.isolate({
-    cgroupProcs: isolation.cgroupProcs,
+    cgroupFiles: isolation.cgroupFiles,
     oomScoreAdj: isolation.oomScoreAdj,
     rlimits: isolation.rlimits.map(([resource, soft, hard]) => [resource, BigInt(soft), BigInt(hard)]),
     joinNamespaces: joined,

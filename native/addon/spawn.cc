@@ -62,6 +62,9 @@ struct Spawn {
   int socket = -1;
   int stdio[3] = {-1, -1, -1};
   uint64_t newNamespaces = 0;
+  // cgroup v1: files to write "0" into. cgroup v2: the directory to be born into, -1 for none.
+  std::vector<std::string> cgroupFiles;
+  int cgroupDirectory = -1;
   std::vector<Join> joins;
   bool nested = false;
   bool otherUser = false;
@@ -85,7 +88,7 @@ constexpr size_t stackSize = 65536;
 // the same for the old call; clone3 has none.
 pid_t cloneOnto(uint64_t flags, int* pidfd, void (*run)(Spawn*), Spawn* spawn, char* stack) {
   struct {
-    uint64_t flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls;
+    uint64_t flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize, cgroup;
   } args{};
   args.flags = flags;
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
@@ -93,6 +96,7 @@ pid_t cloneOnto(uint64_t flags, int* pidfd, void (*run)(Spawn*), Spawn* spawn, c
   args.exitSignal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
   args.stack = reinterpret_cast<uint64_t>(stack);
   args.stackSize = stackSize;
+  args.cgroup = static_cast<uint64_t>(spawn->cgroupDirectory);
 #if defined(__x86_64__)
   long result;
   register void (*function)(Spawn*) __asm__("r12") = run;
@@ -179,6 +183,17 @@ void keepCapabilities(Spawn* spawn) {
   spawn->fail("execveat");
 }
 
+// A thread that moves itself, by `tasks` and not by cgroup.procs, needs no lock against fork and exit of its group: the other
+// way waits for an RCU grace period, some 15 ms (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+void joinCgroups(Spawn* spawn) {
+  for (const std::string& path : spawn->cgroupFiles) {
+    const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file < 0) spawn->fail("open tasks of the cgroup");
+    if (write(file, "0", 1) != 1) spawn->fail("write tasks of the cgroup");
+    close(file);
+  }
+}
+
 // Namespaces of the runtime's owner first, then the user namespace, then those that only its root may enter.
 void enterNamespaces(Spawn* spawn) {
   bool entered[16] = {};
@@ -194,6 +209,10 @@ void enterNamespaces(Spawn* spawn) {
   }
 }
 
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
 constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
 
 [[noreturn]] void runInner(Spawn* spawn) {
@@ -202,6 +221,8 @@ constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
 }
 
 [[noreturn]] void runOuter(Spawn* spawn) {
+  // While the machine's cgroup mounts are still in sight.
+  joinCgroups(spawn);
   enterNamespaces(spawn);
   if (!spawn->nested) {
     runInner(spawn);
@@ -224,6 +245,9 @@ Spawn readOptions(Napi::Object options) {
   for (uint32_t i = 0; i < 3; i++) spawn.stdio[i] = optionalFd(stdio.Get(i));
   spawn.newNamespaces = options.Get("newNamespaces").As<Napi::Number>().Uint32Value();
   spawn.otherUser = (spawn.newNamespaces & CLONE_NEWUSER) != 0;
+  Napi::Array files = options.Get("cgroupFiles").As<Napi::Array>();
+  for (uint32_t i = 0; i < files.Length(); i++) spawn.cgroupFiles.push_back(files.Get(i).As<Napi::String>());
+  spawn.cgroupDirectory = optionalFd(options.Get("cgroupDirectory"));
   Napi::Array joins = options.Get("joinNamespaces").As<Napi::Array>();
   for (uint32_t i = 0; i < joins.Length() && i < 16; i++) {
     Napi::Object join = joins.Get(i).As<Napi::Object>();
@@ -243,8 +267,9 @@ Napi::Value spawnInit(const Napi::CallbackInfo& info) {
   pthread_sigmask(SIG_SETMASK, &all, &spawn.signals);
   alignas(16) static char stack[stackSize];
   int pidfd = -1;
+  const uint64_t intoCgroup = spawn.cgroupDirectory < 0 ? 0 : CLONE_INTO_CGROUP;
   const pid_t outer =
-      cloneOnto(borrow | (spawn.nested ? 0 : spawn.newNamespaces), &pidfd, runOuter, &spawn, stack);
+      cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces), &pidfd, runOuter, &spawn, stack);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &spawn.signals, nullptr);
   if (outer < 0) throw ErrnoError(error, "clone3", "container-init");

@@ -1,4 +1,4 @@
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, writeFileSync } from "node:fs";
 import type { Spec, SpecIdMapping, SpecSeccomp } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
@@ -29,6 +29,10 @@ import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
 import { readMachine } from "./machine.ts";
 import { sendListener } from "./seccomp-agent.ts";
+
+const { O_DIRECTORY } = constants;
+/** fcntl.h; Node has no name for it. */
+const O_PATH = 0o10000000;
 
 export interface LinuxExecutorOptions {
   /** container-init as `native.sealExecutable` returned it; stays the caller's. */
@@ -81,12 +85,12 @@ async function createInit(
   try {
     const joins = openJoins(plan.namespaces, opened);
     const init = spawnProcess(options, request.stdio, {
+      cgroup: request.cgroup,
       newNamespaces: plan.namespaces.flags,
       joins: joins.filter(({ type }) => type !== namespaceFlags.time),
       onListener: listenerOf(container, () => init.pid),
     });
     try {
-      request.cgroup.add(init.pid);
       if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
       writeOomScore(init.pid, plan.oomScoreAdj);
       const sources = plan.sources.map((source) => openSource(options, source, init.pid));
@@ -177,12 +181,12 @@ class LinuxContainer implements ExecutorContainer {
       const time = joins.find(({ type }) => type === namespaceFlags.time);
       if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });
       const execProcess = spawnProcess(this.#options, request.stdio, {
+        cgroup: this.#request.cgroup,
         newNamespaces: 0,
         joins: joins.filter((join) => join !== time),
         onListener: listenerOf(this.#container, () => execProcess.pid),
       });
       try {
-        this.#request.cgroup.add(execProcess.pid);
         writeOomScore(execProcess.pid, request.process.oomScoreAdj);
         const plan = memfdOf(steps);
         opened.push(plan);
@@ -214,6 +218,7 @@ function namespacesOf(spec: Spec): NamespaceType[] {
 }
 
 interface Spawned {
+  readonly cgroup: Cgroup;
   readonly newNamespaces: number;
   readonly joins: readonly { readonly fd: number; readonly type: number }[];
   readonly onListener: (fd: number) => void;
@@ -224,9 +229,13 @@ function spawnProcess(options: LinuxExecutorOptions, stdio: Stdio | undefined, h
   const socket = new InitSocket(ours);
   const none = stdio === undefined ? openSync("/dev/null", "r+") : undefined;
   const fds = stdio === undefined ? undefined : ([stdio.stdin, stdio.stdout, stdio.stderr] as const);
+  const { taskFiles, unified } = how.cgroup.entrance();
+  const cgroupDirectory = unified === undefined ? undefined : openSync(unified, O_PATH | O_DIRECTORY);
   try {
     const spawned = native.spawnInit({
       executable: options.executable,
+      cgroupFiles: taskFiles,
+      cgroupDirectory,
       stdio: fds ?? [none ?? -1, none ?? -1, none ?? -1],
       socket: theirs,
       newNamespaces: how.newNamespaces,
@@ -239,6 +248,7 @@ function spawnProcess(options: LinuxExecutorOptions, stdio: Stdio | undefined, h
   } finally {
     closeSync(theirs);
     if (none !== undefined) closeSync(none);
+    if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
   }
 }
 
@@ -310,6 +320,8 @@ function userNamespaceOf(
   const [ours, theirs] = native.socketpair();
   const maker = native.spawnInit({
     executable: options.executable,
+    cgroupFiles: [],
+    cgroupDirectory: undefined,
     stdio: [theirs, theirs, theirs],
     socket: theirs,
     newNamespaces: namespaceFlags.user,
