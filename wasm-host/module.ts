@@ -80,12 +80,11 @@ export function runModule(module: WebAssembly.Module, grant: Grant, options: Run
   const imports = linkImports(module, { grant, memory, onExit });
   try {
     const { exports } = new WebAssembly.Instance(module, imports);
-    const exported = exports["memory"];
+    const { memory: exported, _initialize: initialize } = exports;
     if (exported instanceof WebAssembly.Memory) memory.current = exported;
     if (entry === "_start") callExport(exports, entry, []);
     else {
-      if (typeof exports["_initialize"] === "function" && entry !== "_initialize")
-        callExport(exports, "_initialize", []);
+      if (typeof initialize === "function" && entry !== "_initialize") callExport(exports, "_initialize", []);
       printResult(grant, callExport(exports, entry, parseArguments(entry, grant.args.slice(1), exports)));
     }
     return 0;
