@@ -5,7 +5,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TandemError } from "../../src/errors.ts";
 import { detectWasm } from "../../wasm-host/detect.ts";
-import { exitStatuses } from "../../wasm-host/exit.ts";
+import { exitStatuses, statusFromFailure } from "../../wasm-host/exit.ts";
 import type { Grant } from "../../wasm-host/grant.ts";
 import { compileModule, runModule } from "../../wasm-host/module.ts";
 import { emptyGrant, Sandbox } from "./wasi/p1/guest.ts";
@@ -131,6 +131,13 @@ test("wrong entries and arguments are refused", async () => {
   );
   const grant = { ...emptyGrant, args: ["prog", "seven"] };
   assert.match(failure(() => runModule(module, grant, { export: "f" })).message, `"seven" is not a number`);
+});
+
+test("a fraction for an i64 is refused", async () => {
+  const module = compileModule(await parse(`(module (func (export "f") (param i64)))`));
+  const error = failure(() => runModule(module, { ...emptyGrant, args: ["prog", "1.5"] }, { export: "f" }));
+  assert.is(error.code, "invalid_argument");
+  assert.is(statusFromFailure(error), exitStatuses.cannotRun);
 });
 
 test("memory that grows is seen at its new size", async () => {
