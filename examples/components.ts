@@ -14,9 +14,11 @@ const jcoDist = dirname(require.resolve("@bytecodealliance/jco"));
  * The adapter folds every exit code but 0 into 1: `wasi:cli/exit` knows only success and failure.
  */
 export async function componentFromModule(module: Uint8Array, cacheDir?: string): Promise<Uint8Array> {
-  const jco = await import("@bytecodealliance/jco");
-  const adapter = await readFile(jco.preview1AdapterCommandPath());
-  const make = () => jco.componentNew(module, [["wasi_snapshot_preview1", adapter]]);
+  const adapter = await readFile(join(jcoDist, "..", "lib", "wasi_snapshot_preview1.command.wasm"));
+  const make = async () => {
+    const { componentNew } = await import("@bytecodealliance/jco"); // half a second, and a worker thread: only when needed
+    return await componentNew(module, [["wasi_snapshot_preview1", adapter]]);
+  };
   return await cached({ name: "component.wasm", inputs: ["component-new", module, adapter], make }, cacheDir);
 }
 

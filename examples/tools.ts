@@ -8,7 +8,7 @@ import { cached } from "./cache.ts";
 /** The Debian packages that building every example takes. */
 export const debianPackages: readonly string[] = [
   "clang-14",
-  "lld",
+  "lld-14",
   "wasi-libc",
   "libclang-rt-14-dev-wasm32",
   "gcc",

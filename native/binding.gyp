@@ -16,6 +16,10 @@
         "addon/unix_socket.cc",
         "addon/mount.cc",
         "addon/isolate.cc",
+        "addon/cgroup.cc",
+        "addon/bpf_devices.cc",
+        "addon/seccomp.cc",
+        "addon/spawn.cc",
         "addon/wasi.cc",
         "addon/wasi_errno.cc",
         "addon/wasi_file.cc",
@@ -24,6 +28,8 @@
         "addon/wasi_poll.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+      # Static: the installed addon needs no library that a node might lack.
+      "libraries": ["-l:libseccomp.a"],
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": ["-fexceptions"]
@@ -55,6 +61,25 @@
       "cflags": ["-std=gnu17", "-fno-pie", "-ffunction-sections", "-fdata-sections"],
       "cflags!": ["-fPIC"],
       "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections"],
+      "ldflags!": ["-rdynamic"]
+    },
+    {
+      # Runs between clone3 and execve of every Linux container. Static, so that it depends on nothing of any root file system.
+      "target_name": "container-init",
+      "type": "executable",
+      "sources": [
+        "init/main.cc",
+        "init/report.cc",
+        "init/paths.cc",
+        "init/namespaces.cc",
+        "init/mounts.cc",
+        "init/devices.cc",
+        "init/hooks.cc",
+        "init/process.cc",
+        "init/privileges.cc"
+      ],
+      "cflags_cc": ["-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fno-threadsafe-statics", "-fno-pie", "-Wno-missing-field-initializers"],
+      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections", "-s"],
       "ldflags!": ["-rdynamic"]
     },
     {

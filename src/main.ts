@@ -10,7 +10,7 @@ import { becomeWasmProcess } from "../wasm-host/main.ts";
 import { becomeResolver } from "./containerd/resolver-process.ts";
 import { native } from "./native.ts";
 import { becomeShim } from "./shim/shim.ts";
-import { createWasmHost, warmUp } from "./zygote/warm-up.ts";
+import { createShimHost, createWasmHost, warmUp } from "./zygote/warm-up.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
 import { type Role, runZygote } from "./zygote/zygote.ts";
 
@@ -23,7 +23,7 @@ switch (mode) {
     await zygote(argument ?? "/run/tandem/z");
     break;
   case "shim":
-    becomeShim(toShimParameters(decodeFields(readFileSync(4))), 3, "");
+    becomeShim(createShimHost(""), toShimParameters(decodeFields(readFileSync(4))), 3);
     break;
   default:
     process.stderr.write("usage: main.mjs zygote DIR | shim\n");
@@ -31,12 +31,12 @@ switch (mode) {
 }
 
 async function zygote(directory: string): Promise<void> {
-  const host = createWasmHost(directory);
-  const socket = join(directory, "zygote.sock");
+  const shimHost = createShimHost(join(directory, "zygote.sock"));
+  const wasmHost = createWasmHost(directory);
   const roles: Record<string, Role> = {
-    shim: (fields, fds) => becomeShim(toShimParameters(fields), fds[0] ?? -1, socket),
-    wasm: (fields, fds) => becomeWasmProcess(host, fields, fds),
+    shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
+    wasm: (fields, fds) => becomeWasmProcess(wasmHost, fields, fds),
     resolver: (fields, fds) => becomeResolver(fields, fds),
   };
-  await runZygote({ directory, roles, warm: warmUp });
+  await runZygote({ directory, roles, warm: () => warmUp(shimHost, directory) });
 }

@@ -72,9 +72,45 @@ export interface Native {
   /** First bytes of a file whose path is resolved inside root (openat2 RESOLVE_IN_ROOT); undefined when there is none. */
   readHeadInRoot(root: string, path: string, length: number): Buffer | undefined;
   openInRoot(root: string, path: string, flags: number): number;
+  makeFifo(path: string): void;
+  /** Bytes that are in a FIFO and nobody has read (FIONREAD). */
   fifoPending(fd: number): number;
   /** TIOCSWINSZ on a terminal's master. */
   resizeTerminal(fd: number, width: number, height: number): void;
+
+  // --- cgroups (addon/cgroup.cc) ----------------------------------------------------------------------------------------
+  /**
+   * mkdir of every directory and its missing parents; `cpuset` names the one of the v1 cpuset hierarchy ("" for none), which gets
+   * its parent's cpus and memory nodes. Returns those that existed. On failure, what it made is gone again.
+   */
+  makeCgroups(directories: readonly string[], cpuset: string): readonly string[];
+  /** rmdir of every directory; returns those that are still in use. One that does not exist is no error. */
+  removeCgroups(directories: readonly string[]): readonly string[];
+  /** [path, data, path, data, …], one write(2) each; stops at the first failure. */
+  writeFiles(pairs: readonly string[]): void;
+  /** cgroup v1: an eventfd that becomes readable whenever the memory cgroup runs out of memory, and when it is removed. */
+  oomEventFd(directory: string): number;
+  /** Loads a BPF_PROG_TYPE_CGROUP_DEVICE program (struct bpf_insn[]) and puts it in the place of the directory's own earlier ones. */
+  attachDeviceProgram(directory: string, program: Uint8Array): void;
+
+  // --- seccomp (addon/seccomp.cc) ---------------------------------------------------------------------------------------
+  /** struct sock_filter[] made by libseccomp. */
+  compileSeccomp(rules: SeccompRules): Buffer;
+  /** Largest number that one of the names has on an architecture (libseccomp's token); undefined when it has none of them. */
+  largestSyscall(names: readonly string[], architecture: number): number | undefined;
+  /** libseccomp's token of the architecture that this process runs on. */
+  nativeSeccompArchitecture(): number;
+  // --- container-init (addon/spawn.cc) ----------------------------------------------------------------------------------
+  /** A sealed copy of an executable in memory, for spawnInit. */
+  sealExecutable(path: string): number;
+  /** Starts a sealed executable in namespaces of its own, without fork's copy of this process. Returns once it is exec'ed. */
+  spawnInit(options: SpawnOptions): { readonly pid: number; readonly pidfd: number };
+  /** Connects to a seccomp agent's stream socket and sends data and one descriptor. */
+  sendListener(path: string, data: Uint8Array, fd: number): void;
+  /** prlimit(2). */
+  setResourceLimit(pid: number, resource: number, soft: bigint, hard: bigint): void;
+  /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
+  openMountSource(path: string, recursive: boolean, userNamespace: number | undefined, idmapRecursive: boolean): number;
 
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */
@@ -130,6 +166,19 @@ export interface Native {
   wasiPathRename(memory: Uint8Array, from: number, path: number, length: number, to: number, toPath: number, toLength: number): number;
 }
 
+export interface SpawnOptions {
+  /** From sealExecutable. */
+  readonly executable: number;
+  /** Become 0, 1 and 2. */
+  readonly stdio: readonly [number, number, number];
+  /** Becomes 3. */
+  readonly socket: number;
+  /** CLONE_NEW* flags. */
+  readonly newNamespaces: number;
+  /** Namespaces to enter: descriptor and CLONE_NEW* flag of its type. */
+  readonly joinNamespaces: readonly { readonly fd: number; readonly type: number }[];
+}
+
 /** Everything that a wasm process gives up, and what it keeps. */
 export interface IsolateOptions {
   /** cgroup.procs files to join. */
@@ -149,4 +198,26 @@ export interface IsolateOptions {
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
   /** struct sock_filter[] */
   readonly filter: Buffer | undefined;
+}
+
+/** What `compileSeccomp` takes: a profile whose names of actions, operators and architectures are numbers already. */
+export interface SeccompRules {
+  /** SCMP_ACT_* word. */
+  readonly defaultAction: number;
+  /** libseccomp's architecture tokens besides the native one. */
+  readonly architectures: readonly number[];
+  readonly rules: readonly SeccompRule[];
+}
+
+export interface SeccompRule {
+  readonly name: string;
+  readonly action: number;
+  /** All must hold. */
+  readonly args: readonly {
+    readonly index: number;
+    /** enum scmp_compare */
+    readonly op: number;
+    readonly value: bigint;
+    readonly valueTwo: bigint;
+  }[];
 }

@@ -3,9 +3,10 @@ import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
 import { loadComponent, readTranspiled, type TranspiledFiles } from "./component.ts";
 import type { StatusLine, WasmConfig, WasmMount, WorkloadFile } from "./config.ts";
-import { exitStatuses } from "./exit.ts";
+import { exitStatuses, statusFromSignal } from "./exit.ts";
 import type { Grant } from "./grant.ts";
 import { compileModule, runModule } from "./module.ts";
+import { reportLine } from "./report.ts";
 
 /** What the zygote made ahead for every wasm process. */
 export interface WasmHost {
@@ -14,6 +15,8 @@ export interface WasmHost {
   /** The seccomp filter of a wasm process; undefined only in tests. */
   readonly filter: Buffer | undefined;
 }
+
+const SIGTERM = 15;
 
 /** Descriptors of a "wasm" request (config.ts). */
 const [STDIN, STDOUT, STDERR, GO, STATUS] = [0, 1, 2, 3, 4];
@@ -31,6 +34,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     say({ exit: code });
     return native.exitNow(code);
   };
+  let ready = false;
   try {
     const config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
     const go = fds[GO] ?? -1;
@@ -39,14 +43,30 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     native.exitOnSignal(status);
     const prepared = prepare(host, config);
     say({ ready: true });
+    ready = true;
     // The end of the pipe instead of a byte: the shim died before Start.
     if (readSync(go, Buffer.alloc(1), 0, 1, null) === 0) exit(exitStatuses.killed);
     closeSync(go);
     prepared(exit);
   } catch (error) {
     const failure = TandemError.from(error);
-    say({ error: failure.message, code: failure.code });
+    // Before "ready" Create fails with the reason; afterwards the container has ended, and its log says why.
+    if (!ready) say({ error: failure.message, code: failure.code });
+    else fail(failure, exit);
     native.exitNow(exitStatuses.hostError);
+  }
+}
+
+function fail(failure: TandemError, exit: (code: number) => never): never {
+  reportLine(STDERR, failure.message);
+  switch (failure.code) {
+    case "not_found":
+      return exit(exitStatuses.noEntry);
+    case "unimplemented":
+    case "invalid_argument":
+      return exit(exitStatuses.cannotRun);
+    default:
+      return exit(exitStatuses.hostError);
   }
 }
 
@@ -77,15 +97,19 @@ function prepare(host: WasmHost, config: WasmConfig): Prepared {
   return prepareComponent(config, source, grant);
 }
 
+/** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
+const DRAIN_MS = 20_000;
+
 function prepareComponent(config: WasmConfig, files: TranspiledFiles, grant: Grant): Prepared {
   const component = loadComponent({ files, grant, httpPort: config.httpPort });
   return (exit) => {
-    component
-      .then((loaded) => loaded.run())
-      .then(exit, (error: unknown) => {
-        writeSync(STDERR, `tandem: ${TandemError.from(error).message}\n`);
-        exit(exitStatuses.hostError);
+    if (component.world === "http") {
+      process.once("SIGTERM", () => {
+        setTimeout(() => exit(statusFromSignal(SIGTERM)), DRAIN_MS).unref();
+        component.close().catch((error: unknown) => fail(TandemError.from(error), exit));
       });
+    }
+    component.run(config.workload.export).then(exit, (error: unknown) => fail(TandemError.from(error), exit));
   };
 }
 

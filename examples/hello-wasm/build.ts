@@ -1,6 +1,7 @@
 import { mediaTypes, type Packed, type Platform, packImage, packTarLayer, packWasm } from "oras-js";
 import { type BuiltImage, type Example, hostPlatform } from "../built-image.ts";
 import { compileWasm } from "../tools.ts";
+import { layerVariant, wasmPlatform } from "../wasm-image.ts";
 
 const source = new URL("hello.c", import.meta.url);
 
@@ -12,23 +13,18 @@ export async function buildModule(cacheDir?: string): Promise<Uint8Array> {
 /** The CNCF artifact: a wasm config and one `application/wasm` layer. */
 export async function build(cacheDir?: string): Promise<BuiltImage> {
   const packed = packWasm({ bytes: await buildModule(cacheDir), os: "wasip1" });
-  return { name: "tandem/hello-wasm:latest", packed, platform: { os: "wasip1", architecture: "wasm" } };
+  return { name: "tandem/hello-wasm:latest", packed, platform: inImage };
 }
 
-const inImage = { os: "wasip1", architecture: "wasm" } as const;
-const config = { Entrypoint: ["/hello.wasm"] } as const;
-
-/** An image config like any other, with the module as a layer of its own. */
-async function packLayer(module: Uint8Array): Promise<Packed> {
-  return packImage({ ...inImage, config, layers: [{ mediaType: mediaTypes.wasm, bytes: module }] });
-}
+const inImage = wasmPlatform("wasip1");
+const config = { Entrypoint: ["/hello-wasm.wasm"] } as const;
 
 /**
  * The module as a file in a tar layer, labelled as a Linux image, as `FROM scratch` and `COPY` make it: nothing but the file's
  * first bytes says what it is. The only packaging that every containerd can unpack.
  */
 async function packTar(module: Uint8Array): Promise<Packed> {
-  const layer = await packTarLayer([{ type: "file", path: "hello.wasm", bytes: module, mode: 0o755 }]);
+  const layer = await packTarLayer([{ type: "file", path: "hello-wasm.wasm", bytes: module, mode: 0o755 }]);
   return packImage({ ...hostPlatform, config, layers: [layer] });
 }
 
@@ -61,12 +57,6 @@ function toExample({ name, summary, platform, pack }: Variant): Example {
 
 const variants: readonly Variant[] = [
   {
-    name: "hello-wasm-layer",
-    summary: "the same in an OCI image with a wasm layer",
-    platform: inImage,
-    pack: packLayer,
-  },
-  {
     name: "hello-wasm-tar",
     summary: "the same as a file in a tar layer",
     platform: hostPlatform,
@@ -82,5 +72,6 @@ const variants: readonly Variant[] = [
 
 export const examples: readonly Example[] = [
   { name: "hello-wasm", summary: "C to WASI 0.1, as a CNCF wasm artifact", build },
+  layerVariant({ name: "hello-wasm", os: "wasip1", build: buildModule }),
   ...variants.map(toExample),
 ];

@@ -1,6 +1,7 @@
 import { packWasm } from "oras-js";
 import type { BuiltImage, Example } from "../built-image.ts";
 import { componentFromScript, type ScriptComponent } from "../components.ts";
+import { layerVariant, wasmPlatform } from "../wasm-image.ts";
 
 /** The component itself. */
 export async function buildComponent(cacheDir?: string): Promise<Uint8Array> {
@@ -16,9 +17,10 @@ export async function buildComponent(cacheDir?: string): Promise<Uint8Array> {
 export async function build(cacheDir?: string): Promise<BuiltImage> {
   const component = { exports: ["wasi:http/incoming-handler@0.2.10"], target: "wasi:http/proxy" };
   const packed = packWasm({ bytes: await buildComponent(cacheDir), os: "wasip2", component });
-  return { name: "tandem/http-function:latest", packed, platform: { os: "wasip2", architecture: "wasm" } };
+  return { name: "tandem/http-function:latest", packed, platform: wasmPlatform("wasip2") };
 }
 
 export const examples: readonly Example[] = [
   { name: "http-function", summary: "TypeScript to a wasi:http component", build },
+  layerVariant({ name: "http-function", os: "wasip2", build: buildComponent }),
 ];

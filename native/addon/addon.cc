@@ -10,6 +10,10 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportUnixSocket(exports);
   tandem::exportMount(exports);
   tandem::exportIsolate(exports);
+  tandem::exportCgroup(exports);
+  tandem::exportBpfDevices(exports);
+  tandem::exportSeccomp(exports);
+  tandem::exportSpawn(exports);
   tandem::exportWasi(exports);
   return exports;
 }

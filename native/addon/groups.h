@@ -10,6 +10,10 @@ void exportPoll(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
 void exportMount(Napi::Object exports);
 void exportIsolate(Napi::Object exports);
+void exportCgroup(Napi::Object exports);
+void exportBpfDevices(Napi::Object exports);
+void exportSeccomp(Napi::Object exports);
+void exportSpawn(Napi::Object exports);
 void exportWasi(Napi::Object exports);
 
 }  // namespace tandem

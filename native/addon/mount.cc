@@ -75,6 +75,12 @@ Napi::Value openInRootFs(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), file.release());
 }
 
+Napi::Value makeFifo(const Napi::CallbackInfo& info) {
+  const std::string path = info[0].As<Napi::String>();
+  checked(mkfifo(path.c_str(), 0600), "mkfifo", path);
+  return info.Env().Undefined();
+}
+
 Napi::Value fifoPending(const Napi::CallbackInfo& info) {
   int bytes = 0;
   checked(ioctl(info[0].As<Napi::Number>().Int32Value(), FIONREAD, &bytes), "ioctl", "FIONREAD");
@@ -96,6 +102,7 @@ void exportMount(Napi::Object exports) {
   exportFunction<unmountFs>(exports, "unmount");
   exportFunction<readHeadInRoot>(exports, "readHeadInRoot");
   exportFunction<openInRootFs>(exports, "openInRoot");
+  exportFunction<makeFifo>(exports, "makeFifo");
   exportFunction<fifoPending>(exports, "fifoPending");
   exportFunction<resizeTerminal>(exports, "resizeTerminal");
 }

@@ -20,7 +20,7 @@
 namespace tandem {
 namespace {
 
-constexpr size_t maxFds = 32;
+constexpr size_t maxFds = 250;
 // Above the kernel's default send buffer; a larger request travels in a memfd.
 constexpr size_t maxMessage = 256 * 1024;
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -11,7 +12,12 @@
 // The socket belongs to the group: as long as a shim answers on it, or a start is about to put one there, it
 // is not ours to remove.
 static void removeDeadSocket(const char *path) {
-  if (access(path, F_OK) != 0) return;
+  char ours[maxPath];
+  struct stat status;
+  if (!concat(ours, sizeof ours, runDirectory(), "/s/", NULL) || strncmp(path, ours, strlen(ours)) != 0)
+    return;
+  // connect(2) refuses a regular file in the same words as a dead socket.
+  if (lstat(path, &status) != 0 || !S_ISSOCK(status.st_mode)) return;
   const int lock = lockSocket(path, false);
   if (lock < 0) return;
   if (probeSocket(path) == ECONNREFUSED && unlink(path) != 0 && errno != ENOENT)

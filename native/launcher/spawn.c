@@ -36,7 +36,7 @@ static bool isKept(const char *variable) {
 _Noreturn static void execNode(const char *role, const char *argument, int errors) {
   static char node[maxPath], main[maxPath], preload[maxPath], options[maxPath];
   const char *lib = libDirectory();
-  char *arguments[maxArguments + 5], *variables[maxVariables + 2];
+  char *arguments[maxArguments + 5], *variables[maxVariables + 3];
   size_t count = 0, kept = 0;
   if (!concat(node, sizeof node, lib, "/node", NULL) || !concat(main, sizeof main, lib, "/main.mjs", NULL) ||
       !concat(preload, sizeof preload, "LD_PRELOAD=", lib, "/tandem-dofork.so", NULL) ||
@@ -58,6 +58,8 @@ _Noreturn static void execNode(const char *role, const char *argument, int error
   for (char **variable = environ; *variable != NULL && kept < maxVariables; variable++)
     if (isKept(*variable)) variables[kept++] = *variable;
   variables[kept++] = preload;
+  // A ring of the parent's is of no use to a forked child, and a wasm process may not have one: its seccomp filter refuses.
+  variables[kept++] = "UV_USE_IO_URING=0";
   variables[kept] = NULL;
   execve(node, arguments, variables);
   const char *reason = strerror(errno);

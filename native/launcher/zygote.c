@@ -9,7 +9,7 @@
 
 #include "launcher.h"
 
-enum { maxMessage = 200 * 1024, replyTimeoutMs = 30 * 1000 };
+enum { maxMessage = 200 * 1024, replyTimeoutMs = 30 * 1000, dyingMs = 500 };
 
 int connectSeqpacket(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -82,6 +82,20 @@ static size_t receiveReply(int connection, char *reply, size_t size) {
   return (size_t)length;
 }
 
+// A dying process lets go of its sockets one after the other: the connection may be gone while the listener
+// still takes new ones that nobody will serve. Waits until it refuses, or it is clear that the zygote lives
+// and only closed this connection.
+static void waitForEnd(const char *directory) {
+  char path[maxPath];
+  if (!concat(path, sizeof path, directory, "/zygote.sock", NULL)) return;
+  const uint64_t deadline = monotonicMilliseconds() + dyingMs;
+  for (int fd = connectSeqpacket(path); fd >= 0 && monotonicMilliseconds() < deadline;
+       fd = connectSeqpacket(path)) {
+    close(fd);
+    sleepMilliseconds(2);
+  }
+}
+
 bool askZygote(const char *directory, int listener, const Bytes *request) {
   const int connection = connectZygote(directory);
   bool sent = false;
@@ -98,7 +112,10 @@ bool askZygote(const char *directory, int listener, const Bytes *request) {
   char reply[1024];
   const size_t length = sent ? receiveReply(connection, reply, sizeof reply) : 0;
   close(connection);
-  if (length == 0) return false;
+  if (length == 0) {
+    waitForEnd(directory);
+    return false;
+  }
   if (reply[0] != 0) fail(0, "zygote: ", reply + 1, NULL);
   return true;
 }

@@ -12,7 +12,7 @@ export interface WasmExecutorOptions {
   /** What select.ts found: where the module is and what form it has. */
   readonly selection: WasmSelection;
   /** Directory of a component's transpiled form; made when it is not there yet. */
-  transpile(selection: WasmSelection, rootfs: string, signal: AbortSignal): Promise<string>;
+  transpile(rootfs: string, signal: AbortSignal): Promise<string>;
   /** Runs the spec's hooks of one kind in the runtime's namespaces. */
   runHooks(kind: "prestart" | "createRuntime" | "poststart" | "poststop", pid: number): Promise<void>;
 }
@@ -26,7 +26,7 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
     async create(request: CreateRequest): Promise<ExecutorContainer> {
       const { selection } = options;
       const transpiled =
-        selection.form === "component" ? await options.transpile(selection, request.rootfs, request.signal) : undefined;
+        selection.form === "component" ? await options.transpile(request.rootfs, request.signal) : undefined;
       const base = toWasmConfig(request, selection, transpiled);
       const init = await spawnWasm(options.zygote, base, requireStdio(request.stdio, "process.terminal"), "new");
       try {

@@ -9,6 +9,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
 import { $init, type GenerateOptions, generate } from "@bytecodealliance/jco-transpile/component";
 import { TandemError } from "../errors.ts";
@@ -36,12 +37,13 @@ async function main([path, digest, directory]: readonly string[]): Promise<void>
   };
   for (const [name, content] of generated.files) {
     if (!name.endsWith(".js")) {
+      requireValid(name, content);
       keep(name, content);
       continue;
     }
     const glue = toScript(Buffer.from(content).toString("utf8"));
     keep("glue.js", Buffer.from(glue));
-    keep("glue.cache", new Script(glue, { filename: "glue.js" }).createCachedData());
+    keep("glue.cache", compileWhole(glue));
   }
   const manifest: ComponentManifest = { imports, exports, suspends, files };
   writeDurably(join(directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
@@ -62,6 +64,16 @@ function generateOptions(suspends: boolean): GenerateOptions {
       ? { tag: "jspi", val: { imports: suspendingImports, exports: suspendingExports } }
       : { tag: "sync" },
   };
+}
+
+/** The transpiler looks at types only; what is wrong inside a function is found here and not at the first Create. */
+function requireValid(name: string, content: Uint8Array): void {
+  try {
+    void new WebAssembly.Module(content);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TandemError("invalid_argument", `component is not valid: ${name}: ${reason}`);
+  }
 }
 
 const suspendingImports = [
@@ -90,6 +102,17 @@ function toScript(module: string): string {
     throw new TandemError("internal", "jco's glue has an import or export that is not expected");
   // What the glue has to say about an error is in the error that it throws; the container's stderr belongs to the guest.
   return `(() => { const console = { error() {}, debug() {} };${body}\nreturn instantiate;\n})()`;
+}
+
+/**
+ * The code cache of every function, not only of the outermost: running the glue to see what it uses would run the guest. V8
+ * compares its flags when it takes a cache, so they must be back as they were when the cache is made.
+ */
+function compileWhole(glue: string): Uint8Array {
+  setFlagsFromString("--no-lazy");
+  const script = new Script(glue, { filename: "glue.js" });
+  setFlagsFromString("--lazy");
+  return script.createCachedData();
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -59,11 +59,11 @@ export function cacheKey(sha256: string): string {
   return createHash("sha256").update(parts.join("\n")).digest("hex");
 }
 
+/** This process's own flags, without those that make it run or watch something else. */
 function workerFlags(): readonly string[] {
-  return process.execArgv.filter(
-    (flag) =>
-      flag.startsWith("--single-threaded") || /^--(no-)?(liftoff|opt|sparkplug|maglev|lazy)/.test(flag),
-  );
+  const foreign =
+    /^--(inspect|import|require|loader|experimental-loader|eval|print|test|watch|env-file|cpu-prof|heap-prof)/;
+  return process.execArgv.filter((flag) => flag.startsWith("--") && !foreign.test(flag));
 }
 
 /** Beside the bundle when installed, beside this file in a checkout. */

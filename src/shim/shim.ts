@@ -1,11 +1,21 @@
 import { chdir } from "node:process";
 import { createLog, type Log } from "../log.ts";
 import { native } from "../native.ts";
+import { VERSION } from "../version.ts";
 import { createContainerDependencies } from "./dependencies.ts";
 import { parseStartInput } from "./start-input.ts";
 import { EventPublisher } from "../containerd/event-publisher.ts";
+import { createLookup } from "../containerd/lookup-image.ts";
 import { serveTasks } from "../task/server.ts";
+import type { ZygoteAddress } from "../zygote/client.ts";
 import type { ShimParameters } from "../zygote/request.ts";
+
+/** What the zygote made ahead for every shim. */
+export interface ShimHost {
+  readonly zygote: ZygoteAddress;
+  /** container-init, sealed. */
+  readonly containerInit: number;
+}
 
 /** No Create within this time: containerd could not use the address, or was killed (shim-protocol §1.8). */
 const IDLE_EXIT_MS = 60_000;
@@ -16,7 +26,7 @@ const FLUSH_GRACE_MS = 2_000;
  * A freshly forked process becomes the shim of one pod: it serves the Task service on the socket that the launcher has bound,
  * until the last container is deleted and containerd says Shutdown.
  */
-export function becomeShim(parameters: ShimParameters, listener: number, zygoteSocket: string): void {
+export function becomeShim(host: ShimHost, parameters: ShimParameters, listener: number): void {
   native.setProcessName("tandem-shim");
   native.setSession();
   native.setSubreaper();
@@ -30,9 +40,15 @@ export function becomeShim(parameters: ShimParameters, listener: number, zygoteS
   const server = serveTasks({
     listener,
     log,
-    events,
     namespace: parameters.namespace,
-    dependencies: createContainerDependencies({ parameters, zygoteSocket, events, log }),
+    version: VERSION,
+    dependencies: createContainerDependencies({
+      ...host,
+      socketPath: parameters.socketPath,
+      events,
+      log,
+      lookup: createLookup(host.zygote, parameters.address),
+    }),
     socketPath: parameters.socketPath,
     onShutdown: () => {
       events.flush(FLUSH_GRACE_MS).finally(() => native.exitNow(0));

@@ -20,6 +20,8 @@ export interface CreateOptions {
   readonly rootfs: readonly RootfsMount[];
   readonly stdio: StdioPaths;
   readonly options: RuntimeOptions;
+  /** Directory of a checkpoint to start from; "" for none. */
+  readonly checkpoint: string;
 }
 
 /** What a container is made with. The shim passes the real things, tests pass fakes. */
@@ -76,6 +78,9 @@ export class Container {
 
   /** Brings a container to "created" and publishes TaskCreate. On failure nothing of it is left. */
   static async create(request: CreateOptions, deps: ContainerDependencies): Promise<Container> {
+    if (request.checkpoint !== "") {
+      throw new TandemError("unimplemented", `container ${request.id}: restoring a checkpoint is not supported`);
+    }
     const spec = deps.loadSpec(request.bundle);
     const rootfs = mountRootfs(request.bundle, request.rootfs, spec.root?.path ?? "rootfs");
     let cgroup: Cgroup | undefined;

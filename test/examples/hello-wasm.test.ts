@@ -116,8 +116,8 @@ hello("the tar variant has the module at the path of its entrypoint", async () =
   const { packed } = await tar.build();
   const { config, layers } = manifestOf(packed);
   const { config: runtime } = JSON.parse((await bytesOf(packed, config)).toString());
-  assert.equal(runtime.Entrypoint, ["/hello.wasm"]);
-  const member = (await membersOf(await bytesOf(packed, layers[0]))).get("hello.wasm");
+  assert.equal(runtime.Entrypoint, ["/hello-wasm.wasm"]);
+  const member = (await membersOf(await bytesOf(packed, layers[0]))).get("hello-wasm.wasm");
   assert.is(member?.mode, 0o755);
   assert.equal([...(member?.bytes.subarray(0, 8) ?? [])], coreModule);
 });

@@ -87,7 +87,7 @@ test("the mixed pod reads as a wasm container on port 8080 and a Linux one that 
   const [wasm, linux] = pod.containers;
   assert.is(wasm?.image, "tandem/http-function:latest");
   assert.equal(wasm?.ports, [8080]);
-  assert.equal(wasm?.args, [], "the image says what runs");
+  assert.equal(wasm?.args, ["/http-function.wasm"], "containerd refuses a container without a command");
   assert.is(linux?.image, "tandem/hello-linux:latest");
   assert.equal(linux?.env, { FUNCTION_URL: "http://127.0.0.1:8080/", REQUESTS: "forever", INTERVAL: "1" });
   assert.is(linux?.memoryLimit, 64 * 1024 * 1024);

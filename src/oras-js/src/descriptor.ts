@@ -1,4 +1,4 @@
-import { parseDigest } from "./digest.ts";
+import { isDigest } from "./digest.ts";
 import { OrasError } from "./errors.ts";
 
 export type Annotations = Readonly<Record<string, string>>;
@@ -42,22 +42,25 @@ export interface Index {
 }
 
 /**
- * Checks a descriptor that came from outside.
+ * Checks a descriptor that a caller made.
  *
  * @throws OrasError `invalid_argument`
  */
 export function assertDescriptor(value: unknown, what: string): asserts value is Descriptor {
-  if (!isRecord(value)) throw new OrasError("invalid_argument", `${what}: not a descriptor`);
+  const flaw = flawOf(value);
+  if (flaw !== undefined) throw new OrasError("invalid_argument", `${what}: ${flaw}`);
+}
+
+/** What keeps a value from being a descriptor. */
+function flawOf(value: unknown): string | undefined {
+  if (!isRecord(value)) return "not a descriptor";
   const { mediaType, digest, size } = value;
-  if (typeof mediaType !== "string" || mediaType === "") {
-    throw new OrasError("invalid_argument", `${what}: descriptor without media type`);
-  }
-  if (typeof digest !== "string")
-    throw new OrasError("invalid_argument", `${what}: descriptor without digest`);
-  parseDigest(digest);
+  if (typeof mediaType !== "string" || mediaType === "") return "descriptor without media type";
+  if (typeof digest !== "string" || !isDigest(digest)) return "descriptor without a valid digest";
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-    throw new OrasError("invalid_argument", `${what}: descriptor with size ${JSON.stringify(size)}`);
+    return `descriptor with size ${JSON.stringify(size)}`;
   }
+  return undefined;
 }
 
 /**
@@ -87,17 +90,22 @@ export function parseManifest(bytes: Uint8Array, mediaType: string): Manifest | 
 
 function checkChildren(manifest: Record<string, unknown>): void {
   const { manifests, config, layers, subject } = manifest;
-  if (subject !== undefined) assertDescriptor(subject, "subject");
+  if (subject !== undefined) checkDescriptor(subject, "subject");
   if (Array.isArray(manifests) && config === undefined && layers === undefined) {
-    for (const child of manifests) assertDescriptor(child, "manifests");
+    for (const child of manifests) checkDescriptor(child, "manifests");
     return;
   }
   // Both kinds of member in one document is the confusion of CVE-2021-41190: one parser would run an image, another an index.
   if (!Array.isArray(layers) || manifests !== undefined) {
     throw new OrasError("protocol", "manifest is neither an image manifest nor an index");
   }
-  assertDescriptor(config, "config");
-  for (const layer of layers) assertDescriptor(layer, "layers");
+  checkDescriptor(config, "config");
+  for (const layer of layers) checkDescriptor(layer, "layers");
+}
+
+function checkDescriptor(value: unknown, what: string): void {
+  const flaw = flawOf(value);
+  if (flaw !== undefined) throw new OrasError("protocol", `manifest with a bad ${what}: ${flaw}`);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

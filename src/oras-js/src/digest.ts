@@ -11,14 +11,16 @@ const encodedLength: Readonly<Record<string, number>> = { sha256: 64, sha384: 96
  * @throws OrasError `invalid_argument`
  */
 export function parseDigest(digest: string): { readonly algorithm: string; readonly hex: string } {
-  const [algorithm, hex, ...rest] = digest.split(":");
-  if (algorithm === undefined || hex === undefined || rest.length > 0) throw invalidDigest(digest);
-  if (encodedLength[algorithm] !== hex.length || !/^[0-9a-f]+$/.test(hex)) throw invalidDigest(digest);
+  const [algorithm = "", hex = ""] = digest.split(":");
+  if (!isDigest(digest))
+    throw new OrasError("invalid_argument", `${JSON.stringify(digest.slice(0, 160))}: not a digest`);
   return { algorithm, hex };
 }
 
-function invalidDigest(digest: string): OrasError {
-  return new OrasError("invalid_argument", `${JSON.stringify(digest.slice(0, 160))}: not a digest`);
+/** Whether `parseDigest` takes it. */
+export function isDigest(text: string): boolean {
+  const match = /^(sha256|sha384|sha512):([0-9a-f]+)$/.exec(text);
+  return match !== null && encodedLength[match[1] ?? ""] === match[2]?.length;
 }
 
 /** `sha256:…` of bytes in memory. */

@@ -4,7 +4,7 @@ import { isRetryable, OrasError } from "./errors.ts";
 import { type Answer, bodyOf, discard } from "./exchange.ts";
 import type { CallOptions } from "./manifests.ts";
 import type { Repository } from "./reference.ts";
-import { pause } from "./retry.ts";
+import { delayBefore, pause } from "./retry.ts";
 import type { Transport } from "./transport.ts";
 
 /** Whether the repository has the blob. */
@@ -48,7 +48,6 @@ async function* resumed(
   descriptor: Descriptor,
   options: CallOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const { attempts, baseDelayMs } = transport.retry;
   let offset = 0;
   for (let made = 1; ; made += 1) {
     try {
@@ -58,9 +57,8 @@ async function* resumed(
       }
       return;
     } catch (error) {
-      // Opening was already retried; here only a connection that broke in the middle is worth another attempt.
-      if (!isRetryable(error) || offset === 0 || offset >= descriptor.size || made >= attempts) throw error;
-      await pause(baseDelayMs, options.signal);
+      if (!isRetryable(error) || offset >= descriptor.size || made >= transport.retry.attempts) throw error;
+      await pause(delayBefore(made, error, transport.retry), options.signal);
     }
   }
 }
@@ -72,7 +70,7 @@ async function* from(
   offset: number,
   options: CallOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const answer = await transport.retrying({
+  const answer = await transport.call({
     method: "GET",
     target: `${repository.repository}/blobs/${descriptor.digest}`,
     scope: { ...repository, actions: ["pull"] },

@@ -34,7 +34,7 @@ export interface Answer {
 /**
  * Sends one request and resolves with the head of the answer. No redirect is followed and no status is an error here.
  *
- * @throws OrasError `unavailable`, `timeout`, `aborted`; whatever the body's source throws
+ * @throws OrasError `unavailable`, `timeout`, `aborted`; whatever the source of the body throws
  */
 export async function send(exchange: Exchange): Promise<Answer> {
   const { url, signal } = exchange;
@@ -46,13 +46,18 @@ export async function send(exchange: Exchange): Promise<Answer> {
     headers: { ...exchange.headers, ...lengthHeaders(exchange.body) },
     ...(signal === undefined ? {} : { signal }),
   });
+  let answered: IncomingMessage | undefined;
   request.setTimeout(exchange.idleTimeoutMs, () => {
-    request.destroy(new OrasError("timeout", `${shown(url)}: silent for ${exchange.idleTimeoutMs} ms`));
+    // Once there is an answer, whoever reads its body has to see the reason.
+    (answered ?? request).destroy(
+      new OrasError("timeout", `${shown(url)}: silent for ${exchange.idleTimeoutMs} ms`),
+    );
   });
   request.on("error", (error) => reject(connectionError(error, url, signal)));
-  request.on("response", (body) =>
-    resolve({ status: body.statusCode ?? 0, headers: body.headers, body, url }),
-  );
+  request.on("response", (body) => {
+    answered = body;
+    resolve({ status: body.statusCode ?? 0, headers: body.headers, body, url });
+  });
   transmit(request, exchange.body, reject);
   return await promise;
 }
@@ -62,11 +67,22 @@ function transmit(request: ClientRequest, body: Body | undefined, reject: (error
     request.end(body);
     return;
   }
+  // The source's own error has to be the one that is seen, before the pipeline makes a connection error of it.
+  const content = Readable.from(watched(body.open(), reject), { objectMode: false });
   // A server may answer before it has read everything; then the promise is settled and a late EPIPE says nothing new.
-  pipeline(Readable.from(body.open(), { objectMode: false }), request).catch((error: unknown) => {
-    request.destroy();
-    if (error instanceof OrasError || !isSystemError(error)) reject(error);
-  });
+  pipeline(content, request).catch(() => request.destroy());
+}
+
+async function* watched(
+  content: AsyncIterable<Uint8Array>,
+  onError: (error: unknown) => void,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* content;
+  } catch (error) {
+    onError(error);
+    throw error;
+  }
 }
 
 function lengthHeaders(body: Body | undefined): Record<string, string> {
@@ -127,10 +143,6 @@ export async function discard(answer: Answer): Promise<void> {
 /** A url for people: query strings carry signatures and upload state. */
 export function shown(url: URL): string {
   return `${url.origin}${url.pathname}`;
-}
-
-function isSystemError(error: unknown): boolean {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === "string";
 }
 
 function aborted(url: URL, signal: AbortSignal): OrasError {

@@ -49,7 +49,10 @@ export function packImage(input: ImageInput): Packed {
     os: input.os,
     ...(input.variant === undefined ? {} : { variant: input.variant }),
     config: input.config ?? {},
-    rootfs: { type: "layers", diff_ids: input.layers.flatMap((layer) => ("diffId" in layer ? [layer.diffId] : [])) },
+    rootfs: {
+      type: "layers",
+      diff_ids: input.layers.flatMap((layer) => ("diffId" in layer ? [layer.diffId] : [])),
+    },
   };
   return packArtifact({
     configMediaType: mediaTypes.ociConfig,
@@ -57,7 +60,9 @@ export function packImage(input: ImageInput): Packed {
     layers: input.layers.map((layer) => ({
       mediaType: layer.mediaType,
       bytes: layer.bytes,
-      ...("annotations" in layer && layer.annotations !== undefined ? { annotations: layer.annotations } : {}),
+      ...("annotations" in layer && layer.annotations !== undefined
+        ? { annotations: layer.annotations }
+        : {}),
     })),
     ...(input.annotations === undefined ? {} : { annotations: input.annotations }),
   });

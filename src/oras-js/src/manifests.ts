@@ -1,5 +1,5 @@
 import { type Descriptor, type Index, type Manifest, parseManifest } from "./descriptor.ts";
-import { Meter, parseDigest } from "./digest.ts";
+import { isDigest, Meter, parseDigest } from "./digest.ts";
 import { OrasError } from "./errors.ts";
 import { type Answer, discard, readBody } from "./exchange.ts";
 import { manifestMediaTypes } from "./media-types.ts";
@@ -67,12 +67,11 @@ export async function resolve(
     signal: options.signal,
   });
   await discard(answer);
-  const digest = header(answer, "docker-content-digest");
+  const digest = digestHeader(answer);
   const size = Number(answer.headers["content-length"]);
   if (digest === undefined || !Number.isSafeInteger(size)) {
     return (await fetchManifest(transport, reference, options)).descriptor;
   }
-  parseDigest(digest);
   if (reference.digest !== undefined && digest !== reference.digest) throw mismatch(reference, digest);
   return { mediaType: mediaTypeOf(answer, reference, undefined), digest, size };
 }
@@ -103,7 +102,7 @@ export async function pushManifest(
     signal: options.signal,
   });
   await discard(answer);
-  const stored = header(answer, "docker-content-digest");
+  const stored = digestHeader(answer);
   if (stored !== undefined && stored !== descriptor.digest) throw mismatch(reference, stored);
   return descriptor;
 }
@@ -114,7 +113,7 @@ function checkDigest(
   answer: Answer,
   reference: Reference,
 ): string {
-  const claimed = header(answer, "docker-content-digest");
+  const claimed = digestHeader(answer);
   const meter = new Meter(parseDigest(wanted ?? claimed ?? `sha256:${"0".repeat(64)}`).algorithm);
   meter.update(bytes);
   const digest = meter.digest();
@@ -134,6 +133,14 @@ function mediaTypeOf(answer: Answer, reference: Reference, expected: Descriptor 
     );
   }
   return mediaType;
+}
+
+/** What the registry says the content's digest is. */
+function digestHeader(answer: Answer): string | undefined {
+  const digest = header(answer, "docker-content-digest");
+  if (digest !== undefined && !isDigest(digest))
+    throw new OrasError("protocol", "Docker-Content-Digest is not a digest");
+  return digest;
 }
 
 function header(answer: Answer, name: string): string | undefined {

@@ -30,8 +30,8 @@ export async function withRetry<T>(
   }
 }
 
-/** Full jitter, so that many clients that failed together do not come back together. */
-function delayBefore(made: number, error: unknown, options: RetryOptions): number {
+/** How long to wait after an attempt. With jitter, so that many clients that failed together do not come back together. */
+export function delayBefore(made: number, error: unknown, options: RetryOptions): number {
   const asked = error instanceof OrasError ? error.retryAfterMs : undefined;
   const backOff = options.baseDelayMs * 2 ** (made - 1);
   return Math.min(options.maxDelayMs, asked ?? backOff * (0.5 + Math.random() / 2));

@@ -1,22 +1,27 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 
-const binary = "/usr/bin/docker-registry";
+/** On the PATH, or unpacked from its package where the repository's set-up puts it. */
+function findBinary(): string | undefined {
+  const unpacked = fileURLToPath(new URL("../../../.cache/debian/docker-registry/usr/bin", import.meta.url));
+  const directories = [...(process.env["PATH"] ?? "").split(delimiter), unpacked];
+  return directories.map((directory) => join(directory, "docker-registry")).find((path) => existsSync(path));
+}
+
+const binary = findBinary();
 
 /** Why the tests against a real registry cannot run here, or undefined. */
 export function missingRegistry(): string | undefined {
-  try {
-    accessSync(binary, constants.X_OK);
-    return undefined;
-  } catch {
-    return `${binary} is not installed (Debian package docker-registry)`;
-  }
+  return binary === undefined
+    ? "docker-registry is not installed (Debian package docker-registry)"
+    : undefined;
 }
 
 export interface RunningRegistry extends AsyncDisposable {
@@ -26,6 +31,7 @@ export interface RunningRegistry extends AsyncDisposable {
 
 /** Starts Debian's docker-registry on a free loopback port, with its storage in a directory of its own. */
 export async function startRegistry(options: { readonly htpasswd?: string } = {}): Promise<RunningRegistry> {
+  if (binary === undefined) throw new Error(missingRegistry());
   const directory = await mkdtemp(join(tmpdir(), "oras-registry-"));
   const address = `127.0.0.1:${await freePort()}`;
   const auth =

@@ -8,7 +8,7 @@ import {
 } from "./descriptor-streams.ts";
 import type { Result } from "./result.ts";
 import { InputStream, OutputStream } from "./streams.ts";
-import type { Readiness, Waiter } from "./waiting.ts";
+import type { Waiter } from "./waiting.ts";
 
 /** Thrown through the guest by wasi:cli/exit: unwinds it, and carries the status out. */
 export class ComponentExit extends Error {
@@ -38,10 +38,7 @@ export class TerminalInput {}
 export class TerminalOutput {}
 
 /** wasi:cli 0.2 for one instance: environment, exit, stdio and terminals, all of them from the grant. */
-export function createCli(
-  grant: CliGrant,
-  host: { readonly readiness: Readiness; readonly waiter: Waiter },
-): Record<string, unknown> {
+export function createCli(grant: CliGrant, waiter: Waiter): Record<string, unknown> {
   const { stdin, stdout, stderr } = grant.stdio;
   return {
     "wasi:cli/environment": {
@@ -52,13 +49,10 @@ export function createCli(
     "wasi:cli/exit": { exit, exitWithCode },
     "wasi:cli/stdin": {
       getStdin: () =>
-        new InputStream(
-          stdin === undefined ? emptyInput : createDescriptorInput(stdin, host.readiness),
-          host.waiter,
-        ),
+        new InputStream(stdin === undefined ? emptyInput : createDescriptorInput(stdin), waiter),
     },
-    "wasi:cli/stdout": { getStdout: () => openOutput(stdout, host.waiter) },
-    "wasi:cli/stderr": { getStderr: () => openOutput(stderr, host.waiter) },
+    "wasi:cli/stdout": { getStdout: () => openOutput(stdout, waiter) },
+    "wasi:cli/stderr": { getStderr: () => openOutput(stderr, waiter) },
     "wasi:cli/terminal-input": { TerminalInput },
     "wasi:cli/terminal-output": { TerminalOutput },
     "wasi:cli/terminal-stdin": {

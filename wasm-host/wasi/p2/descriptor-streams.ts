@@ -1,14 +1,15 @@
 import { readSync, writeSync } from "node:fs";
+import { native } from "../../../src/native.ts";
 import type { InputSource, OutputSink } from "./streams.ts";
-import { alwaysReady, type Readiness } from "./waiting.ts";
+import { alwaysReady } from "./waiting.ts";
 
 /**
  * Bytes of a descriptor that may have to be waited for: a FIFO, a terminal, a socket. The descriptor stays its owner's.
  * A read happens only when the descriptor is readable, so it never blocks, whatever the descriptor's flags are.
  */
-export function createDescriptorInput(fd: number, readiness: Readiness): InputSource {
+export function createDescriptorInput(fd: number): InputSource {
   let ended = false;
-  const ready = (): boolean => ended || readiness.waitReadable(fd, 0);
+  const ready = (): boolean => ended || native.waitReadable(fd, 0);
   return {
     source: { ready, readable: fd },
     read(length) {

@@ -1,16 +1,14 @@
-import {
-  type BigIntStats,
-  closeSync,
-  constants,
-  fdatasyncSync,
-  fstatSync,
-  fsyncSync,
-  ftruncateSync,
-  readSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, readSync, writeSync } from "node:fs";
 import { createFileInput, createFileOutput } from "./file-streams.ts";
-import { errorCodeOf, type Files, type FileTimes, type FileType } from "./files.ts";
+import {
+  errorCodeOf,
+  type FileStat,
+  type Files,
+  type FileTimes,
+  type FileType,
+  type OpenHow,
+  statDescriptor,
+} from "./files.ts";
 import { err, ok, type Result } from "./result.ts";
 import { InputStream, OutputStream } from "./streams.ts";
 import type { Waiter } from "./waiting.ts";
@@ -85,7 +83,7 @@ export class Descriptor {
   /** Advice is advice: nothing here is made better by it. */
   advise(): Outcome<void> {
     return attempt(() => {
-      if (fstatSync(this.#fd).isDirectory()) throw errno("EBADF");
+      if (statDescriptor(this.#fd).type === "directory") throw errno("EBADF");
     });
   }
 
@@ -102,7 +100,7 @@ export class Descriptor {
   }
 
   getType(): Outcome<FileType> {
-    return attempt(() => fileTypeOf(fstatSync(this.#fd, { bigint: true })));
+    return attempt(() => statDescriptor(this.#fd).type);
   }
 
   setSize(size: bigint): Outcome<void> {
@@ -126,7 +124,7 @@ export class Descriptor {
   }
 
   stat(): Outcome<unknown> {
-    return attempt(() => descriptorStat(fstatSync(this.#fd, { bigint: true })));
+    return attempt(() => descriptorStat(statDescriptor(this.#fd)));
   }
 
   statAt(flags: PathFlags, path: string): Outcome<unknown> {
@@ -165,7 +163,7 @@ export class Descriptor {
       openFlags.truncate === true;
     return this.#below(
       (files) => {
-        const fd = files.openAt(this.#fd, path, openMode(pathFlags, openFlags, flags));
+        const fd = files.openAt(this.#fd, path, openHow(pathFlags, openFlags, flags));
         return new Descriptor(fd, {
           flags: { ...flags, mutateDirectory: this.#flags.mutateDirectory === true },
           owned: true,
@@ -209,13 +207,13 @@ export class Descriptor {
   }
 
   isSameObject(other: Descriptor): boolean {
-    const mine = fstatSync(this.#fd, { bigint: true });
-    const theirs = fstatSync(other.#fd, { bigint: true });
-    return mine.dev === theirs.dev && mine.ino === theirs.ino;
+    const mine = statDescriptor(this.#fd);
+    const theirs = statDescriptor(other.#fd);
+    return mine.device === theirs.device && mine.inode === theirs.inode;
   }
 
   metadataHash(): Outcome<unknown> {
-    return attempt(() => metadataHash(fstatSync(this.#fd, { bigint: true })));
+    return attempt(() => metadataHash(statDescriptor(this.#fd)));
   }
 
   metadataHashAt(flags: PathFlags, path: string): Outcome<unknown> {
@@ -270,39 +268,28 @@ function errno(code: string): Error {
   return Object.assign(new Error(code), { code });
 }
 
-function openMode(path: PathFlags, open: OpenFlags, flags: DescriptorFlags): number {
-  const access =
-    flags.write === true ? (flags.read === true ? constants.O_RDWR : constants.O_WRONLY) : constants.O_RDONLY;
-  return (
-    access |
-    (path.symlinkFollow === true ? 0 : constants.O_NOFOLLOW) |
-    (open.create === true ? constants.O_CREAT : 0) |
-    (open.directory === true ? constants.O_DIRECTORY : 0) |
-    (open.exclusive === true ? constants.O_EXCL : 0) |
-    (open.truncate === true ? constants.O_TRUNC : 0) |
-    (flags.fileIntegritySync === true ? constants.O_SYNC : 0) |
-    (flags.dataIntegritySync === true || flags.requestedWriteSync === true ? constants.O_DSYNC : 0)
-  );
-}
-
-function fileTypeOf(stat: BigIntStats): FileType {
-  if (stat.isFile()) return "regular-file";
-  if (stat.isDirectory()) return "directory";
-  if (stat.isSymbolicLink()) return "symbolic-link";
-  if (stat.isCharacterDevice()) return "character-device";
-  if (stat.isBlockDevice()) return "block-device";
-  if (stat.isFIFO()) return "fifo";
-  return stat.isSocket() ? "socket" : "unknown";
-}
-
-function descriptorStat(stat: BigIntStats): unknown {
+function openHow(path: PathFlags, open: OpenFlags, flags: DescriptorFlags): OpenHow {
   return {
-    type: fileTypeOf(stat),
-    linkCount: stat.nlink,
+    read: flags.read === true,
+    write: flags.write === true,
+    follow: path.symlinkFollow === true,
+    create: open.create === true,
+    directory: open.directory === true,
+    exclusive: open.exclusive === true,
+    truncate: open.truncate === true,
+    syncData: flags.dataIntegritySync === true || flags.requestedWriteSync === true,
+    sync: flags.fileIntegritySync === true,
+  };
+}
+
+function descriptorStat(stat: FileStat): unknown {
+  return {
+    type: stat.type,
+    linkCount: stat.links,
     size: stat.size,
-    dataAccessTimestamp: datetime(stat.atimeNs),
-    dataModificationTimestamp: datetime(stat.mtimeNs),
-    statusChangeTimestamp: datetime(stat.ctimeNs),
+    dataAccessTimestamp: datetime(stat.accessed),
+    dataModificationTimestamp: datetime(stat.modified),
+    statusChangeTimestamp: datetime(stat.changed),
   };
 }
 
@@ -328,7 +315,10 @@ function fileTime(time: NewTimestamp): bigint | "now" | undefined {
 }
 
 /** Changes whenever the file's identity or content does. */
-function metadataHash(stat: BigIntStats): unknown {
+function metadataHash(stat: FileStat): unknown {
   const mask = 0xffffffffffffffffn;
-  return { lower: (stat.ino ^ (stat.size << 32n)) & mask, upper: (stat.mtimeNs ^ (stat.dev << 48n)) & mask };
+  return {
+    lower: (stat.inode ^ (stat.size << 32n)) & mask,
+    upper: (stat.modified ^ (stat.device << 48n)) & mask,
+  };
 }

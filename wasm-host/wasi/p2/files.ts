@@ -1,13 +1,12 @@
-import type { BigIntStats } from "node:fs";
+import { type BigIntStats, fstatSync } from "node:fs";
 
 /**
  * What the file system of a component is made of: operations below a directory's descriptor that cannot leave it, whatever
  * another process does to the tree meanwhile (openat2 RESOLVE_BENEATH). A failure is an Error whose `code` is the errno name.
  */
 export interface Files {
-  /** `flags` are open(2)'s; O_NOFOLLOW among them when the last name must not be a link. */
-  openAt(directory: number, path: string, flags: number): number;
-  statAt(directory: number, path: string, follow: boolean): BigIntStats;
+  openAt(directory: number, path: string, how: OpenHow): number;
+  statAt(directory: number, path: string, follow: boolean): FileStat;
   setTimesAt(directory: number, path: string, follow: boolean, times: FileTimes): void;
   createDirectoryAt(directory: number, path: string): void;
   readlinkAt(directory: number, path: string): string;
@@ -19,6 +18,32 @@ export interface Files {
   /** Names and types, without `.` and `..`. */
   readDirectory(directory: number): readonly { readonly name: string; readonly type: FileType }[];
   setTimes(fd: number, times: FileTimes): void;
+}
+
+/** How a file is opened. Without `follow` the last name must not be a link. */
+export interface OpenHow {
+  readonly read: boolean;
+  readonly write: boolean;
+  readonly follow: boolean;
+  readonly create: boolean;
+  readonly directory: boolean;
+  readonly exclusive: boolean;
+  readonly truncate: boolean;
+  /** O_DSYNC and O_SYNC. */
+  readonly syncData: boolean;
+  readonly sync: boolean;
+}
+
+/** Times are nanoseconds since the epoch. */
+export interface FileStat {
+  readonly device: bigint;
+  readonly inode: bigint;
+  readonly type: FileType;
+  readonly links: bigint;
+  readonly size: bigint;
+  readonly accessed: bigint;
+  readonly modified: bigint;
+  readonly changed: bigint;
 }
 
 /** Nanoseconds since the epoch, `now`, or undefined to leave it as it is. */
@@ -86,3 +111,28 @@ const errorCodes: Readonly<Record<string, string>> = {
   ETXTBSY: "text-file-busy",
   EXDEV: "not-permitted", // what openat2 says of a path that leaves the tree
 };
+
+/** fstat(2) */
+export function statDescriptor(fd: number): FileStat {
+  const stat = fstatSync(fd, { bigint: true });
+  return {
+    device: stat.dev,
+    inode: stat.ino,
+    type: fileTypeOf(stat),
+    links: stat.nlink,
+    size: stat.size,
+    accessed: stat.atimeNs,
+    modified: stat.mtimeNs,
+    changed: stat.ctimeNs,
+  };
+}
+
+function fileTypeOf(stat: BigIntStats): FileType {
+  if (stat.isFile()) return "regular-file";
+  if (stat.isDirectory()) return "directory";
+  if (stat.isSymbolicLink()) return "symbolic-link";
+  if (stat.isCharacterDevice()) return "character-device";
+  if (stat.isBlockDevice()) return "block-device";
+  if (stat.isFIFO()) return "fifo";
+  return stat.isSocket() ? "socket" : "unknown";
+}

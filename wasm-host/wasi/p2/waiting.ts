@@ -1,3 +1,5 @@
+import { native } from "../../../src/native.ts";
+
 /**
  * How a component waits. Glue transpiled for plain calls blocks its thread in the kernel; glue transpiled for JSPI suspends
  * the WebAssembly stack and lets the event loop run. No worker thread takes part in either, unlike in preview2-shim.
@@ -12,12 +14,6 @@ export interface Source {
   readonly readable?: number;
   /** For sources fed by the event loop: calls `wake` when `ready` may have changed; the returned function stops that. */
   watch?(wake: () => void): () => void;
-}
-
-/** What waiting needs from the addon. */
-export interface Readiness {
-  waitReadable(fd: number, timeoutMs: number): boolean;
-  onReadable(fd: number, callback: () => void): () => void;
 }
 
 export interface Waiter {
@@ -40,54 +36,43 @@ export function whenReady<T>(waiter: Waiter, source: Source, then: () => T | Pro
     : waiting.then(() => whenReady(waiter, source, then));
 }
 
-/** Blocks the thread. Sources of the event loop cannot become ready meanwhile and are refused. */
-export function createBlockingWaiter(readiness: Readiness): Waiter {
-  const sleeper = new Int32Array(new SharedArrayBuffer(4));
-  return {
-    untilAny(sources) {
-      while (!sources.some((source) => source.ready())) {
-        const timeoutMs = millisecondsUntilFirst(sources);
-        const fds = new Set(sources.flatMap((source) => source.readable ?? []));
-        const [fd] = fds;
-        if (fd !== undefined) {
-          // stdin is the one descriptor a plain command waits for; with more than one, each gets its turn.
-          readiness.waitReadable(
-            fd,
-            fds.size === 1 ? timeoutMs : Math.min(10, timeoutMs < 0 ? 10 : timeoutMs),
-          );
-        } else if (timeoutMs >= 0) {
-          Atomics.wait(sleeper, 0, 0, timeoutMs);
-        } else {
-          throw new Error("the component waits for something that can never happen");
-        }
-      }
-      return undefined;
-    },
-  };
-}
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks the thread. What only the event loop can make ready is not for it: glue for http suspends. */
+export const blocking: Waiter = {
+  untilAny(sources) {
+    while (!sources.some((source) => source.ready())) {
+      const timeoutMs = millisecondsUntilFirst(sources);
+      // Only stdin has to be waited for, and all its streams share one descriptor.
+      const fd = sources.find((source) => source.readable !== undefined)?.readable;
+      if (fd !== undefined) native.waitReadable(fd, timeoutMs);
+      else if (timeoutMs >= 0) Atomics.wait(sleeper, 0, 0, timeoutMs);
+      else throw new Error("the component waits for something that can never happen");
+    }
+    return undefined;
+  },
+};
 
 /** Suspends the component; timers, descriptors and the network wake it. */
-export function createSuspendingWaiter(readiness: Readiness): Waiter {
-  return {
-    untilAny(sources) {
-      if (sources.some((source) => source.ready())) return undefined;
-      return new Promise((resolve) => {
-        const stops: (() => void)[] = [];
-        const wake = (): void => {
-          if (!sources.some((source) => source.ready())) return;
-          for (const stop of stops.splice(0)) stop();
-          resolve();
-        };
-        for (const source of sources) stops.push(...watchSource(source, readiness, wake));
-      });
-    },
-  };
-}
+export const suspending: Waiter = {
+  untilAny(sources) {
+    if (sources.some((source) => source.ready())) return undefined;
+    return new Promise((resolve) => {
+      const stops: (() => void)[] = [];
+      const wake = (): void => {
+        if (!sources.some((source) => source.ready())) return;
+        for (const stop of stops.splice(0)) stop();
+        resolve();
+      };
+      for (const source of sources) stops.push(...watchSource(source, wake));
+    });
+  },
+};
 
-function watchSource(source: Source, readiness: Readiness, wake: () => void): (() => void)[] {
+function watchSource(source: Source, wake: () => void): (() => void)[] {
   const stops: (() => void)[] = [];
   if (source.watch !== undefined) stops.push(source.watch(wake));
-  if (source.readable !== undefined) stops.push(readiness.onReadable(source.readable, wake));
+  if (source.readable !== undefined) stops.push(native.onReadable(source.readable, wake));
   if (source.deadline !== undefined) stops.push(wakeAt(source.deadline, wake));
   return stops;
 }
@@ -98,9 +83,9 @@ function wakeAt(deadline: bigint, wake: () => void): () => void {
   const arm = (): void => {
     const left = millisecondsUntil(deadline);
     if (left <= 0) wake();
-    else timer = setTimeout(arm, Math.min(left, 0x7fffffff));
+    else timer = setTimeout(arm, left);
   };
-  timer = setTimeout(arm, Math.min(millisecondsUntil(deadline), 0x7fffffff));
+  timer = setTimeout(arm, millisecondsUntil(deadline));
   return () => clearTimeout(timer);
 }
 

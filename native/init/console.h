@@ -1,0 +1,8 @@
+#pragma once
+
+namespace tandem {
+
+// The terminal's master, for the shim; -1 without a terminal.
+int consoleMaster();
+
+}  // namespace tandem

@@ -1,0 +1,115 @@
+#include "init/paths.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "init/report.h"
+
+namespace tandem {
+namespace {
+
+constexpr int maxLinks = 40;  // as many as the kernel follows, path_resolution(7)
+int rootFd = -1;
+
+struct Path {
+  char text[PATH_MAX];
+
+  void join(const char* directory, size_t length, const char* name) {
+    if (snprintf(text, sizeof text, "%.*s/%s", static_cast<int>(length), directory, name) >=
+        static_cast<int>(sizeof text))
+      fail("openat2", name, ENAMETOOLONG);
+  }
+};
+
+const char* lastComponent(const char* path) {
+  const char* slash = strrchr(path, '/');
+  return slash == nullptr ? path : slash + 1;
+}
+
+int resolve(const char* path, Kind kind, int links);
+
+int makeMissing(const char* path, Kind kind, int links) {
+  const char* name = lastComponent(path);
+  const auto parentLength = static_cast<size_t>(name - path);
+  Path parent;
+  parent.join(path, parentLength, "");
+  const int directory = resolve(parent.text, Kind::directory, links);
+  int made = -1;
+  if (kind == Kind::directory) {
+    made = mkdirat(directory, name, 0755);
+  } else {
+    made = openat(directory, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (made >= 0) close(made);
+  }
+  if (made >= 0) {
+    const int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    close(directory);
+    return must(fd, "open", path);
+  }
+  if (errno != EEXIST) fail(kind == Kind::directory ? "mkdir" : "create", path, errno);
+  // A symlink to nothing, like /etc/resolv.conf in many images: what it points to is made, inside the root.
+  Path target;
+  const ssize_t length = readlinkat(directory, name, target.text, sizeof target.text - 1);
+  close(directory);
+  if (length < 0) fail("readlink", path, errno);
+  target.text[length] = 0;
+  if (target.text[0] == '/') return resolve(target.text, kind, links + 1);
+  Path joined;
+  joined.join(path, parentLength, target.text);
+  return resolve(joined.text, kind, links + 1);
+}
+
+int resolve(const char* path, Kind kind, int links) {
+  if (links > maxLinks) fail("openat2", path, ELOOP);
+  Path trimmed;
+  size_t length = strlen(path);
+  while (length > 1 && path[length - 1] == '/') length--;
+  if (length >= sizeof trimmed.text) fail("openat2", path, ENAMETOOLONG);
+  memcpy(trimmed.text, path, length);
+  trimmed.text[length] = 0;
+  const int fd = openInRoot(length == 0 ? "/" : trimmed.text);
+  if (fd >= 0) return fd;
+  if (errno != ENOENT) fail("openat2", path, errno);
+  return makeMissing(trimmed.text, kind, links);
+}
+
+}  // namespace
+
+void setRoot(int fd) {
+  if (rootFd >= 0) close(rootFd);
+  rootFd = fd;
+}
+
+int root() {
+  // An exec has joined a container whose root is "/" already.
+  if (rootFd < 0) rootFd = must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/");
+  return rootFd;
+}
+
+int openInRoot(const char* path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  return static_cast<int>(syscall(SYS_openat2, root(), path, &how, sizeof how));
+}
+
+int openOrMake(const char* path, Kind kind) { return resolve(path, kind, 0); }
+
+int openParent(const char* path, const char** name) {
+  *name = lastComponent(path);
+  Path parent;
+  parent.join(path, static_cast<size_t>(*name - path), "");
+  return resolve(parent.text, Kind::directory, 0);
+}
+
+FdPath::FdPath(int fd) { snprintf(text, sizeof text, "/proc/self/fd/%d", fd); }
+
+}  // namespace tandem

@@ -1,0 +1,175 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <linux/keyctl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/personality.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "init/console.h"
+#include "init/paths.h"
+#include "init/report.h"
+#include "init/stages.h"
+
+namespace tandem {
+namespace {
+
+constexpr int ioPriorityProcess = 1;  // IOPRIO_WHO_PROCESS, ioprio_set(2)
+char executable[PATH_MAX];
+
+// sched_setattr(2); glibc has no declaration.
+struct SchedulerAttributes {
+  uint32_t size, policy;
+  uint64_t flags;
+  int32_t nice;
+  uint32_t priority;
+  uint64_t runtime, deadline, period;
+};
+
+// 0 when the current user may execute the file, or the errno that says why not.
+int tryExecutable(const char* path) {
+  struct stat status {};
+  if (stat(path, &status) != 0) return errno;
+  if (S_ISDIR(status.st_mode)) return EISDIR;
+  if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0) return errno;
+  // Root passes access(2) on anything that has one x bit, and execve(2) wants a regular file.
+  return S_ISREG(status.st_mode) ? 0 : EACCES;
+}
+
+const char* searchPath(char** env) {
+  for (; *env != nullptr; env++)
+    if (strncmp(*env, "PATH=", 5) == 0) return *env + 5;
+  return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+}
+
+[[noreturn]] void refuse(const char* file, const char* reason, int error) {
+  char text[PATH_MAX + 64];
+  // The wording that Docker and its tests look for.
+  snprintf(text, sizeof text, "exec: \"%s\"", file);
+  failBecause(reason, text, error);
+}
+
+}  // namespace
+
+void newSession(Fields& step) {
+  // A container is no part of the shim's session, and a terminal needs a leader without one.
+  must(setsid(), "setsid");
+}
+
+void newKeyring(Fields& step) {
+  // Keys of whoever started containerd are not the container's. A kernel without keys has none to protect.
+  if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, step.text()) == -1 && errno != ENOSYS)
+    fail("keyctl", "join session keyring", errno);
+}
+
+void setLimit(Fields& step) {
+  const auto resource = static_cast<__rlimit_resource_t>(step.u32());
+  rlimit limit{};
+  limit.rlim_cur = step.u64();
+  limit.rlim_max = step.u64();
+  must(setrlimit(resource, &limit), "setrlimit");
+}
+
+void setPersonality(Fields& step) { must(personality(step.u32()), "personality"); }
+
+void setScheduler(Fields& step) {
+  SchedulerAttributes attributes{};
+  attributes.size = sizeof attributes;
+  attributes.policy = step.u32();
+  attributes.flags = step.u64();
+  attributes.nice = static_cast<int32_t>(step.u32());
+  attributes.priority = step.u32();
+  attributes.runtime = step.u64();
+  attributes.deadline = step.u64();
+  attributes.period = step.u64();
+  must(static_cast<int>(syscall(SYS_sched_setattr, 0, &attributes, 0)), "sched_setattr");
+}
+
+void setIoPriority(Fields& step) {
+  must(static_cast<int>(syscall(SYS_ioprio_set, ioPriorityProcess, 0, step.u32())), "ioprio_set");
+}
+
+void setAffinity(Fields& step) {
+  uint32_t length = 0;
+  const void* mask = step.bytes(&length);
+  must(static_cast<int>(syscall(SYS_sched_setaffinity, 0, length, mask)), "sched_setaffinity");
+}
+
+void setUmask(Fields& step) { umask(step.u32()); }
+
+void enterCwd(Fields& step) {
+  const char* path = step.text();
+  const bool privileged = step.flag();
+  if (privileged) {
+    // Runtimes make a missing working directory, as images rely on it. As root, because the user may not.
+    const int fd = openInRoot(path);
+    if (fd >= 0) close(fd);
+    else if (errno == ENOENT) close(openOrMake(path, Kind::directory));
+    return;
+  }
+  must(chdir(path), "chdir", path);
+  char reached[PATH_MAX];
+  // A directory outside of the root has no path from "/": a leaked descriptor led here (CVE-2024-21626).
+  const long length = syscall(SYS_getcwd, reached, sizeof reached);
+  if (length <= 0 || reached[0] != '/') failBecause("is outside of the container's root", path, EXDEV);
+}
+
+void lookUpExecutable(Fields& step) {
+  const char* file = step.text();
+  char** env = step.list();
+  if (strchr(file, '/') != nullptr) {
+    const int error = tryExecutable(file);
+    if (error == 0) {
+      snprintf(executable, sizeof executable, "%s", file);
+      return;
+    }
+    if (error == ENOENT) {
+      char reason[PATH_MAX + 64];
+      snprintf(reason, sizeof reason, "stat %s: no such file or directory", file);
+      refuse(file, reason, error);
+    }
+    refuse(file, error == EACCES ? "permission denied" : error == EISDIR ? "is a directory" : strerrordesc_np(error), error);
+  }
+  bool denied = false;
+  for (const char* at = searchPath(env); at != nullptr && file[0] != 0;) {
+    const char* colon = strchr(at, ':');
+    const auto length = colon == nullptr ? static_cast<int>(strlen(at)) : static_cast<int>(colon - at);
+    snprintf(executable, sizeof executable, "%.*s/%s", length == 0 ? 1 : length, length == 0 ? "." : at, file);
+    const int error = tryExecutable(executable);
+    if (error == 0) return;
+    if (error == EACCES) denied = true;
+    at = colon == nullptr ? nullptr : colon + 1;
+  }
+  if (denied) refuse(file, "permission denied", EACCES);
+  refuse(file, "executable file not found in $PATH", ENOENT);
+}
+
+void reportCreated(Fields& step) {
+  tell(ToShim::created, consoleMaster());
+  await(ToInit::start);
+}
+
+void execProgram(Fields& step) {
+  char** args = step.list();
+  char** env = step.list();
+  // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of success.
+  must(static_cast<int>(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
+  execve(executable, args, env);
+  const int error = errno;
+  char text[PATH_MAX + 16];
+  snprintf(text, sizeof text, "exec %s", executable);
+  failBecause(error == ENOENT  ? "no such file or directory"
+              : error == EACCES ? "permission denied"
+              : error == ENOEXEC ? "exec format error"
+                                : strerrordesc_np(error),
+              text, error);
+}
+
+}  // namespace tandem

@@ -1,0 +1,235 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { TandemError } from "../errors.ts";
+import type { LinuxResources } from "../isolation/cgroup/resources.ts";
+import {
+  absolutePath,
+  checkedElsewhere,
+  flag,
+  integer,
+  list,
+  map,
+  object,
+  oneOf,
+  optional,
+  type Shape,
+  text,
+  uint32,
+} from "./shape.ts";
+
+const strings = list(text);
+const int64 = integer(-(2 ** 63), 2 ** 63);
+const uint64 = integer(0, 2 ** 64);
+
+const user = object({
+  uid: optional(uint32),
+  gid: optional(uint32),
+  umask: optional(integer(0, 0o7777)),
+  additionalGids: optional(list(uint32)),
+});
+
+const capabilities = object({
+  effective: optional(strings),
+  bounding: optional(strings),
+  inheritable: optional(strings),
+  permitted: optional(strings),
+  ambient: optional(strings),
+});
+
+const scheduler = object({
+  policy: text,
+  nice: optional(integer(-20, 19)),
+  priority: optional(integer(-(2 ** 31), 2 ** 31 - 1)),
+  flags: optional(strings),
+  runtime: optional(uint64),
+  deadline: optional(uint64),
+  period: optional(uint64),
+});
+
+const process = object({
+  terminal: optional(flag),
+  consoleSize: optional(object({ height: integer(0, 0xffff), width: integer(0, 0xffff) })),
+  cwd: absolutePath,
+  env: optional(strings),
+  args: optional(strings),
+  commandLine: optional(text),
+  user: optional(user),
+  rlimits: optional(list(object({ type: text, soft: uint64, hard: uint64 }))),
+  apparmorProfile: optional(text),
+  selinuxLabel: optional(text),
+  capabilities: optional(capabilities),
+  noNewPrivileges: optional(flag),
+  oomScoreAdj: optional(integer(-1000, 1000)),
+  scheduler: optional(scheduler),
+  ioPriority: optional(object({ class: text, priority: integer(0, 7) })),
+  execCPUAffinity: optional(object({ initial: optional(text), final: optional(text) })),
+});
+
+const idMapping = object({ containerID: uint32, hostID: uint32, size: uint32 });
+
+const mount = object({
+  destination: text,
+  type: optional(text),
+  source: optional(text),
+  options: optional(strings),
+  uidMappings: optional(list(idMapping)),
+  gidMappings: optional(list(idMapping)),
+});
+
+const hook = object({
+  path: absolutePath,
+  args: optional(strings),
+  env: optional(strings),
+  timeout: optional(integer(1, 2 ** 31)),
+});
+
+const hooks = object({
+  prestart: optional(list(hook)),
+  createRuntime: optional(list(hook)),
+  createContainer: optional(list(hook)),
+  startContainer: optional(list(hook)),
+  poststart: optional(list(hook)),
+  poststop: optional(list(hook)),
+});
+
+const seccompSyscall = object({
+  names: strings,
+  action: text,
+  errnoRet: optional(uint32),
+  args: optional(
+    list(object({ index: integer(0, 5), value: uint64, valueTwo: optional(uint64), op: text })),
+  ),
+});
+
+const seccomp = object({
+  defaultAction: text,
+  defaultErrnoRet: optional(uint32),
+  architectures: optional(strings),
+  flags: optional(strings),
+  listenerPath: optional(text),
+  listenerMetadata: optional(text),
+  syscalls: optional(list(seccompSyscall)),
+});
+
+const namespace = object({
+  type: oneOf("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"),
+  path: optional(text),
+});
+
+const device = object({
+  type: oneOf("c", "b", "u", "p"),
+  path: absolutePath,
+  major: optional(int64),
+  minor: optional(int64),
+  fileMode: optional(integer(0, 0o7777)),
+  uid: optional(uint32),
+  gid: optional(uint32),
+});
+
+const linux = object({
+  namespaces: optional(list(namespace)),
+  uidMappings: optional(list(idMapping)),
+  gidMappings: optional(list(idMapping)),
+  timeOffsets: optional(map(object({ secs: optional(int64), nanosecs: optional(uint32) }))),
+  devices: optional(list(device)),
+  cgroupsPath: optional(text),
+  resources: optional(checkedElsewhere<LinuxResources>()),
+  rootfsPropagation: optional(oneOf("", "shared", "rshared", "slave", "rslave", "private", "rprivate", "unbindable", "runbindable")),
+  seccomp: optional(seccomp),
+  sysctl: optional(map(text)),
+  maskedPaths: optional(list(absolutePath)),
+  readonlyPaths: optional(list(absolutePath)),
+  mountLabel: optional(text),
+  intelRdt: optional(checkedElsewhere<object>()),
+  personality: optional(object({ domain: oneOf("LINUX", "LINUX32"), flags: optional(strings) })),
+  netDevices: optional(map(object({ name: optional(text) }))),
+  memoryPolicy: optional(checkedElsewhere<object>()),
+});
+
+const spec = object({
+  ociVersion: text,
+  root: optional(object({ path: text, readonly: optional(flag) })),
+  mounts: optional(list(mount)),
+  process: optional(process),
+  hostname: optional(text),
+  domainname: optional(text),
+  hooks: optional(hooks),
+  annotations: optional(map(text)),
+  linux: optional(linux),
+});
+
+type Of<S> = S extends Shape<infer T> ? T : never;
+
+/** config.json of the OCI runtime spec 1.3, as far as Linux and Tandem have a use for it. */
+export type Spec = Of<typeof spec>;
+export type SpecProcess = Of<typeof process>;
+export type SpecMount = Of<typeof mount>;
+export type SpecHook = Of<typeof hook>;
+export type SpecLinux = Of<typeof linux>;
+export type SpecDevice = Of<typeof device>;
+export type SpecSeccomp = Of<typeof seccomp>;
+export type SpecIdMapping = Of<typeof idMapping>;
+export type HookKind = keyof Of<typeof hooks>;
+
+/**
+ * Reads a bundle's config.json.
+ *
+ * @throws TandemError not_found when there is none, invalid_argument naming the property that is not as the spec wants it
+ */
+export function loadSpec(bundle: string): Spec {
+  const path = join(bundle, "config.json");
+  let json: string;
+  try {
+    json = readFileSync(path, "utf8");
+  } catch (error) {
+    throw TandemError.from(error, "config.json");
+  }
+  return parseSpec(json);
+}
+
+/** The pure half of `loadSpec`. */
+export function parseSpec(json: string): Spec {
+  const result = spec(parseJson(json, "config.json"), "");
+  if (!/^1\.\d+\.\d+/.test(result.ociVersion)) {
+    throw new TandemError("invalid_argument", `ociVersion: ${result.ociVersion} is not a version 1`);
+  }
+  return result;
+}
+
+/**
+ * Reads the process of an exec request, already parsed as JSON.
+ *
+ * @throws TandemError invalid_argument naming the property
+ */
+export function parseProcess(json: unknown): SpecProcess {
+  return process(json, "process");
+}
+
+/**
+ * Reads the resources of an update request, already parsed as JSON.
+ *
+ * @throws TandemError invalid_argument when it is no object; the cgroup checks what is in it
+ */
+export function parseResources(json: unknown): LinuxResources {
+  return checkedElsewhere<LinuxResources>()(json, "resources");
+}
+
+function parseJson(json: string, subject: string): unknown {
+  try {
+    return JSON.parse(json);
+  } catch (error) {
+    throw new TandemError("invalid_argument", `${subject}: is not JSON`, { cause: error });
+  }
+}
+
+/** The poststop hooks as the bundle's state file has them. */
+export function poststopHooks(
+  spec: Spec,
+): readonly { readonly path: string; readonly args: readonly string[]; readonly env: readonly string[]; readonly timeout: number }[] {
+  return (spec.hooks?.poststop ?? []).map((hook) => ({
+    path: hook.path,
+    args: hook.args ?? [],
+    env: hook.env ?? [],
+    timeout: hook.timeout ?? 0,
+  }));
+}

@@ -1,0 +1,88 @@
+import { spawn } from "node:child_process";
+import type { HookKind, Spec, SpecHook } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+
+export interface HookContainer {
+  readonly id: string;
+  readonly bundle: string;
+  readonly spec: Spec;
+}
+
+type Status = "creating" | "created" | "running" | "stopped";
+
+/** The container's state as hooks get it on stdin (runtime-spec, runtime.md "State"). */
+export function hookState({ id, bundle, spec }: HookContainer, status: Status, pid: number): string {
+  const { ociVersion, annotations = {} } = spec;
+  return JSON.stringify({ ociVersion, id, status, ...(status === "stopped" ? {} : { pid }), bundle, annotations });
+}
+
+const statusOf = {
+  prestart: "creating",
+  createRuntime: "creating",
+  poststart: "running",
+  poststop: "stopped",
+} as const satisfies Partial<Record<HookKind, Status>>;
+
+/**
+ * Runs the hooks of one kind in the runtime's namespaces, one after the other; the first failure ends it.
+ *
+ * @throws TandemError failed_precondition or deadline_exceeded, naming the hook and carrying what it wrote to stderr
+ */
+export async function runHooks(
+  kind: keyof typeof statusOf,
+  container: HookContainer,
+  pid: number,
+): Promise<void> {
+  const hooks = container.spec.hooks?.[kind] ?? [];
+  if (hooks.length === 0) return;
+  const state = hookState(container, statusOf[kind], pid);
+  for (const [index, hook] of hooks.entries()) await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, state);
+}
+
+const STDERR_LIMIT = 4096;
+
+async function runHook(hook: SpecHook, property: string, state: string): Promise<void> {
+  const [argv0 = hook.path, ...args] = hook.args ?? [];
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const child = spawn(hook.path, args, {
+    argv0,
+    env: Object.fromEntries((hook.env ?? []).map((entry) => splitEntry(entry))),
+    stdio: ["pipe", "ignore", "pipe"],
+  });
+  let timedOut = false;
+  const timer =
+    hook.timeout === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          child.kill("SIGKILL");
+        }, hook.timeout * 1000);
+  let stderr = "";
+  child.stderr.on("data", (chunk: Buffer) => {
+    stderr = (stderr + chunk.toString()).slice(-STDERR_LIMIT);
+  });
+  child.once("error", (error) => reject(TandemError.from(error, property)));
+  // "exit", not "close": a daemon that the hook leaves behind may hold its stderr.
+  child.once("exit", (status, signal) => {
+    if (status === 0) resolve();
+    else if (timedOut) reject(new TandemError("deadline_exceeded", `${property}: took longer than ${hook.timeout} s`));
+    else {
+      const reason = signal ?? `status ${status}`;
+      reject(new TandemError("failed_precondition", `${property}: failed with ${reason}: ${stderr.trim()}`));
+    }
+  });
+  // A hook need not read its stdin.
+  child.stdin.on("error", () => undefined);
+  child.stdin.end(state);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    child.stderr.destroy();
+  }
+}
+
+function splitEntry(entry: string): [string, string] {
+  const equals = entry.indexOf("=");
+  return equals < 0 ? [entry, ""] : [entry.slice(0, equals), entry.slice(equals + 1)];
+}

@@ -1,0 +1,215 @@
+import { TandemError } from "../errors.ts";
+import { native } from "../native.ts";
+import { applyResources } from "./cgroup/apply.ts";
+import { applyDevices } from "./cgroup/devices.ts";
+import { freeze, thaw } from "./cgroup/freezer.ts";
+import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
+import { oomKills, watchOom } from "./cgroup/oom.ts";
+import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts";
+import { isGone, pidsIn, signalAll, sleep, subtree } from "./cgroup/processes.ts";
+import type { LinuxResources } from "./cgroup/resources.ts";
+import { type CgroupStats, cgroupStats } from "./cgroup/stats.ts";
+import { enableControllers } from "./cgroup/v2-controllers.ts";
+
+/** What `openCgroup` needs to know of a container. */
+export interface CgroupRequest {
+  /** `linux.cgroupsPath`; undefined: `/<namespace>/<id>`. */
+  readonly cgroupsPath: string | undefined;
+  readonly namespace: string;
+  readonly id: string;
+  /** The runtime option SystemdCgroup. */
+  readonly systemd: boolean;
+  /** `linux.resources`. */
+  readonly resources: LinuxResources | undefined;
+}
+
+/**
+ * A container's cgroup: one directory in every mounted hierarchy (v1, v2 or both). Everything is synchronous, because it
+ * runs in forked children where the kernel's answer takes microseconds.
+ */
+export interface Cgroup {
+  /** Absolute paths of its directories; enough for `loadCgroup` and for the launcher's `delete`. */
+  readonly dirs: readonly string[];
+  /** The files into which a process writes "0" to join. */
+  procPaths(): readonly string[];
+  add(pid: number): void;
+  /** Every process in it and below it, as our pid namespace numbers them. */
+  pids(): number[];
+  /** @throws TandemError deadline_exceeded when a process hangs in the kernel; then nothing is frozen. */
+  freeze(): void;
+  thaw(): void;
+  /** Signals every process. SIGKILL misses none, not even those that fork meanwhile, and thaws. */
+  kill(signal: number): void;
+  /** Changes what `resources` gives and leaves the rest. @throws TandemError invalid_argument naming the property. */
+  update(resources: LinuxResources): void;
+  /** @throws TandemError not_found when it has been removed. */
+  stats(): CgroupStats;
+  oomKills(): number;
+  /** Calls back at each OOM kill from now on, until the returned function is called. */
+  watchOom(callback: () => void): () => void;
+  /**
+   * Removes the directories and any that the container made below them; safe to repeat. A process that is just dying keeps a
+   * cgroup busy for a moment: only then the result is a promise. Parents that creation made stay (as with runc): they are
+   * shared with the next containers. @throws TandemError failed_precondition when it is in use after five seconds.
+   */
+  remove(): void | Promise<void>;
+}
+
+/**
+ * Creates the container's cgroup and sets its limits. On failure nothing of it is left.
+ *
+ * @throws TandemError already_exists when processes are in it already; invalid_argument naming the property that this
+ * kernel cannot honour.
+ */
+export function openCgroup(request: CgroupRequest): Cgroup {
+  const layout = cgroupLayout();
+  const paths = cgroupPaths(layout, request);
+  const cgroup = new KernelCgroup(paths);
+  let existing: readonly string[];
+  try {
+    existing = native.makeCgroups(paths.all, paths.v1.get("cpuset") ?? "");
+  } catch (error) {
+    throw TandemError.from(error, "linux.cgroupsPath");
+  }
+  if (existing.length > 0) claim(cgroup, existing);
+  try {
+    prepareV2(layout, paths);
+    applyDevices(paths, request.resources?.devices, { isNew: existing.length === 0 });
+    if (request.resources !== undefined) applyResources(paths, request.resources);
+  } catch (error) {
+    native.removeCgroups(paths.all);
+    throw error;
+  }
+  return cgroup;
+}
+
+/** The cgroup of a container that exists, from its recorded directories. */
+export function loadCgroup(dirs: readonly string[]): Cgroup {
+  return new KernelCgroup(cgroupPathsOf(cgroupLayout(), dirs));
+}
+
+/** Left behind by a shim that died, or made for us by the caller: ours if nobody is in it. */
+function claim(cgroup: KernelCgroup, existing: readonly string[]): void {
+  for (const directory of existing) {
+    const pids = pidsIn(directory);
+    if (pids.length > 0) {
+      throw new TandemError(
+        "already_exists",
+        `cgroup ${directory}: has processes already (${pids.slice(0, 5).join(", ")})`,
+      );
+    }
+  }
+  cgroup.thaw();
+}
+
+/** In hybrid mode the v2 hierarchy has no controllers that we would use: v1 has them. */
+function prepareV2(layout: CgroupLayout, paths: CgroupPaths): void {
+  if (layout.mode !== "v2" || paths.unified === undefined) return;
+  const mount = layout.hierarchies.find(({ version }) => version === 2);
+  if (mount !== undefined) enableControllers(mount.mountPoint, paths.unified);
+}
+
+const SIGKILL = 9;
+const removalPatienceMs = 5000;
+
+class KernelCgroup implements Cgroup {
+  readonly dirs: readonly string[];
+  readonly #paths: CgroupPaths;
+
+  constructor(paths: CgroupPaths) {
+    this.#paths = paths;
+    this.dirs = paths.all;
+  }
+
+  procPaths(): readonly string[] {
+    return this.dirs.map((directory) => `${directory}/cgroup.procs`);
+  }
+
+  add(pid: number): void {
+    native.writeFiles(this.procPaths().flatMap((path) => [path, String(pid)]));
+  }
+
+  pids(): number[] {
+    // Every hierarchy knows the same processes; the freezer's is not one that a container can leave by moving itself
+    // into a sub-cgroup it was given.
+    const directory = this.#paths.v1.get("freezer") ?? this.#paths.unified ?? this.dirs[0];
+    return directory === undefined ? [] : pidsIn(directory);
+  }
+
+  freeze(): void {
+    freeze(this.#paths);
+  }
+
+  thaw(): void {
+    try {
+      thaw(this.#paths);
+    } catch (error) {
+      // Gone: nothing in it is frozen.
+      if (!isGone(error)) throw error;
+    }
+  }
+
+  kill(signal: number): void {
+    if (signal !== SIGKILL) {
+      signalAll(this.pids(), signal);
+      return;
+    }
+    if (this.#paths.unified !== undefined) this.#killUnified(this.#paths.unified);
+    // What stands still cannot fork away from the signal; it dies when it is thawed.
+    for (let pids = this.pids(), round = 0; pids.length > 0 && round < 100; pids = this.pids(), round++) {
+      signalAll(pids, SIGKILL);
+      this.thaw();
+      sleep(Math.min(round, 10));
+    }
+    this.thaw();
+  }
+
+  update(resources: LinuxResources): void {
+    if (resources.devices !== undefined) applyDevices(this.#paths, resources.devices, { isNew: false });
+    applyResources(this.#paths, resources);
+  }
+
+  stats(): CgroupStats {
+    return cgroupStats(this.#paths);
+  }
+
+  oomKills(): number {
+    return oomKills(this.#paths);
+  }
+
+  watchOom(callback: () => void): () => void {
+    return watchOom(this.#paths, callback);
+  }
+
+  remove(): void | Promise<void> {
+    // The usual case is one call: no process, no children.
+    const busy = native.removeCgroups(this.dirs);
+    if (busy.length > 0) return removeBusy(busy);
+  }
+
+  /** cgroup.kill is one write and misses no fork (Linux 5.14). */
+  #killUnified(directory: string): void {
+    try {
+      native.writeFiles([`${directory}/cgroup.kill`, "1"]);
+    } catch (error) {
+      if (!isGone(error)) throw error;
+    }
+  }
+}
+
+async function removeBusy(directories: readonly string[]): Promise<void> {
+  const deadline = Date.now() + removalPatienceMs;
+  let busy = directories;
+  for (let wait = 1; ; wait = Math.min(wait * 2, 100)) {
+    // Children first: a container may have made cgroups of its own.
+    busy = native.removeCgroups(busy.flatMap((directory) => subtree(directory).reverse()));
+    if (busy.length === 0) return;
+    if (Date.now() > deadline) break;
+    await new Promise((resolve) => setTimeout(resolve, wait));
+  }
+  const pids = [...new Set(busy.flatMap((directory) => pidsIn(directory)))];
+  throw new TandemError(
+    "failed_precondition",
+    `cgroup ${busy.join(", ")}: in use by ${pids.join(", ") || "dying processes"}`,
+  );
+}

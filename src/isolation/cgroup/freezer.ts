@@ -1,0 +1,56 @@
+import { readFileSync } from "node:fs";
+import { TandemError } from "../../errors.ts";
+import { native } from "../../native.ts";
+import type { CgroupPaths } from "./paths.ts";
+import { sleep } from "./processes.ts";
+
+const patienceMs = 2000;
+
+/**
+ * Stops every process of the cgroup and returns when all stand still.
+ *
+ * @throws TandemError deadline_exceeded, thawed again, when one does not stop within two seconds (it hangs in the kernel);
+ * failed_precondition where no freezer is mounted.
+ */
+export function freeze(paths: CgroupPaths): void {
+  const v1 = paths.v1.get("freezer");
+  const isFrozen = v1 === undefined ? freezeV2(unifiedOf(paths)) : freezeV1(v1);
+  const deadline = Date.now() + patienceMs;
+  for (let attempt = 0; !isFrozen(attempt); attempt++) {
+    if (Date.now() > deadline) {
+      thaw(paths);
+      throw new TandemError("deadline_exceeded", `cgroup ${v1 ?? paths.unified}: does not freeze`);
+    }
+    sleep(attempt < 20 ? 0.1 : 5);
+  }
+}
+
+/** Lets them go on. Not frozen is no error. */
+export function thaw(paths: CgroupPaths): void {
+  const v1 = paths.v1.get("freezer");
+  if (v1 !== undefined) native.writeFiles([`${v1}/freezer.state`, "THAWED"]);
+  else native.writeFiles([`${unifiedOf(paths)}/cgroup.freeze`, "0"]);
+}
+
+/**
+ * freezer-subsystem.rst: a process that is just being forked or moved in can leave the state at FREEZING for ever; writing
+ * FROZEN again makes the kernel look again, and thawing now and then frees what two freezers hold in turn.
+ */
+function freezeV1(directory: string): (attempt: number) => boolean {
+  const state = `${directory}/freezer.state`;
+  return (attempt) => {
+    if (attempt % 50 === 49) native.writeFiles([state, "THAWED"]);
+    native.writeFiles([state, "FROZEN"]);
+    return readFileSync(state, "utf8").startsWith("FROZEN");
+  };
+}
+
+function freezeV2(directory: string): (attempt: number) => boolean {
+  native.writeFiles([`${directory}/cgroup.freeze`, "1"]);
+  return () => readFileSync(`${directory}/cgroup.events`, "utf8").includes("frozen 1");
+}
+
+function unifiedOf(paths: CgroupPaths): string {
+  if (paths.unified !== undefined) return paths.unified;
+  throw new TandemError("failed_precondition", "no freezer controller is mounted");
+}

@@ -1,0 +1,83 @@
+import { posix } from "node:path";
+import { TandemError } from "../../errors.ts";
+import type { CgroupLayout, Hierarchy } from "./layout.ts";
+
+/** A container's directories. */
+export interface CgroupPaths {
+  /** v1 controller ("memory", "name=systemd") ↦ directory. Empty on v2. */
+  readonly v1: ReadonlyMap<string, string>;
+  /** Its directory in the v2 hierarchy, also in hybrid mode. */
+  readonly unified: string | undefined;
+  /** Each directory once. */
+  readonly all: readonly string[];
+}
+
+/**
+ * Where the container's cgroup goes in every mounted hierarchy.
+ *
+ * `cgroupsPath` as runtime-spec, config-linux.md "Cgroups Path": absolute is below each mount point, relative below this
+ * process's own cgroup, absent is `/<namespace>/<id>`. With the systemd driver it is `slice:prefix:name`.
+ *
+ * @throws TandemError invalid_argument for a path with `..`; failed_precondition or unimplemented for the systemd driver.
+ */
+export function cgroupPaths(
+  layout: CgroupLayout,
+  request: { cgroupsPath: string | undefined; namespace: string; id: string; systemd: boolean },
+): CgroupPaths {
+  const { cgroupsPath, namespace, id, systemd } = request;
+  if (systemd) refuseSystemd(cgroupsPath);
+  const path = cgroupsPath === undefined || cgroupsPath === "" ? `/${namespace}/${id}` : cgroupsPath;
+  const parts = path.split("/").filter((part) => part !== "" && part !== ".");
+  if (parts.length === 0 || parts.includes("..") || path.includes("\0")) {
+    throw new TandemError(
+      "invalid_argument",
+      `linux.cgroupsPath ${JSON.stringify(path)}: not a path of a container's own`,
+    );
+  }
+  return collect(layout, (hierarchy) => {
+    if (path.startsWith("/")) return posix.join(hierarchy.mountPoint, ...parts);
+    if (hierarchy.ownDirectory === undefined) {
+      throw new TandemError(
+        "failed_precondition",
+        `linux.cgroupsPath ${JSON.stringify(path)}: relative, but ${hierarchy.mountPoint} does not show the runtime's own cgroup`,
+      );
+    }
+    return posix.join(hierarchy.ownDirectory, ...parts);
+  });
+}
+
+/** The same from recorded directories, by the mounts that they are below. */
+export function cgroupPathsOf(layout: CgroupLayout, directories: readonly string[]): CgroupPaths {
+  return collect(layout, ({ mountPoint }) =>
+    directories.find((directory) => directory.startsWith(`${mountPoint}/`)),
+  );
+}
+
+function collect(
+  layout: CgroupLayout,
+  directoryIn: (hierarchy: Hierarchy) => string | undefined,
+): CgroupPaths {
+  const v1 = new Map<string, string>();
+  const all: string[] = [];
+  let unified: string | undefined;
+  for (const hierarchy of layout.hierarchies) {
+    const directory = directoryIn(hierarchy);
+    if (directory === undefined) continue;
+    all.push(directory);
+    if (hierarchy.version === 2) unified = directory;
+    for (const controller of hierarchy.controllers) v1.set(controller, directory);
+  }
+  return { v1, unified, all };
+}
+
+/**
+ * A scope of systemd's needs its first process when it is made and a D-Bus connection to make it; making the directory behind
+ * systemd's back would break its rule of a single writer and lose the limits at the next daemon-reload.
+ */
+function refuseSystemd(cgroupsPath: string | undefined): never {
+  const what = `linux.cgroupsPath ${JSON.stringify(cgroupsPath ?? "")}`;
+  throw new TandemError(
+    "unimplemented",
+    `${what}: the systemd cgroup driver; set SystemdCgroup = false to use cgroupfs`,
+  );
+}

@@ -1,0 +1,68 @@
+import { readdirSync } from "node:fs";
+import { isGone, readIfThere } from "./processes.ts";
+
+/** What v2 writes as "max": the largest uint64. */
+export const unlimited = 2n ** 64n - 1n;
+
+/** One number of a file; 0 where the file is missing, because the kernel lacks the option. */
+export function readNumber(path: string): bigint {
+  const text = readIfThere(path).trim();
+  if (text === "max") return unlimited;
+  return /^\d+$/.test(text) ? BigInt(text) : 0n;
+}
+
+/** "key value" lines; a key that is missing counts 0. */
+export function readKeyed(path: string): (key: string) => bigint {
+  const values = new Map<string, string>();
+  for (const line of readIfThere(path).split("\n")) {
+    const space = line.indexOf(" ");
+    if (space > 0) values.set(line.slice(0, space), line.slice(space + 1));
+  }
+  return (key) => {
+    const text = values.get(key);
+    return text === undefined || !/^\d+$/.test(text) ? 0n : BigInt(text);
+  };
+}
+
+/** "name key=value key=value" lines, as in io.stat and rdma.current. */
+export function readNested(path: string): { name: string; value: (key: string) => bigint }[] {
+  const lines = readIfThere(path).split("\n").filter(Boolean);
+  return lines.map((line) => {
+    const [name = "", ...pairs] = line.split(" ");
+    const values = new Map(
+      pairs.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+    );
+    return {
+      name,
+      value: (key) => {
+        const text = values.get(key) ?? "";
+        if (text === "max") return unlimited;
+        return /^\d+$/.test(text) ? BigInt(text) : 0n;
+      },
+    };
+  });
+}
+
+/** Page sizes that a hugetlb directory has files for: "2MB". */
+export function hugePageSizes(directory: string, suffix: string): string[] {
+  try {
+    return readdirSync(directory).flatMap((name) => {
+      const match = /^hugetlb\.([^.]+)\.(.+)$/.exec(name);
+      return match?.[1] !== undefined && match[2] === suffix ? [match[1]] : [];
+    });
+  } catch (error) {
+    if (isGone(error)) return [];
+    throw error;
+  }
+}
+
+/** rdma.current and rdma.max, the same in v1 and v2. */
+export function readRdma(path: string): { device: string; hcaHandles: number; hcaObjects: number }[] {
+  const most = 2n ** 32n - 1n;
+  const clamp = (value: bigint) => Number(value > most ? most : value);
+  return readNested(path).map(({ name, value }) => ({
+    device: name,
+    hcaHandles: clamp(value("hca_handle")),
+    hcaObjects: clamp(value("hca_object")),
+  }));
+}

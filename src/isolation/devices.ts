@@ -1,0 +1,84 @@
+import { posix } from "node:path";
+import type { Spec, SpecDevice } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import { noAttributes } from "./mount-options.ts";
+import { NO_FD, type Step } from "./steps.ts";
+
+const S_IFCHR = 0o020000;
+const S_IFBLK = 0o060000;
+const S_IFIFO = 0o010000;
+
+/** runtime-spec, config-linux.md "Default Devices"; /dev/console comes with the terminal, /dev/ptmx as a symlink. */
+const defaults: readonly SpecDevice[] = (
+  [
+    ["null", 1, 3],
+    ["zero", 1, 5],
+    ["full", 1, 7],
+    ["random", 1, 8],
+    ["urandom", 1, 9],
+    ["tty", 5, 0],
+  ] as const
+).map(([name, major, minor]) => ({ type: "c", path: `/dev/${name}`, major, minor, fileMode: 0o666, uid: 0, gid: 0 }));
+
+/** runtime-spec, config.md and runtime-linux.md "Dev symbolic links". */
+const symlinks = [
+  ["/proc/self/fd", "/dev/fd"],
+  ["/proc/self/fd/0", "/dev/stdin"],
+  ["/proc/self/fd/1", "/dev/stdout"],
+  ["/proc/self/fd/2", "/dev/stderr"],
+  ["/proc/kcore", "/dev/core"],
+  ["pts/ptmx", "/dev/ptmx"],
+] as const;
+
+/**
+ * The steps that fill /dev. When /dev is bound from the host, its content is the host's and stays.
+ *
+ * @param userNamespace the kernel allows no mknod there: the machine's nodes are bound instead
+ * @throws TandemError invalid_argument naming the device
+ */
+export function deviceSteps(spec: Spec, userNamespace: boolean): Step[] {
+  const bound = (spec.mounts ?? []).some(
+    ({ destination, type, options }) =>
+      posix.resolve("/", destination) === "/dev" &&
+      (type === "bind" || options?.includes("bind") === true || options?.includes("rbind") === true),
+  );
+  const own = spec.linux?.devices ?? [];
+  const wanted = new Set(own.map(({ path }) => posix.normalize(path)));
+  const steps: Step[] = [];
+  if (!bound) {
+    for (const device of defaults) {
+      if (!wanted.has(device.path)) steps.push(deviceStep(device, "linux.devices (default)", userNamespace));
+    }
+  }
+  for (const [index, device] of own.entries()) {
+    steps.push(deviceStep(device, `linux.devices[${index}] ${device.path}`, userNamespace));
+  }
+  if (!bound) {
+    for (const [content, path] of symlinks) steps.push({ op: "symlink", property: "linux.devices (symlinks)", content, path });
+  }
+  return steps;
+}
+
+function deviceStep(device: SpecDevice, property: string, userNamespace: boolean): Step {
+  const path = posix.normalize(device.path);
+  if (path.endsWith("/")) throw new TandemError("invalid_argument", `${property}: is no path of a file`);
+  if (userNamespace && device.type !== "p") {
+    return { op: "bind", property, source: path, fd: NO_FD, target: path, recursive: false, ...noAttributes };
+  }
+  const { major, minor } = device;
+  if (device.type !== "p" && (major === undefined || minor === undefined)) {
+    throw new TandemError("invalid_argument", `${property}: major and minor are needed`);
+  }
+  if ((major ?? 0) < 0 || (minor ?? 0) < 0) throw new TandemError("invalid_argument", `${property}: negative number`);
+  const kind = device.type === "b" ? S_IFBLK : device.type === "p" ? S_IFIFO : S_IFCHR;
+  return {
+    op: "mknod",
+    property,
+    path,
+    mode: kind | (device.fileMode ?? 0o666),
+    major: major ?? 0,
+    minor: minor ?? 0,
+    uid: device.uid ?? 0,
+    gid: device.gid ?? 0,
+  };
+}

@@ -1,0 +1,126 @@
+import { isAbsolute, posix, resolve } from "node:path";
+import type { Spec, SpecMount } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import { type CgroupHierarchy, cgroupMountSteps } from "./cgroup-mount.ts";
+import { ATTR_RDONLY, MS_RDONLY, noAttributes, type ParsedOptions, parseOptions } from "./mount-options.ts";
+import { NO_FD, type Step } from "./steps.ts";
+
+/** A bind source that the shim opens, because the container's root may not reach it or its owners are to be mapped. */
+export interface MountSource {
+  readonly path: string;
+  readonly recursive: boolean;
+  readonly property: string;
+  /** undefined: not mapped; "container": as the container's user namespace. */
+  readonly idmap: undefined | "container" | { readonly uids: SpecMount["uidMappings"]; readonly gids: SpecMount["gidMappings"] };
+  readonly idmapRecursive: boolean;
+}
+
+export interface MountContext {
+  readonly bundle: string;
+  /** The container's root is not the machine's. */
+  readonly userNamespace: boolean;
+  readonly cgroupNamespace: boolean;
+  /** The hierarchies of this machine with the container's directory in each. */
+  readonly cgroups: readonly CgroupHierarchy[];
+}
+
+export interface MountPlan {
+  readonly steps: readonly Step[];
+  /** Read-only mounts in which something has yet to be made; performed after the devices. */
+  readonly late: readonly Step[];
+  readonly sources: readonly MountSource[];
+}
+
+/**
+ * The steps for `mounts`, in their order.
+ *
+ * @throws TandemError invalid_argument or unimplemented, naming the mount
+ */
+export function planMounts(mounts: Spec["mounts"], context: MountContext): MountPlan {
+  const steps: Step[] = [];
+  const late: Step[] = [];
+  const sources: MountSource[] = [];
+  for (const [index, mount] of (mounts ?? []).entries()) {
+    const property = `mounts[${index}] ${mount.destination}`;
+    const options = parseOptions(mount.options ?? []);
+    const target = posix.resolve("/", mount.destination);
+    if (target === "/") throw new TandemError("invalid_argument", `${property}: is the root itself`);
+    if (options.copyUp) throw new TandemError("unimplemented", `${property}: option tmpcopyup`);
+    if (options.bind || mount.type === "bind") {
+      steps.push(bindStep({ mount, options, property, target }, context, sources));
+      continue;
+    }
+    if (options.idmap !== "none" || mount.uidMappings !== undefined || mount.gidMappings !== undefined) {
+      throw new TandemError("unimplemented", `${property}: only a bind mount can be id-mapped`);
+    }
+    if (mount.type === "cgroup" || mount.type === "cgroup2") {
+      steps.push(...cgroupMountSteps({ property, target, options }, context));
+    } else {
+      steps.push(...filesystemSteps({ mount, options, property, target }, late));
+    }
+  }
+  return { steps, late, sources };
+}
+
+interface Planned {
+  readonly mount: SpecMount;
+  readonly options: ParsedOptions;
+  readonly property: string;
+  readonly target: string;
+}
+
+function bindStep({ mount, options, property, target }: Planned, context: MountContext, sources: MountSource[]): Step {
+  if (mount.source === undefined || mount.source === "") {
+    throw new TandemError("invalid_argument", `${property}: a bind mount needs a source`);
+  }
+  if (options.data.length > 0) {
+    throw new TandemError("invalid_argument", `${property}: ${options.data.join(",")} is no option of a bind mount`);
+  }
+  const source = isAbsolute(mount.source) ? mount.source : resolve(context.bundle, mount.source);
+  const recursive = options.recursive || mount.options?.includes("bind") !== true;
+  const idmap = idmapOf(mount, options, property);
+  let fd = NO_FD;
+  if (context.userNamespace || idmap !== undefined) {
+    fd = sources.length;
+    sources.push({ path: source, recursive, property, idmap, idmapRecursive: options.idmap === "recursive" });
+  }
+  return { op: "bind", property, source, fd, target, recursive, ...options.attributes };
+}
+
+function idmapOf(mount: SpecMount, options: ParsedOptions, property: string): MountSource["idmap"] {
+  const { uidMappings: uids, gidMappings: gids } = mount;
+  if ((uids === undefined) !== (gids === undefined)) {
+    throw new TandemError("invalid_argument", `${property}: uidMappings and gidMappings come together`);
+  }
+  if (uids !== undefined && uids.length > 0) return { uids, gids };
+  return options.idmap === "none" ? undefined : "container";
+}
+
+function filesystemSteps({ mount, options, property, target }: Planned, late: Step[]): Step[] {
+  const type = mount.type ?? "";
+  if (type === "") throw new TandemError("invalid_argument", `${property}: type is missing`);
+  const { propagation, recursiveSet, recursiveClear } = options.attributes;
+  let flags = options.flags;
+  // Mount points and devices have still to be made in it: it becomes read-only once they are.
+  if (type === "tmpfs" && (flags & MS_RDONLY) !== 0) {
+    flags &= ~MS_RDONLY;
+    late.push({ op: "attributes", property, path: target, optional: false, own: false, ...noAttributes, set: ATTR_RDONLY });
+  }
+  const source = mount.source ?? type;
+  const data = options.data.join(",");
+  return [
+    {
+      op: "mount",
+      property,
+      type,
+      source,
+      target,
+      flags,
+      data,
+      ...noAttributes,
+      propagation,
+      recursiveSet,
+      recursiveClear,
+    },
+  ];
+}

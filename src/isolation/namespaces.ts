@@ -1,0 +1,96 @@
+import type { Spec } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import type { Step } from "./steps.ts";
+
+export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
+
+/** CLONE_NEW* of each, from linux/sched.h. */
+export const namespaceFlags: Readonly<Record<NamespaceType, number>> = {
+  time: 0x80,
+  mount: 0x20000,
+  cgroup: 0x2000000,
+  uts: 0x4000000,
+  ipc: 0x8000000,
+  user: 0x10000000,
+  pid: 0x20000000,
+  network: 0x40000000,
+};
+
+/** Name of each below /proc/<pid>/ns. */
+export const namespaceFiles: Readonly<Record<NamespaceType, string>> = {
+  time: "time",
+  mount: "mnt",
+  cgroup: "cgroup",
+  uts: "uts",
+  ipc: "ipc",
+  user: "user",
+  pid: "pid",
+  network: "net",
+};
+
+/** What becomes of each kind of namespace. A kind that is nowhere here stays the runtime's. */
+export interface NamespacePlan {
+  /** Made by clone3. */
+  readonly flags: number;
+  readonly joins: readonly { readonly type: NamespaceType; readonly path: string; readonly property: string }[];
+  readonly created: ReadonlySet<NamespaceType>;
+}
+
+/**
+ * @throws TandemError invalid_argument for a type given twice, mappings without a user namespace, offsets without a new
+ * time namespace, a mount namespace that is not the container's own
+ */
+export function planNamespaces(linux: Spec["linux"]): NamespacePlan {
+  const created = new Set<NamespaceType>();
+  const joins: { type: NamespaceType; path: string; property: string }[] = [];
+  const seen = new Set<NamespaceType>();
+  for (const [index, { type, path }] of (linux?.namespaces ?? []).entries()) {
+    const property = `linux.namespaces[${index}] ${type}`;
+    if (seen.has(type)) throw new TandemError("invalid_argument", `${property}: given twice`);
+    seen.add(type);
+    if (path === undefined || path === "") created.add(type);
+    else if (path.startsWith("/")) joins.push({ type, path, property });
+    else throw new TandemError("invalid_argument", `${property}: path must be absolute`);
+  }
+  check(linux, created, seen);
+  let flags = 0;
+  for (const type of created) if (type !== "cgroup" && type !== "time") flags |= namespaceFlags[type];
+  return { flags: flags >>> 0, joins, created };
+}
+
+function check(linux: Spec["linux"], created: ReadonlySet<NamespaceType>, seen: ReadonlySet<NamespaceType>): void {
+  const refuse = (property: string, reason: string): never => {
+    throw new TandemError("invalid_argument", `${property}: ${reason}`);
+  };
+  if (!created.has("mount")) {
+    refuse("linux.namespaces", seen.has("mount") ? "a mount namespace cannot be joined at creation" : "a mount namespace is needed");
+  }
+  const mapped = (linux?.uidMappings ?? []).length > 0 || (linux?.gidMappings ?? []).length > 0;
+  if (mapped && !seen.has("user")) refuse("linux.uidMappings", "needs a user namespace");
+  if (created.has("user")) {
+    if ((linux?.uidMappings ?? []).length === 0) refuse("linux.uidMappings", "a new user namespace needs mappings");
+    if ((linux?.gidMappings ?? []).length === 0) refuse("linux.gidMappings", "a new user namespace needs mappings");
+  }
+  if (Object.keys(linux?.timeOffsets ?? {}).length > 0 && !created.has("time")) {
+    refuse("linux.timeOffsets", "needs a new time namespace");
+  }
+}
+
+/** Lines of /proc/<pid>/uid_map or gid_map. */
+export function idMapText(mappings: NonNullable<Spec["linux"]>["uidMappings"]): string {
+  return (mappings ?? []).map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("");
+}
+
+/**
+ * @throws TandemError invalid_argument for a clock that has no offset
+ */
+export function timeSteps(linux: Spec["linux"], created: ReadonlySet<NamespaceType>): Step[] {
+  if (!created.has("time")) return [];
+  const lines = Object.entries(linux?.timeOffsets ?? {}).map(([clock, { secs, nanosecs }]) => {
+    if (clock !== "monotonic" && clock !== "boottime") {
+      throw new TandemError("invalid_argument", `linux.timeOffsets.${clock}: only monotonic and boottime have offsets`);
+    }
+    return `${clock} ${secs ?? 0} ${nanosecs ?? 0}\n`;
+  });
+  return [{ op: "newTime", property: "linux.timeOffsets", offsets: lines.join("") }];
+}

@@ -1,0 +1,221 @@
+import type { Spec, SpecHook, SpecProcess } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import type { CgroupHierarchy } from "./cgroup-mount.ts";
+import { deviceSteps } from "./devices.ts";
+import { noAttributes, propagationFlags, ATTR_RDONLY } from "./mount-options.ts";
+import { type MountSource, planMounts } from "./mounts.ts";
+import { idMapText, type NamespacePlan, type NamespaceType, namespaceFlags, planNamespaces, timeSteps } from "./namespaces.ts";
+import {
+  type CompiledSeccomp,
+  consoleSteps,
+  execSteps,
+  identitySteps,
+  labelSteps,
+  type Machine,
+  type ProcessContext,
+} from "./process-steps.ts";
+import { affinitySteps } from "./scheduling.ts";
+import type { Step } from "./steps.ts";
+import { sysctlSteps } from "./sysctl.ts";
+
+export interface PlanContext {
+  readonly id: string;
+  readonly bundle: string;
+  readonly rootfs: string;
+  readonly cgroups: readonly CgroupHierarchy[];
+  readonly machine: Machine;
+  readonly seccomp: CompiledSeccomp | undefined;
+  /** The runtime itself is root on this machine. */
+  readonly privileged: boolean;
+  readonly noPivotRoot: boolean;
+  readonly noNewKeyring: boolean;
+}
+
+/** A container before any of it exists: pure data. */
+export interface ContainerPlan {
+  readonly namespaces: NamespacePlan;
+  /** Contents of uid_map and gid_map; undefined without a new user namespace. */
+  readonly maps: { readonly uids: string; readonly gids: string } | undefined;
+  readonly sources: readonly MountSource[];
+  readonly oomScoreAdj: number | undefined;
+  readonly hasRuntimeHooks: boolean;
+  /** The steps, once the pid is known that the hooks' state carries. */
+  steps(states: HookStates): Step[];
+}
+
+/** The container's state (runtime-spec, runtime.md "State") as JSON, for hooks that container-init runs. */
+export interface HookStates {
+  readonly creating: string;
+  readonly created: string;
+}
+
+/**
+ * Plans a container.
+ *
+ * @throws TandemError invalid_argument, unimplemented or failed_precondition, naming the property that cannot be honoured
+ */
+export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
+  const { linux, hooks, process } = spec;
+  if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
+  refuseUnknown(spec);
+  const namespaces = planNamespaces(linux);
+  const own = new Set([...namespaces.created, ...namespaces.joins.map(({ type }) => type)]);
+  const userNamespace = own.has("user");
+  const mounts = planMounts(spec.mounts, {
+    bundle: context.bundle,
+    userNamespace,
+    cgroupNamespace: own.has("cgroup"),
+    cgroups: context.cgroups,
+  });
+  const processContext: ProcessContext = { ...context, canSetGroups: context.privileged || !userNamespace };
+  const hasRuntimeHooks = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])].length > 0;
+  const before = [
+    ...sessionSteps(userNamespace, context),
+    ...namespaceSteps(spec, namespaces, { own, timeFd: mounts.sources.length }),
+    ...rootfsSteps(spec, context),
+    ...mounts.steps,
+    ...deviceSteps(spec, userNamespace),
+    ...mounts.late,
+  ];
+  const inside = [
+    ...labelSteps(process, context.machine),
+    { op: "pivot", property: "root.path", path: context.rootfs, noPivotRoot: context.noPivotRoot },
+    ...consoleSteps(process, { bind: true }),
+    ...sealingSteps(spec, process),
+    ...identitySteps(process, processContext),
+  ] satisfies Step[];
+  const after = execSteps(process, processContext);
+  const creating: Step[] = hasRuntimeHooks ? [{ op: "runtimeHooks", property: "hooks.createRuntime" }] : [];
+  return {
+    namespaces,
+    maps: namespaces.created.has("user")
+      ? { uids: idMapText(linux?.uidMappings), gids: idMapText(linux?.gidMappings) }
+      : undefined,
+    sources: mounts.sources,
+    oomScoreAdj: process.oomScoreAdj,
+    hasRuntimeHooks,
+    steps: (states) => [
+      ...before,
+      ...creating,
+      ...hookSteps("createContainer", hooks?.createContainer, states.creating),
+      ...inside,
+      { op: "created", property: "" },
+      ...hookSteps("startContainer", hooks?.startContainer, states.created),
+      ...after,
+    ],
+  };
+}
+
+/** Plans another process of a container; its namespaces are joined before the first step. */
+export function planExec(
+  process: SpecProcess,
+  context: ProcessContext & { readonly id: string; readonly userNamespace: boolean; readonly noNewKeyring: boolean },
+): Step[] {
+  return [
+    ...sessionSteps(context.userNamespace, context),
+    ...affinitySteps(process.execCPUAffinity),
+    ...labelSteps(process, context.machine),
+    ...consoleSteps(process, { bind: false }),
+    ...identitySteps(process, context),
+    { op: "created", property: "" },
+    ...execSteps(process, context),
+  ];
+}
+
+function refuseUnknown({ linux }: Spec): void {
+  for (const key of ["intelRdt", "netDevices", "memoryPolicy"] as const) {
+    if (linux?.[key] !== undefined && Object.keys(linux[key]).length > 0) {
+      throw new TandemError("unimplemented", `linux.${key}: Tandem does not support it`);
+    }
+  }
+  if ((linux?.personality?.flags ?? []).length > 0) {
+    throw new TandemError("invalid_argument", "linux.personality.flags: the specification defines none");
+  }
+}
+
+function sessionSteps(userNamespace: boolean, context: { readonly id: string; readonly noNewKeyring: boolean }): Step[] {
+  const steps: Step[] = [];
+  if (userNamespace) steps.push({ op: "becomeRoot", property: "linux.uidMappings" });
+  steps.push({ op: "session", property: "" });
+  if (!context.noNewKeyring) steps.push({ op: "keyring", property: "", name: `_ses.${context.id}` });
+  return steps;
+}
+
+function namespaceSteps(
+  spec: Spec,
+  { created, joins }: NamespacePlan,
+  { own, timeFd }: { readonly own: ReadonlySet<NamespaceType>; readonly timeFd: number },
+): Step[] {
+  const { linux } = spec;
+  const steps: Step[] = [];
+  const time = joins.find(({ type }) => type === "time");
+  if (time !== undefined) steps.push({ op: "joinTime", property: time.property, fd: timeFd });
+  steps.push(...timeSteps(linux, created));
+  if (created.has("cgroup")) {
+    steps.push({ op: "unshare", property: "linux.namespaces cgroup", flags: namespaceFlags.cgroup });
+  }
+  if (created.has("network")) steps.push({ op: "loopback", property: "linux.namespaces network" });
+  for (const [property, op] of [["hostname", "hostname"], ["domainname", "domainname"]] as const) {
+    const name = spec[property] ?? "";
+    if (name === "") continue;
+    if (!own.has("uts")) throw new TandemError("invalid_argument", `${property}: needs a uts namespace`);
+    steps.push({ op, property, name });
+  }
+  steps.push(...sysctlSteps(linux?.sysctl, own));
+  return steps;
+}
+
+function rootfsSteps({ linux }: Spec, context: PlanContext): Step[] {
+  const wanted = linux?.rootfsPropagation ?? "";
+  const kind = wanted.replace(/^r/, "");
+  // Below "shared" mounts of the container reach the machine, as asked; unbindable is the root's own affair (below).
+  const flags = propagationFlags[kind === "shared" ? "rshared" : kind === "private" ? "rprivate" : "rslave"] ?? 0;
+  return [
+    { op: "propagation", property: "linux.rootfsPropagation", flags },
+    { op: "rootfs", property: "root.path", path: context.rootfs, parentPrivate: kind === "shared" },
+  ];
+}
+
+/** After pivot_root: what the container may not see or change. */
+function sealingSteps(spec: Spec, process: SpecProcess): Step[] {
+  const { linux } = spec;
+  const steps: Step[] = [{ op: "cwd", property: "process.cwd", path: process.cwd, make: true }];
+  const propagation = propagationFlags[linux?.rootfsPropagation ?? ""] ?? 0;
+  const readonly = spec.root?.readonly === true;
+  if (readonly || propagation !== 0) {
+    steps.push({
+      op: "attributes",
+      property: readonly ? "root.readonly" : "linux.rootfsPropagation",
+      path: "/",
+      optional: false,
+      own: false,
+      ...noAttributes,
+      set: readonly ? ATTR_RDONLY : 0n,
+      propagation,
+    });
+  }
+  for (const [index, path] of (linux?.readonlyPaths ?? []).entries()) {
+    const property = `linux.readonlyPaths[${index}]`;
+    steps.push({ op: "attributes", property, path, optional: true, own: true, ...noAttributes, recursiveSet: ATTR_RDONLY });
+  }
+  for (const [index, path] of (linux?.maskedPaths ?? []).entries()) {
+    steps.push({ op: "mask", property: `linux.maskedPaths[${index}]`, path });
+  }
+  if (linux?.personality !== undefined) {
+    const persona = linux.personality.domain === "LINUX32" ? 8 : 0;
+    steps.push({ op: "personality", property: "linux.personality", persona });
+  }
+  return steps;
+}
+
+function hookSteps(kind: "createContainer" | "startContainer", hooks: readonly SpecHook[] | undefined, state: string): Step[] {
+  return (hooks ?? []).map((hook, index) => ({
+    op: "hook",
+    property: `hooks.${kind}[${index}]`,
+    path: hook.path,
+    args: hook.args ?? [hook.path],
+    env: hook.env ?? [],
+    timeoutMs: (hook.timeout ?? 0) * 1000,
+    state,
+  }));
+}

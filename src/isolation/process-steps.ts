@@ -1,0 +1,111 @@
+import type { SpecProcess } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import { boundingStep, capabilitiesStep, capabilityMasks } from "./capabilities.ts";
+import { rlimitSteps } from "./rlimits.ts";
+import { schedulingSteps } from "./scheduling.ts";
+import type { Step } from "./steps.ts";
+
+/** What seccomp.ts makes of `linux.seccomp`. */
+export interface CompiledSeccomp {
+  /** struct sock_filter[] */
+  readonly filter: Uint8Array;
+  /** SECCOMP_FILTER_FLAG_* */
+  readonly flags: number;
+}
+
+/** The machine, as far as it decides what a process can have. */
+export interface Machine {
+  readonly apparmor: boolean;
+  readonly selinux: boolean;
+  /** CapBnd of the runtime. */
+  readonly capabilities: bigint;
+}
+
+export interface ProcessContext {
+  readonly machine: Machine;
+  readonly seccomp: CompiledSeccomp | undefined;
+  /** setgroups(2) is forbidden in a user namespace that an unprivileged user mapped, user_namespaces(7). */
+  readonly canSetGroups: boolean;
+}
+
+/** LSM labels; before pivot_root, so that they are written to the machine's own /proc. */
+export function labelSteps(process: SpecProcess, machine: Machine): Step[] {
+  const steps: Step[] = [];
+  const { apparmorProfile = "", selinuxLabel = "" } = process;
+  if (apparmorProfile !== "" && !(apparmorProfile === "unconfined" && !machine.apparmor)) {
+    const property = "process.apparmorProfile";
+    if (!machine.apparmor) throw new TandemError("failed_precondition", `${property}: AppArmor is not enabled on this machine`);
+    steps.push({ op: "label", property, file: "/proc/self/attr/apparmor/exec", value: `exec ${apparmorProfile}` });
+  }
+  if (selinuxLabel !== "") {
+    const property = "process.selinuxLabel";
+    if (!machine.selinux) throw new TandemError("failed_precondition", `${property}: SELinux is not enabled on this machine`);
+    steps.push({ op: "label", property, file: "/proc/self/attr/exec", value: selinuxLabel });
+  }
+  return steps;
+}
+
+/** From a root of its own to "created": everything that the process gives up, in the order in which it still may. */
+export function identitySteps(process: SpecProcess, context: ProcessContext): Step[] {
+  const uid = process.user?.uid ?? 0;
+  const masks = capabilityMasks(process.capabilities, context.machine.capabilities);
+  const args = process.args ?? [];
+  const file = args[0];
+  if (file === undefined || file === "") throw new TandemError("invalid_argument", "process.args: names no program");
+  const steps: Step[] = [...schedulingSteps(process), ...rlimitSteps(process.rlimits)];
+  // The machine's default, not the runtime's: containers of every runtime start with it.
+  steps.push({ op: "umask", property: "process.user.umask", mask: process.user?.umask ?? 0o022 });
+  if (process.terminal !== true) steps.push({ op: "stdioOwner", property: "process.user.uid", uid });
+  steps.push(boundingStep(masks));
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, so it comes before the capabilities go, as with runc.
+  if (process.noNewPrivileges !== true) steps.push(...seccompSteps(context.seccomp));
+  steps.push(
+    {
+      op: "user",
+      property: "process.user",
+      uid,
+      gid: process.user?.gid ?? 0,
+      groups: toUint32s(process.user?.additionalGids ?? []),
+      setGroups: context.canSetGroups || (process.user?.additionalGids ?? []).length > 0,
+    },
+    capabilitiesStep(masks),
+    { op: "cwd", property: "process.cwd", path: process.cwd, make: false },
+    { op: "lookup", property: "", file, env: process.env ?? [] },
+  );
+  return steps;
+}
+
+/** From "start" to the program. */
+export function execSteps(process: SpecProcess, context: ProcessContext): Step[] {
+  const steps: Step[] = [];
+  if (process.noNewPrivileges === true) {
+    steps.push({ op: "noNewPrivileges", property: "process.noNewPrivileges" }, ...seccompSteps(context.seccomp));
+  }
+  steps.push({ op: "exec", property: "", args: process.args ?? [], env: process.env ?? [] });
+  return steps;
+}
+
+function seccompSteps(seccomp: CompiledSeccomp | undefined): Step[] {
+  return seccomp === undefined
+    ? []
+    : [{ op: "seccomp", property: "linux.seccomp", flags: seccomp.flags, filter: seccomp.filter }];
+}
+
+/** The console of a process with a terminal. */
+export function consoleSteps(process: SpecProcess, options: { readonly bind: boolean }): Step[] {
+  if (process.terminal !== true) return [];
+  return [
+    {
+      op: "console",
+      property: "process.terminal",
+      height: process.consoleSize?.height ?? 0,
+      width: process.consoleSize?.width ?? 0,
+      uid: process.user?.uid ?? 0,
+      bind: options.bind,
+    },
+  ];
+}
+
+function toUint32s(values: readonly number[]): Uint8Array {
+  return new Uint8Array(Uint32Array.from(values).buffer);
+}

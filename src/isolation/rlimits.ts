@@ -1,0 +1,47 @@
+import type { SpecProcess } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import type { StepOf } from "./steps.ts";
+
+/** Resources in the order of asm-generic/resource.h; the index is the number. */
+const resources = [
+  "RLIMIT_CPU",
+  "RLIMIT_FSIZE",
+  "RLIMIT_DATA",
+  "RLIMIT_STACK",
+  "RLIMIT_CORE",
+  "RLIMIT_RSS",
+  "RLIMIT_NPROC",
+  "RLIMIT_NOFILE",
+  "RLIMIT_MEMLOCK",
+  "RLIMIT_AS",
+  "RLIMIT_LOCKS",
+  "RLIMIT_SIGPENDING",
+  "RLIMIT_MSGQUEUE",
+  "RLIMIT_NICE",
+  "RLIMIT_RTPRIO",
+  "RLIMIT_RTTIME",
+];
+
+const INFINITY = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * @throws TandemError invalid_argument for an unknown type, one given twice, or a soft limit above the hard one
+ */
+export function rlimitSteps(rlimits: SpecProcess["rlimits"]): StepOf<"rlimit">[] {
+  const seen = new Set<string>();
+  return (rlimits ?? []).map(({ type, soft, hard }, index) => {
+    const property = `process.rlimits[${index}] ${type}`;
+    const resource = resources.indexOf(type);
+    if (resource < 0) throw new TandemError("invalid_argument", `${property}: unknown type`);
+    if (seen.has(type)) throw new TandemError("invalid_argument", `${property}: given twice`);
+    if (soft > hard) throw new TandemError("invalid_argument", `${property}: soft limit is above the hard one`);
+    seen.add(type);
+    return { op: "rlimit", property, resource, soft: toLimit(soft), hard: toLimit(hard) };
+  });
+}
+
+/** JSON's 18446744073709551615 is the double 2^64. */
+function toLimit(value: number): bigint {
+  const limit = BigInt(value);
+  return limit > INFINITY ? INFINITY : limit;
+}

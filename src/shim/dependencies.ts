@@ -1,0 +1,125 @@
+import { createHash } from "node:crypto";
+import { closeSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { loadSpec, type Spec } from "../bundle/spec.ts";
+import type { Executor } from "../executor/executor.ts";
+import { runHooks } from "../executor/hooks.ts";
+import { createLinuxExecutor } from "../executor/linux.ts";
+import { selectExecutor, type WasmSelection } from "../executor/select.ts";
+import { createWasmExecutor } from "../executor/wasm.ts";
+import type { ImageInfo } from "../image/image-info.ts";
+import { ensureTranspiled } from "../image/transpile.ts";
+import { type Cgroup, openCgroup } from "../isolation/cgroup.ts";
+import { cgroupLayout } from "../isolation/cgroup/layout.ts";
+import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
+import { compileSeccomp } from "../isolation/seccomp.ts";
+import type { Log } from "../log.ts";
+import { native } from "../native.ts";
+import type { ContainerDependencies, CreateOptions } from "../task/container.ts";
+import type { EventSink } from "../task/events.ts";
+import type { ZygoteAddress } from "../zygote/client.ts";
+import { directories } from "../directories.ts";
+
+export interface DependencyOptions {
+  readonly socketPath: string;
+  readonly zygote: ZygoteAddress;
+  /** container-init, sealed (native.sealExecutable). */
+  readonly containerInit: number;
+  readonly events: EventSink;
+  readonly log: Log;
+  /** Asks containerd what a container's image is. */
+  lookup(namespace: string, containerId: string): Promise<ImageInfo | undefined>;
+}
+
+/** Create may wait for a component's transpilation and for hooks, but not for ever. */
+const CREATE_TIMEOUT_MS = 180_000;
+
+/** Wires the parts of a container together as they are in production. */
+export function createContainerDependencies(options: DependencyOptions): ContainerDependencies {
+  const { log } = options;
+  return {
+    events: options.events,
+    log,
+    socketPath: options.socketPath,
+    loadSpec,
+    openCgroup: (request, spec) =>
+      openCgroup({
+        cgroupsPath: spec.linux?.cgroupsPath,
+        namespace: request.namespace,
+        id: request.id,
+        systemd: request.options.systemdCgroup,
+        resources: spec.linux?.resources,
+      }),
+    select: async (request, spec, rootfs) => {
+      const selection = await selectExecutor({
+        id: request.id,
+        spec,
+        rootfs,
+        lookup: () => options.lookup(request.namespace, request.id),
+        readHead: native.readHeadInRoot,
+      });
+      log.debug({ id: request.id, executor: selection.kind, reason: selection.reason }, "executor chosen");
+      return selection;
+    },
+    createContainer: (selection, request, { spec, rootfs, cgroup, stdio }) => {
+      const executor = selection.kind === "linux" ? linux(options, request) : wasm(options, request, selection, spec);
+      const { id, namespace, bundle } = request;
+      const signal = AbortSignal.timeout(CREATE_TIMEOUT_MS);
+      return executor.create({ id, namespace, bundle, rootfs, spec, cgroup, stdio: stdio?.fds, signal });
+    },
+  };
+}
+
+function linux({ containerInit, log }: DependencyOptions, { id, options }: CreateOptions): Executor {
+  return createLinuxExecutor({
+    executable: containerInit,
+    cgroupHierarchies,
+    compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
+    noPivotRoot: options.noPivotRoot,
+    noNewKeyring: options.noNewKeyring,
+    warn: (error) => log.warn({ err: error, id }, "hook failed"),
+  });
+}
+
+function cgroupHierarchies(cgroup: Cgroup): readonly CgroupHierarchy[] {
+  return cgroupLayout().hierarchies.flatMap((hierarchy) => {
+    const directory = cgroup.dirs.find((path) => path.startsWith(`${hierarchy.mountPoint}/`));
+    return directory === undefined ? [] : [{ ...hierarchy, directory }];
+  });
+}
+
+function wasm({ zygote, log }: DependencyOptions, request: CreateOptions, selection: WasmSelection, spec: Spec): Executor {
+  return createWasmExecutor({
+    zygote,
+    selection,
+    transpile: (rootfs, signal) => transpile(selection, rootfs, signal, log),
+    runHooks: (kind, pid) => runHooks(kind, { id: request.id, bundle: request.bundle, spec }, pid),
+  });
+}
+
+/** The transpiled form of a component, from the cache or made now. A file of the rootfs has no digest yet. */
+async function transpile(selection: WasmSelection, rootfs: string, signal: AbortSignal, log: Log): Promise<string> {
+  const request = { stateDir: directories.state, signal, onProgress: (message: string) => log.info(message) };
+  const { module } = selection;
+  if ("path" in module && module.digest !== undefined) {
+    return (await ensureTranspiled({ ...request, path: module.path, digest: module.digest })).dir;
+  }
+  const fd = "path" in module ? native.openInRoot("/", module.path, 0) : native.openInRoot(rootfs, module.inRootfs, 0);
+  try {
+    // By descriptor: the image may not exchange the file between our look and the worker's.
+    const path = `/proc/${native.getpid()}/fd/${fd}`;
+    return (await ensureTranspiled({ ...request, path, digest: digestOf(fd) })).dir;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function digestOf(fd: number): string {
+  const hash = createHash("sha256");
+  const chunk = Buffer.allocUnsafe(1 << 18);
+  for (let at = 0, length = 1; length > 0; at += length) {
+    length = readSync(fd, chunk, 0, chunk.length, at);
+    hash.update(chunk.subarray(0, length));
+  }
+  return `sha256:${hash.digest("hex")}`;
+}

@@ -1,0 +1,143 @@
+import { chmodSync, closeSync, copyFileSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseSpec, type Spec, type SpecProcess } from "../../src/bundle/spec.ts";
+import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../../src/executor/executor.ts";
+import { createLinuxExecutor, type LinuxExecutorOptions } from "../../src/executor/linux.ts";
+import type { Cgroup } from "../../src/isolation/cgroup.ts";
+import { native } from "../../src/native.ts";
+
+const here = dirname(fileURLToPath(import.meta.url));
+export const executable = native.sealExecutable(join(here, "../../native/build/Release/container-init"));
+
+const applets = ["sh", "cat", "echo", "id", "ls", "sleep", "mount", "hostname", "readlink", "stat", "stty", "true", "false", "touch", "mkdir", "ln", "rm", "grep", "env", "kill", "tty", "dd", "test", "ip", "head", "wc"];
+
+/** A bundle directory with a root file system made of nothing but busybox. */
+export function createBundle(): { readonly path: string; readonly rootfs: string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), "tandem-linux-"));
+  chmodSync(path, 0o755);
+  const rootfs = join(path, "rootfs");
+  for (const directory of ["bin", "proc", "sys", "dev", "tmp", "etc", "root"]) mkdirSync(join(rootfs, directory), { recursive: true });
+  copyFileSync("/bin/busybox", join(rootfs, "bin/busybox"));
+  for (const applet of applets) symlinkSync("busybox", join(rootfs, "bin", applet));
+  return { path, rootfs, remove: () => rmSync(path, { recursive: true, force: true }) };
+}
+
+export const allCapabilities = (() => {
+  const names = ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_NET_BIND_SERVICE", "CAP_MKNOD", "CAP_SYS_CHROOT"];
+  return { effective: names, bounding: names, permitted: names };
+})();
+
+/** A spec as a container engine writes it, running a shell script. */
+export function specOf(script: string, change: { process?: Partial<SpecProcess>; linux?: object; [key: string]: unknown } = {}): Spec {
+  const { process, linux, ...rest } = change;
+  const spec = {
+    ociVersion: "1.2.0",
+    root: { path: "rootfs" },
+    hostname: "boxed",
+    process: {
+      cwd: "/",
+      args: ["sh", "-c", script],
+      env: ["PATH=/usr/bin:/bin"],
+      capabilities: allCapabilities,
+      ...process,
+    },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+      { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+      { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"] },
+      { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+    ],
+    linux: {
+      namespaces: [{ type: "pid" }, { type: "mount" }, { type: "uts" }, { type: "ipc" }, { type: "network" }],
+      ...linux,
+    },
+    ...rest,
+  };
+  return parseSpec(JSON.stringify(spec));
+}
+
+/** A cgroup that only remembers who was put into it. */
+export function fakeCgroup(): Cgroup & { readonly members: number[] } {
+  const members: number[] = [];
+  return { members, dirs: [], add: (pid: number) => void members.push(pid) } as unknown as Cgroup & { members: number[] };
+}
+
+export interface Running {
+  readonly container: ExecutorContainer;
+  readonly output: () => string;
+}
+
+export type Options = Partial<LinuxExecutorOptions>;
+
+/** Creates a container whose stdout and stderr go to a file of the bundle. */
+export async function create(bundle: { path: string; rootfs: string }, spec: Spec, options: Options = {}, cgroup: Cgroup = fakeCgroup()): Promise<Running> {
+  const executor = createLinuxExecutor({
+    executable,
+    cgroupHierarchies: () => [],
+    compileSeccomp: () => {
+      throw new Error("no seccomp in this test");
+    },
+    warn: () => undefined,
+    ...options,
+  });
+  const io = spec.process?.terminal === true ? undefined : openOutput(join(bundle.path, "output"));
+  try {
+    const container = await executor.create({
+      id: "c1",
+      namespace: "test",
+      bundle: bundle.path,
+      rootfs: bundle.rootfs,
+      spec,
+      cgroup,
+      stdio: io?.stdio,
+      signal: AbortSignal.timeout(20_000),
+    });
+    return { container, output: () => readFileSync(join(bundle.path, "output"), "utf8") };
+  } finally {
+    io?.close();
+  }
+}
+
+export function openOutput(path: string): { readonly stdio: { stdin: number; stdout: number; stderr: number }; close(): void } {
+  const stdin = openSync("/dev/null", "r");
+  const stdout = openSync(path, "w+");
+  return {
+    stdio: { stdin, stdout, stderr: stdout },
+    close: () => {
+      closeSync(stdin);
+      closeSync(stdout);
+    },
+  };
+}
+
+/** The exit of a process, or a kill and an error after ten seconds. */
+export async function exitOf(process: ExecutorProcess): Promise<ExitStatus> {
+  const timer = setTimeout(() => process.kill(9), 10_000);
+  try {
+    return await process.exited;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Runs a container to its end and returns what it wrote. */
+export async function run(spec: Spec, options: Options & { readonly prepare?: (bundle: { path: string; rootfs: string }) => void } = {}): Promise<{ readonly output: string; readonly status: number }> {
+  const { prepare, ...rest } = options;
+  const bundle = createBundle();
+  try {
+    prepare?.(bundle);
+    const { container, output } = await create(bundle, spec, rest);
+    await container.init.start().catch(async (error: unknown) => {
+      await exitOf(container.init);
+      throw error;
+    });
+    const { status } = await exitOf(container.init);
+    await container.release();
+    return { output: output(), status };
+  } finally {
+    bundle.remove();
+  }
+}

@@ -1,0 +1,131 @@
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { wasmFilter } from "../../src/isolation/wasm-seccomp.ts";
+import { native } from "../../src/native.ts";
+
+const wasm = suite("the seccomp filter of a wasm process");
+const directory = mkdtempSync(join(tmpdir(), "tandem-wasm-filter-"));
+const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
+const probe = join(directory, "probe");
+const preload = join(directory, "load-filter.so");
+const withNetwork = join(directory, "with-network");
+const withoutNetwork = join(directory, "without-network");
+
+wasm.before(() => {
+  execFileSync("cc", ["-O1", "-o", probe, fixture("seccomp-probe.c")]);
+  execFileSync("cc", ["-O1", "-shared", "-fPIC", "-o", preload, fixture("load-filter.c")]);
+  writeFileSync(withNetwork, wasmFilter({ network: true }));
+  writeFileSync(withoutNetwork, wasmFilter({ network: false }));
+});
+
+wasm.after(() => rmSync(directory, { recursive: true }));
+
+/** What a system call gives under the filter: "ok", an errno's name or the signal that kills. */
+function call(filter: string, name: string, ...args: readonly number[]): string {
+  const number = native.largestSyscall([name], native.nativeSeccompArchitecture());
+  if (number === undefined) return "no such call here";
+  const { stdout, signal, status } = spawnSync(probe, [filter, "0", String(number), ...args.map(String)], {
+    encoding: "utf8",
+  });
+  return signal ?? (status === 0 ? stdout : `status ${status} ${stdout}`);
+}
+
+/** Step ↦ result of fixtures/wasm-process-work.mjs in a Node under the filter. */
+function work(filter: string): Record<string, string> {
+  const { stdout, stderr, signal } = spawnSync(process.execPath, [fixture("wasm-process-work.mjs")], {
+    encoding: "utf8",
+    env: { LD_PRELOAD: preload, SECCOMP_FILTER: filter },
+    timeout: 30_000,
+  });
+  assert.is(signal, null, stdout + stderr);
+  return Object.fromEntries(
+    stdout
+      .trim()
+      .split("\n")
+      .map((line) => line.split(": ") as [string, string]),
+  );
+}
+
+wasm("lets Node do everything that a guest needs, with sockets when they are granted", () => {
+  const { spawn, ...rest } = work(withNetwork);
+  assert.equal(rest, {
+    module: "84",
+    garbage: "true",
+    time: "4",
+    files: "true 3",
+    worker: "7",
+    http: "hi",
+    signal: "SIGUSR2",
+  });
+  assert.is(spawn, "EPERM");
+});
+
+wasm("has no sockets when none are granted, and Node reports it", () => {
+  const { http } = work(withoutNetwork);
+  assert.is(http, "EPERM");
+  assert.is(call(withoutNetwork, "socket", 2, 1, 0), "EPERM");
+});
+
+wasm("has no other sockets than those of the internet", () => {
+  assert.is(call(withNetwork, "socket", 2, 1, 0), "ok");
+  for (const family of [1, 16, 17, 38, 40])
+    assert.is(call(withNetwork, "socket", family, 3, 0), "EPERM", `family ${family}`);
+});
+
+wasm("kills the process that asks for what only an escape would need", () => {
+  const lethal = [
+    "execve",
+    "ptrace",
+    "mount",
+    "unshare",
+    "setns",
+    "bpf",
+    "userfaultfd",
+    "keyctl",
+    "open_by_handle_at",
+    "chroot",
+  ];
+  for (const name of lethal) assert.is(call(withNetwork, name), "SIGSYS", name);
+});
+
+wasm("fails what Node can do without", () => {
+  const failing = [
+    "chown",
+    "fchown",
+    "setuid",
+    "setgid",
+    "sethostname",
+    "mknodat",
+    "personality",
+    "memfd_create",
+    "inotify_init1",
+    "shmget",
+  ];
+  for (const name of failing)
+    if (native.largestSyscall([name], native.nativeSeccompArchitecture()) !== undefined)
+      assert.is(call(withNetwork, name), "EPERM", name);
+});
+
+wasm("says that clone3 and io_uring do not exist", () => {
+  for (const name of ["clone3", "io_uring_setup", "io_uring_enter"])
+    assert.is(call(withNetwork, name), "ENOSYS", name);
+});
+
+wasm("has no clone but that of a thread", () => {
+  const CLONE_THREAD = 0x10000 | 0x800 | 0x100;
+  assert.is(call(withNetwork, "clone", 17), "EPERM");
+  assert.is(call(withNetwork, "clone", CLONE_THREAD | 0x10000000), "EPERM");
+  assert.is(call(withNetwork, "clone", 0x00020000 | 17), "EPERM");
+});
+
+wasm("reads limits but sets none", () => {
+  assert.is(call(withNetwork, "prlimit64", 0, 7, 0, 0), "ok");
+  assert.is(call(withNetwork, "prlimit64", 0, 7, 1, 0), "EPERM");
+});
+
+wasm.run();

@@ -1,0 +1,104 @@
+import { Script } from "node:vm";
+import { TandemError } from "../src/errors.ts";
+import type { ComponentManifest } from "../src/image/compile-cache.ts";
+import { native } from "../src/native.ts";
+import { ExitIntercept } from "./exit-intercept.ts";
+import type { TranspiledFiles } from "./transpiled.ts";
+import type { Files } from "./wasi/p2/files.ts";
+import { type ComponentGrant, type ComponentHost, createImports } from "./wasi/p2/imports.ts";
+import { createNativeFiles, type FileCalls } from "./wasi/p2/native-files.ts";
+import { blocking, suspending } from "./wasi/p2/waiting.ts";
+
+/** Exports by interface (`wasi:cli/run@0.2.3`, and `run` for short) or by name. */
+export type ComponentInstance = Readonly<Record<string, unknown>>;
+
+type Instantiate = (
+  getCoreModule: (name: string) => WebAssembly.Module,
+  imports: Record<string, unknown>,
+  instantiateCore: (module: WebAssembly.Module, imports?: WebAssembly.Imports) => WebAssembly.Instance,
+) => ComponentInstance;
+
+export type World = "command" | "http" | "reactor";
+
+export interface CodeOptions {
+  readonly files: TranspiledFiles;
+  /** Compiles a core module; for a cache of native code. */
+  readonly compile?: (bytes: Uint8Array, name: string) => WebAssembly.Module;
+}
+
+/** Without the addon's file calls, opening a path is `unsupported`. */
+const fileSystem: Files | undefined = hasFileCalls(native) ? createNativeFiles(native) : undefined;
+
+function hasFileCalls(addon: object): addon is FileCalls {
+  return "wasiOpen" in addon;
+}
+
+/** A component with its glue evaluated and its core modules compiled: to be instantiated any number of times. */
+export class ComponentCode {
+  readonly world: World;
+  readonly manifest: ComponentManifest;
+  /** Whether V8 took the glue's code cache. */
+  readonly glueWasCached: boolean;
+  readonly #instantiate: Instantiate;
+  readonly #modules: ReadonlyMap<string, WebAssembly.Module>;
+  readonly #host: ComponentHost;
+
+  /** @throws WebAssembly.CompileError for a core module that V8 refuses */
+  constructor({ files, compile }: CodeOptions) {
+    this.manifest = files.manifest;
+    this.world = worldOf(files.manifest.exports);
+    const script = new Script(files.glue, { filename: "glue.js", cachedData: files.codeCache });
+    this.glueWasCached = script.cachedDataRejected === false;
+    this.#instantiate = script.runInThisContext() as Instantiate;
+    const compileModule = compile ?? ((bytes: Uint8Array) => new WebAssembly.Module(bytes));
+    this.#modules = new Map([...files.modules].map(([name, bytes]) => [name, compileModule(bytes, name)]));
+    this.#host = {
+      random: files.random,
+      files: fileSystem,
+      waiter: files.manifest.suspends ? suspending : blocking,
+    };
+  }
+
+  /**
+   * A fresh instance with exactly this grant.
+   * @throws TandemError `invalid_argument` naming an import that nobody implements; whatever a start function traps with
+   */
+  instantiate(grant: ComponentGrant): { readonly instance: ComponentInstance; readonly exit: ExitIntercept } {
+    const imports = this.#imports(grant);
+    const exit = new ExitIntercept();
+    const instance = this.#instantiate((name) => this.#module(name), imports, exit.instantiateCore);
+    return { instance, exit };
+  }
+
+  /** @throws TandemError `invalid_argument` naming an import that nobody implements */
+  checkImports(grant: ComponentGrant): void {
+    this.#imports(grant);
+  }
+
+  #imports(grant: ComponentGrant): Record<string, unknown> {
+    const provided = createImports(grant, this.#host);
+    const missing = this.manifest.imports.find((name) => !isProvided(name, provided));
+    if (missing !== undefined) {
+      throw new TandemError("invalid_argument", `component imports ${missing}, which nobody grants`);
+    }
+    return provided;
+  }
+
+  #module(name: string): WebAssembly.Module {
+    const module = this.#modules.get(name);
+    if (module === undefined) throw new TandemError("internal", `component has no core module ${name}`);
+    return module;
+  }
+}
+
+function worldOf(exports: readonly string[]): World {
+  if (exports.some((name) => /^wasi:cli\/run@0\.2\./.test(name))) return "command";
+  if (exports.some((name) => /^wasi:http\/incoming-handler@0\.2\./.test(name))) return "http";
+  return "reactor";
+}
+
+/** Every 0.2.x is the same to us; 0.3 is another interface under the same name. */
+function isProvided(name: string, provided: Record<string, unknown>): boolean {
+  const [unversioned = name, version] = name.split("@");
+  return unversioned in provided && (version?.startsWith("0.2.") ?? true);
+}

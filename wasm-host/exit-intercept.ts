@@ -1,0 +1,33 @@
+import type { ComponentExit } from "./wasi/p2/cli.ts";
+
+/**
+ * Exit statuses of programs for WASI 0.1 in a component: the adapter knows only success and failure (wasi:cli/exit#exit), so
+ * that `exit(3)` would come out as 1. The core module's own call of proc_exit still has the number.
+ */
+export class ExitIntercept {
+  #status: number | undefined;
+
+  readonly instantiateCore = (
+    module: WebAssembly.Module,
+    imports?: WebAssembly.Imports,
+  ): WebAssembly.Instance => {
+    const preview1 = imports?.["wasi_snapshot_preview1"];
+    const procExit: unknown = preview1?.["proc_exit"];
+    if (imports === undefined || typeof procExit !== "function")
+      return new WebAssembly.Instance(module, imports);
+    const noting = (status: number): unknown => {
+      this.#status = status;
+      return procExit(status);
+    };
+    return new WebAssembly.Instance(module, {
+      ...imports,
+      wasi_snapshot_preview1: { ...preview1, proc_exit: noting },
+    });
+  };
+
+  /** The status that this exit was meant to have. */
+  statusOf(exit: ComponentExit): number {
+    const meant = this.#status ?? exit.status;
+    return (meant === 0) === (exit.status === 0) ? meant & 0xff : exit.status;
+  }
+}
