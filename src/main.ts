@@ -38,5 +38,5 @@ async function zygote(directory: string): Promise<void> {
     wasm: (fields, fds) => becomeWasmProcess(wasmHost, fields, fds),
     resolver: (fields, fds) => becomeResolver(fields, fds),
   };
-  await runZygote({ directory, roles, warm: () => warmUp(shimHost, directory) });
+  await runZygote({ directory, roles, warm: () => warmUp(shimHost, wasmHost, directory) });
 }

@@ -1,12 +1,12 @@
 /** config.json of the rehearsed container: what `ctr run` and CRI ask for, so that every branch of theirs has been taken once. */
-export function rehearsalSpec(cgroupsPath: string): unknown {
+export function rehearsalSpec(program: string, cgroupsPath: string): unknown {
   const capabilities = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"];
   const allow = (type: string, major: number, minor?: number): object => ({ allow: true, type, major, minor, access: "rwm" });
   return {
     ociVersion: "1.2.0",
     process: {
       user: { uid: 0, gid: 0, additionalGids: [0] },
-      args: ["program"],
+      args: [program],
       env: ["PATH=/usr/bin:/bin"],
       cwd: "/",
       capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },

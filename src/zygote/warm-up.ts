@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { WasmHost } from "../../wasm-host/main.ts";
+import type { WasmHost } from "../../wasm-host/isolation.ts";
 import { readMachine } from "../executor/machine.ts";
 import { cgroupLayout } from "../isolation/cgroup/layout.ts";
 import { createLog } from "../log.ts";
@@ -7,7 +7,7 @@ import { wasmFilter } from "../isolation/wasm-seccomp.ts";
 import { native } from "../native.ts";
 import { directories, launcherPath } from "../directories.ts";
 import type { ShimHost } from "../shim/shim.ts";
-import { rehearseShim } from "./rehearsal.ts";
+import { rehearse } from "./rehearsal.ts";
 
 /** What every shim needs and the zygote makes once. */
 export function createShimHost(zygoteSocket: string): ShimHost {
@@ -23,11 +23,11 @@ export function createWasmHost(scratch: string): WasmHost {
 }
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
-export async function warmUp(host: ShimHost, directory: string): Promise<void> {
+export async function warmUp(shim: ShimHost, wasm: WasmHost, directory: string): Promise<void> {
   const log = createLog({ path: undefined, debug: false });
   cgroupLayout();
   readMachine();
-  await rehearseShim(host, directory, log);
+  await rehearse(shim, wasm, directory, log);
   // The garbage of the rehearsal would be copied by every child that collects its own.
   globalThis.gc?.();
 }

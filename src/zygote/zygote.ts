@@ -1,5 +1,6 @@
-import { closeSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { directories } from "../directories.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
 import { encodeReply, openRequest } from "./request.ts";
@@ -16,6 +17,7 @@ export interface ZygoteOptions {
 }
 
 const IDLE_CHECK_MS = 60_000;
+export const SOCKET_NAME = "zygote.sock";
 
 /**
  * The zygote: warms up, then does nothing but fork. It waits in the kernel, not in an event loop, so that a child finds no
@@ -26,21 +28,24 @@ const IDLE_CHECK_MS = 60_000;
 export async function runZygote(options: ZygoteOptions): Promise<void> {
   await options.warm();
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  const socket = join(options.directory, "zygote.sock");
+  const socket = join(options.directory, SOCKET_NAME);
   // The launcher holds the lock under which a zygote is started: whoever left this socket is dead.
   rmSync(socket, { force: true });
   native.setProcessName("tandem-zygote");
   native.autoReap();
   const listener = native.listenSeqpacket(socket);
   writeFileSync(join(options.directory, "zygote.pid"), `${native.getpid()}\n`);
+  serveRequests(listener, options.roles, () => end(options.directory));
+}
+
+/** Forks on request, for ever; returns in a child, when its role has been taken up. */
+export function serveRequests(listener: number, roles: ZygoteOptions["roles"], end: () => never): void {
   const life = new Life();
   for (;;) {
     const message = native.acceptRequest(listener, IDLE_CHECK_MS);
-    if (message === undefined) {
-      if (life.isOver()) return end(options.directory);
-      continue;
-    }
-    if (handle(message, listener, options.roles, life)) return;
+    if (message !== undefined) {
+      if (handle(message, listener, roles, life)) return;
+    } else if (life.isOver()) end();
   }
 }
 
@@ -89,13 +94,17 @@ function pidNamespaceOf(fields: readonly Buffer[], fds: readonly number[]): Para
 }
 
 function end(directory: string): never {
-  rmSync(join(directory, "zygote.sock"), { force: true });
+  rmSync(join(directory, SOCKET_NAME), { force: true });
   rmSync(join(directory, "zygote.pid"), { force: true });
   native.exitNow(0);
 }
 
-/** Decides when a zygote may go: when none of its children is left and every containerd that it ever served is gone. */
+/**
+ * Decides when a zygote may go: when none of its children is left, and every containerd that it ever served is gone or starts
+ * shims of another build by now.
+ */
 class Life {
+  readonly #build = buildId();
   readonly #children = new Set<number>();
   readonly #containerds = new Set<string>();
 
@@ -109,8 +118,15 @@ class Life {
 
   isOver(): boolean {
     for (const pid of this.#children) if (!existsSync(`/proc/${pid}`)) this.#children.delete(pid);
-    return this.#children.size === 0 && [...this.#containerds].every((address) => !isListening(address));
+    if (this.#children.size > 0) return false;
+    return buildId() !== this.#build || [...this.#containerds].every((address) => !isListening(address));
   }
+}
+
+/** What is installed now; "" in a checkout, which has none. */
+function buildId(): string {
+  const path = join(directories.lib, "build-id");
+  return existsSync(path) ? readFileSync(path, "latin1") : "";
 }
 
 /** A stream socket refuses a SEQPACKET peer with EPROTOTYPE, but only while somebody listens (unix(7)). */

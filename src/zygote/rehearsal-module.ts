@@ -1,0 +1,18 @@
+/** rehearsal-module.wat, translated (`parse` of jco): calls what the libc of a WASI program calls around main. */
+const base64 = [
+  "AGFzbQEAAAABPglgAn9/AX9gA39/fwF/YAR/f39/AX9gBH9+f38Bf2ABfwF/YAN/fn8Bf2AJf39/f39+fn9/AX9gAX8AYAAAAq8E",
+  "DxZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxDmFyZ3Nfc2l6ZXNfZ2V0AAAWd2FzaV9zbmFwc2hvdF9wcmV2aWV3MQhhcmdzX2dldAAA",
+  "Fndhc2lfc25hcHNob3RfcHJldmlldzERZW52aXJvbl9zaXplc19nZXQAABZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxC2Vudmlyb25f",
+  "Z2V0AAAWd2FzaV9zbmFwc2hvdF9wcmV2aWV3MQ5mZF9wcmVzdGF0X2dldAAAFndhc2lfc25hcHNob3RfcHJldmlldzETZmRfcHJl",
+  "c3RhdF9kaXJfbmFtZQABFndhc2lfc25hcHNob3RfcHJldmlldzENZmRfZmRzdGF0X2dldAAAFndhc2lfc25hcHNob3RfcHJldmll",
+  "dzEIZmRfd3JpdGUAAhZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxB2ZkX3JlYWQAAhZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxB2ZkX3Nl",
+  "ZWsAAxZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxCGZkX2Nsb3NlAAQWd2FzaV9zbmFwc2hvdF9wcmV2aWV3MQ5jbG9ja190aW1lX2dl",
+  "dAAFFndhc2lfc25hcHNob3RfcHJldmlldzEKcmFuZG9tX2dldAAAFndhc2lfc25hcHNob3RfcHJldmlldzEJcGF0aF9vcGVuAAYW",
+  "d2FzaV9zbmFwc2hvdF9wcmV2aWV3MQlwcm9jX2V4aXQABwMCAQgFAwEAAQcTAgZtZW1vcnkCAAZfc3RhcnQADwqsAQGpAQBBwABB",
+  "xAAQABpBgAhBgBAQARpBwABBxAAQAhpBgCBBgMAAEAMaQQNB0AAQBBpBA0HgAEEBEAUaQQRB0AAQBBpBAUGAARAGGkEAQgFBoAEQ",
+  "CxpByAFBEBAMGkEDQQBBAEEJQQBCAkICQQBB8AEQDRpBIEEANgIAQSRBCjYCAEEBQSBBAUEoEAcaQQBBIEEBQSgQCBpBAUIAQQFB",
+  "MBAJGkEBEAoaQQAQDgsLEAEAQQALCnJlaGVhcnNhbAoARARuYW1lAT0PAAJhcwECYWcCAmVzAwJlZwQCcGcFAnBuBgJmcwcCZncI",
+  "AmZyCQJzawoCZmMLAmN0DAJyZw0CcG8OAnBl",
+].join("");
+
+export const rehearsalModule: Uint8Array<ArrayBuffer> = new Uint8Array(Buffer.from(base64, "base64"));

@@ -1,0 +1,76 @@
+import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { TandemError } from "../src/errors.ts";
+import { native } from "../src/native.ts";
+import { loadComponent, readTranspiled, type TranspiledFiles } from "./component.ts";
+import type { WasmConfig, WorkloadFile } from "./config.ts";
+import { statusFromSignal } from "./exit.ts";
+import type { Grant } from "./grant.ts";
+import { compileModule, prepareModule } from "./module.ts";
+
+/** Runs the guest to its end; resolves, or returns, its exit status. */
+export type Run = () => number | Promise<number>;
+
+const ownStdio: Grant["stdio"] = { stdin: 0, stdout: 1, stderr: 2 };
+
+/**
+ * Reads the workload while the host can be read, has the process isolated, and compiles it: what V8 may get wrong with a hostile
+ * module already happens behind the wall. Nothing of the guest has run when this returns.
+ *
+ * @param enterIsolation gives up every right but the grant's; returns a descriptor of the guest's root directory
+ * @throws TandemError: no such file, no wasm, an import that nobody grants, no such export
+ */
+export function prepareWorkload(config: WasmConfig, enterIsolation: () => number, stdio = ownStdio): Run {
+  const { workload } = config;
+  const source =
+    workload.form === "module" ? readModule(config.rootfs, workload.file) : readTranspiled(workload.transpiled);
+  const grant = toGrant(config, enterIsolation(), stdio);
+  if (!(source instanceof Uint8Array)) return prepareComponent(config, source, grant);
+  const entry = workload.export;
+  return prepareModule(compileModule(source), grant, entry === undefined ? {} : { export: entry });
+}
+
+/** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
+const DRAIN_MS = 20_000;
+const SIGTERM = 15;
+
+function prepareComponent(config: WasmConfig, files: TranspiledFiles, grant: Grant): Run {
+  const component = loadComponent({ files, grant, httpPort: config.httpPort });
+  if (component.world !== "http") return () => component.run(config.workload.export);
+  return () => {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    process.once("SIGTERM", () => {
+      setTimeout(() => resolve(statusFromSignal(SIGTERM)), DRAIN_MS).unref();
+      component.close().catch(reject);
+    });
+    component.run(config.workload.export).then(resolve, reject);
+    return promise;
+  };
+}
+
+const MAX_MODULE_BYTES = 512 * 1024 * 1024;
+
+function readModule(rootfs: string, file: WorkloadFile): Uint8Array {
+  const fd = "path" in file ? openSync(file.path, "r") : native.openInRoot(rootfs, file.inRootfs, 0);
+  try {
+    const { size } = fstatSync(fd);
+    if (size > MAX_MODULE_BYTES) throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function toGrant(config: WasmConfig, root: number, stdio: Grant["stdio"]): Grant {
+  return {
+    args: config.args,
+    env: config.env.map(splitVariable),
+    preopens: [{ fd: root, guestPath: "/", readonly: config.readonlyRootfs && config.mounts.length === 0 }],
+    stdio,
+    listeners: [],
+  };
+}
+
+function splitVariable(variable: string): [string, string] {
+  const equals = variable.indexOf("=");
+  return equals < 0 ? [variable, ""] : [variable.slice(0, equals), variable.slice(equals + 1)];
+}
