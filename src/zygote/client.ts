@@ -42,17 +42,27 @@ export function forkFromZygote(
 }
 
 function ask(zygote: ZygoteAddress, message: Buffer, fds: readonly number[]): ZygoteChild {
+  // A zygote that was just dying may still have taken the connection: the second one is a new zygote's.
+  const child = askOnce(zygote, message, fds) ?? askOnce(zygote, message, fds);
+  if (child === undefined) throw new TandemError("unavailable", `zygote ${zygote.socket}: closed the connection`);
+  return child;
+}
+
+/** undefined when the zygote went away without an answer. */
+function askOnce(zygote: ZygoteAddress, message: Buffer, fds: readonly number[]): ZygoteChild | undefined {
   const connection = connect(zygote);
   try {
     native.sendMessage(connection, message, fds);
     const reply = native.receiveMessage(connection, { timeoutMs: REPLY_TIMEOUT_MS });
-    if (reply === undefined || reply.data.length === 0) {
-      throw new TandemError("unavailable", `zygote ${zygote.socket}: closed the connection`);
-    }
+    if (reply === undefined || reply.data.length === 0) return undefined;
     const text = reply.data.subarray(1).toString();
     const pidfd = reply.fds[0];
     if (reply.data[0] !== 0 || pidfd === undefined) throw new TandemError("internal", `zygote: ${text}`);
     return { pid: Number(text), pidfd };
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EPIPE" || code === "ECONNRESET") return undefined;
+    throw error;
   } finally {
     closeSync(connection);
   }
