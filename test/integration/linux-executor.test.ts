@@ -424,7 +424,10 @@ linux("HOME comes from the image's passwd unless the environment has one", async
   const home = (uid: number, env: string[]) =>
     run(specOf("echo $HOME", { process: { user: { uid, gid: 0 }, env: ["PATH=/bin", ...env] } }), {
       prepare: ({ rootfs }) =>
-        writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nann:x:10:10:Ann:/home/ann:/bin/sh"),
+        writeFileSync(
+          join(rootfs, "etc/passwd"),
+          "root:x:0:0:root:/root:/bin/sh\nann:x:10:10:Ann:/home/ann:/bin/sh",
+        ),
     });
   assert.is((await home(10, [])).output, "/home/ann\n");
   assert.is((await home(1, [])).output, "/\n");
