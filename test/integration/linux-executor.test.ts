@@ -214,6 +214,27 @@ linux("a bind over a symlink to nothing makes what it points to, as for /etc/res
   assert.is(output, name + name);
 });
 
+linux("a tmpfs with tmpcopyup has what the image had there", async () => {
+  const spec = specOf(
+    "cat /etc/a/b; readlink /etc/l; stat -c %a /etc/a/b /etc; touch /etc/new && echo wrote",
+    {
+      mounts: [
+        { destination: "/proc", type: "proc", source: "proc" },
+        { destination: "/etc", type: "tmpfs", source: "tmpfs", options: ["nosuid", "tmpcopyup"] },
+      ],
+      root: { path: "rootfs", readonly: true },
+    },
+  );
+  const { output } = await run(spec, {
+    prepare: ({ rootfs }) => {
+      mkdirSync(join(rootfs, "etc/a"));
+      writeFileSync(join(rootfs, "etc/a/b"), "content\n", { mode: 0o640 });
+      symlinkSync("a/b", join(rootfs, "etc/l"));
+    },
+  });
+  assert.equal(lines(output), ["content", "a/b", "640", "755", "wrote"]);
+});
+
 linux("proc is refused behind a symlink", async () => {
   const spec = specOf("true", { mounts: [{ destination: "/sys/link", type: "proc", source: "proc" }] });
   const error = await failure(
