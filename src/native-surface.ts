@@ -173,6 +173,10 @@ export interface SpawnOptions {
   readonly stdio: readonly [number, number, number];
   /** Becomes 3. */
   readonly socket: number;
+  /** cgroup v1 `tasks` files that it joins by itself, before anything else. */
+  readonly cgroupFiles: readonly string[];
+  /** cgroup v2 directory that it is born into. */
+  readonly cgroupDirectory: number | undefined;
   /** CLONE_NEW* flags. */
   readonly newNamespaces: number;
   /** Namespaces to enter: descriptor and CLONE_NEW* flag of its type. */
@@ -181,8 +185,8 @@ export interface SpawnOptions {
 
 /** Everything that a wasm process gives up, and what it keeps. */
 export interface IsolateOptions {
-  /** cgroup.procs files to join. */
-  readonly cgroupProcs: readonly string[];
+  /** Files to write "0" into, to join cgroups. */
+  readonly cgroupFiles: readonly string[];
   readonly oomScoreAdj: number;
   /** [resource number, soft, hard] */
   readonly rlimits: readonly (readonly [number, bigint, bigint])[];

@@ -1,12 +1,11 @@
 import { Script } from "node:vm";
 import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
-import { native } from "../src/native.ts";
 import { ExitIntercept } from "./exit-intercept.ts";
 import type { TranspiledFiles } from "./transpiled.ts";
-import type { Files } from "./wasi/p2/files.ts";
-import { type ComponentGrant, type ComponentHost, createImports } from "./wasi/p2/imports.ts";
-import { createNativeFiles, type FileCalls } from "./wasi/p2/native-files.ts";
+import type { FilesystemHost } from "./wasi/p2/descriptor.ts";
+import { type ComponentGrant, createImports } from "./wasi/p2/imports.ts";
+import { createNativeFiles } from "./wasi/p2/native-files.ts";
 import { blocking, suspending } from "./wasi/p2/waiting.ts";
 
 /** Exports by interface (`wasi:cli/run@0.2.3`, and `run` for short) or by name. */
@@ -26,12 +25,7 @@ export interface CodeOptions {
   readonly compile?: (bytes: Uint8Array, name: string) => WebAssembly.Module;
 }
 
-/** Without the addon's file calls, opening a path is `unsupported`. */
-const fileSystem: Files | undefined = hasFileCalls(native) ? createNativeFiles(native) : undefined;
-
-function hasFileCalls(addon: object): addon is FileCalls {
-  return "wasiOpen" in addon;
-}
+const fileSystem = createNativeFiles();
 
 /** A component with its glue evaluated and its core modules compiled: to be instantiated any number of times. */
 export class ComponentCode {
@@ -41,7 +35,7 @@ export class ComponentCode {
   readonly glueWasCached: boolean;
   readonly #instantiate: Instantiate;
   readonly #modules: ReadonlyMap<string, WebAssembly.Module>;
-  readonly #host: ComponentHost;
+  readonly #host: FilesystemHost;
 
   /** @throws WebAssembly.CompileError for a core module that V8 refuses */
   constructor({ files, compile }: CodeOptions) {
@@ -53,7 +47,6 @@ export class ComponentCode {
     const compileModule = compile ?? ((bytes: Uint8Array) => new WebAssembly.Module(bytes));
     this.#modules = new Map([...files.modules].map(([name, bytes]) => [name, compileModule(bytes, name)]));
     this.#host = {
-      random: files.random,
       files: fileSystem,
       waiter: files.manifest.suspends ? suspending : blocking,
     };

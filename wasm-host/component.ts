@@ -1,14 +1,12 @@
 import { TandemError } from "../src/errors.ts";
 import { type CodeOptions, ComponentCode, type ComponentInstance, type World } from "./component-code.ts";
+import { exitStatuses } from "./exit.ts";
 import { type HttpLimits, type HttpService, serveHttp } from "./http/serve.ts";
-import { reportLine } from "./report.ts";
+import { reportTrap } from "./report.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
 import type { ComponentGrant } from "./wasi/p2/imports.ts";
 
 export { readTranspiled, type TranspiledFiles } from "./transpiled.ts";
-
-/** What a shell reports for SIGABRT: a component that trapped. */
-export const trapStatus = 134;
 
 export interface LoadOptions extends CodeOptions {
   readonly grant: ComponentGrant;
@@ -22,7 +20,7 @@ export interface LoadedComponent {
   readonly code: ComponentCode;
   /**
    * Runs the command, or the named export (`name`, `interface#name`), or serves http until `close`. Resolves with the exit status; a trap is
-   * one line on the granted stderr and `trapStatus`.
+   * one line on the granted stderr and `exitStatuses.trap`.
    */
   run(entry?: string): Promise<number>;
   /** For http: stops accepting and drains; `run` then resolves with 0. */
@@ -104,8 +102,8 @@ async function runExport(
 function statusOf(error: unknown, grant: ComponentGrant): number {
   if (error instanceof TandemError) throw error;
   if (!(error instanceof Error)) return 1; // the `err` of wasi:cli/run
-  reportLine(grant.stdio.stderr, `component trapped: ${error.message}`);
-  return trapStatus;
+  reportTrap(grant.stdio.stderr, error);
+  return exitStatuses.trap;
 }
 
 /** `run` of wasi:cli/run, or the named function: `name`, or `interface#name`. */

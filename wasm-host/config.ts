@@ -32,7 +32,7 @@ export interface WasmMount {
 }
 
 export interface WasmIsolation {
-  readonly cgroupProcs: readonly string[];
+  readonly cgroupFiles: readonly string[];
   readonly oomScoreAdj: number;
   /** [resource number, soft, hard], the limits as decimal strings: JSON has no 64-bit integers. */
   readonly rlimits: readonly (readonly [number, string, string])[];

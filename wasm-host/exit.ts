@@ -1,3 +1,5 @@
+import type { TandemError } from "../src/errors.ts";
+
 /**
  * The exit statuses of a wasm container, the one table for modules and components. Whatever the guest passes to proc_exit is
  * its status modulo 256, as the kernel does it; these are the ones it does not choose itself. They follow the shells' and
@@ -24,4 +26,17 @@ export function statusFromExitCode(code: number): number {
 /** The status of a process that a signal of Linux ended. */
 export function statusFromSignal(signal: number): number {
   return 128 + signal;
+}
+
+/** The status of a container that could not be run at all, by the error that says why. */
+export function statusFromFailure(error: TandemError): number {
+  switch (error.code) {
+    case "not_found":
+      return exitStatuses.noEntry;
+    case "invalid_argument":
+    case "unimplemented":
+      return exitStatuses.cannotRun;
+    default:
+      return exitStatuses.hostError;
+  }
 }

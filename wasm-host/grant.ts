@@ -8,7 +8,7 @@
  * - stdio: all three descriptors are given always; nothing else of the process's descriptors is visible
  * - accepting connections: no listener
  * - network: no sockets, no outbound hosts
- * - raising the limits: none is raised; absent ones are the cgroup's and the engine's
+ * Limits are no part of it: memory and CPU time are the cgroup's, which binds the engine too.
  * Always there, because a guest without them cannot even hash: the clocks of the machine and the kernel's random numbers.
  */
 export interface Grant {
@@ -22,7 +22,6 @@ export interface Grant {
   readonly clocks?: "real";
   readonly random?: "system";
   readonly network?: NetworkGrant;
-  readonly limits?: Limits;
 }
 
 /** A directory that the guest starts with. */
@@ -38,11 +37,4 @@ export interface NetworkGrant {
   readonly sockets: boolean;
   /** "host", "host:port", "*.suffix" or "*". */
   readonly outboundHosts: readonly string[];
-}
-
-export interface Limits {
-  readonly memoryBytes?: number;
-  readonly tableElements?: number;
-  readonly cpuMs?: number;
-  readonly wallMs?: number;
 }

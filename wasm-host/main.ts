@@ -3,7 +3,7 @@ import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
 import { loadComponent, readTranspiled, type TranspiledFiles } from "./component.ts";
 import type { StatusLine, WasmConfig, WasmMount, WorkloadFile } from "./config.ts";
-import { exitStatuses, statusFromSignal } from "./exit.ts";
+import { exitStatuses, statusFromFailure, statusFromSignal } from "./exit.ts";
 import type { Grant } from "./grant.ts";
 import { compileModule, runModule } from "./module.ts";
 import { reportLine } from "./report.ts";
@@ -59,15 +59,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
 
 function fail(failure: TandemError, exit: (code: number) => never): never {
   reportLine(STDERR, failure.message);
-  switch (failure.code) {
-    case "not_found":
-      return exit(exitStatuses.noEntry);
-    case "unimplemented":
-    case "invalid_argument":
-      return exit(exitStatuses.cannotRun);
-    default:
-      return exit(exitStatuses.hostError);
-  }
+  return exit(statusFromFailure(failure));
 }
 
 function takeStdio(fds: readonly number[]): void {
@@ -133,7 +125,7 @@ function isolate(host: WasmHost, config: WasmConfig): number {
   const root = { fd: native.cloneMount(config.rootfs, { recursive: true, readonly: config.readonlyRootfs }), target: "/", directory: true };
   const mounts = [root, ...config.mounts.map(openMount)];
   const { root: directory } = native.isolate({
-    cgroupProcs: isolation.cgroupProcs,
+    cgroupFiles: isolation.cgroupFiles,
     oomScoreAdj: isolation.oomScoreAdj,
     rlimits: isolation.rlimits.map(([resource, soft, hard]) => [resource, BigInt(soft), BigInt(hard)]),
     joinNamespaces: joined,

@@ -64,12 +64,14 @@ export interface RunModuleOptions {
 }
 
 /**
- * Runs a module in a grant to its end, blocking the thread. Returns its exit status; a trap is reported on the granted stderr
- * and gives exitStatuses.trap. The guest owns the grant's descriptors.
- * @throws TandemError before anything runs: unimplemented for an import that nobody grants, not_found when there is no such
- * entry, invalid_argument for an argument that is no number
+ * Checks that the module can run in this grant, and returns the call that runs it. Nothing of the guest runs before that call.
+ * @throws TandemError unimplemented for an import that nobody grants, not_found when there is no such entry
  */
-export function runModule(module: WebAssembly.Module, grant: Grant, options: RunModuleOptions = {}): number {
+export function prepareModule(
+  module: WebAssembly.Module,
+  grant: Grant,
+  options: RunModuleOptions = {},
+): () => number {
   const entry = findEntry(module, options.export);
   const ended: { status?: number } = {};
   const memory: { current?: WebAssembly.Memory } = {};
@@ -78,24 +80,55 @@ export function runModule(module: WebAssembly.Module, grant: Grant, options: Run
     return unwind();
   };
   const imports = linkImports(module, { grant, memory, onExit });
-  try {
-    const { exports } = new WebAssembly.Instance(module, imports);
-    const exported = exports["memory"];
-    if (exported instanceof WebAssembly.Memory) memory.current = exported;
-    if (entry === "_start") callExport(exports, entry, []);
-    else {
-      if (typeof exports["_initialize"] === "function" && entry !== "_initialize")
-        callExport(exports, "_initialize", []);
-      printResult(grant, callExport(exports, entry, parseArguments(entry, grant.args.slice(1), exports)));
+  return () => {
+    try {
+      const { exports } = new WebAssembly.Instance(module, imports);
+      const { memory: exported } = exports;
+      if (exported instanceof WebAssembly.Memory) memory.current = exported;
+      enter(exports, entry, grant);
+      return 0;
+    } catch (error) {
+      if (ended.status !== undefined) return ended.status;
+      const report = trapReport(error);
+      if (report === undefined) throw hostFailure(error);
+      print(grant.stdio.stderr, report);
+      return exitStatuses.trap;
     }
-    return 0;
-  } catch (error) {
-    if (ended.status !== undefined) return ended.status;
-    const report = trapReport(error);
-    if (report === undefined) throw error;
-    print(grant.stdio.stderr, report);
-    return exitStatuses.trap;
+  };
+}
+
+/**
+ * Runs a module in a grant to its end, blocking the thread. Returns its exit status; a trap is reported on the granted stderr
+ * and gives exitStatuses.trap. The guest owns the grant's descriptors.
+ * @throws TandemError as `prepareModule` does, and invalid_argument for an argument of a named export that is no number,
+ * resource_exhausted when there is no room for the module's memory
+ */
+export function runModule(module: WebAssembly.Module, grant: Grant, options: RunModuleOptions = {}): number {
+  return prepareModule(module, grant, options)();
+}
+
+function enter(exports: WebAssembly.Exports, entry: string, grant: Grant): void {
+  if (entry === "_start") {
+    callExport(exports, entry, []);
+    return;
   }
+  const { _initialize: initialize } = exports;
+  const args = parseArguments(entry, grant.args.slice(1), exports);
+  if (typeof initialize === "function" && entry !== "_initialize") callExport(exports, "_initialize", []);
+  printResult(grant, callExport(exports, entry, args));
+}
+
+/** What is neither the guest's exit nor its trap. */
+function hostFailure(error: unknown): TandemError {
+  if (error instanceof RangeError) {
+    return new TandemError("resource_exhausted", `module cannot be instantiated: ${error.message}`, {
+      cause: error,
+    });
+  }
+  // The one conversion that refuses: a fraction where the export takes an i64.
+  if (error instanceof SyntaxError)
+    return new TandemError("invalid_argument", error.message, { cause: error });
+  return TandemError.from(error);
 }
 
 function findEntry(module: WebAssembly.Module, name: string | undefined): string {

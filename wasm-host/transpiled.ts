@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
-import { openRandom, type RandomSource } from "./wasi/p2/random.ts";
 
 /** A transpiled component, in memory: a process that has lost its file system can load it. */
 export interface TranspiledFiles {
@@ -10,8 +9,6 @@ export interface TranspiledFiles {
   readonly glue: string;
   readonly codeCache: Buffer;
   readonly modules: ReadonlyMap<string, Uint8Array>;
-  /** Opened here because later there is no path to open it by. */
-  readonly random: RandomSource;
 }
 
 /**
@@ -27,7 +24,6 @@ export function readTranspiled(dir: string): TranspiledFiles {
       glue: readFileSync(join(dir, "glue.js"), "latin1"),
       codeCache: readFileSync(join(dir, "glue.cache")),
       modules: new Map(names.map((name) => [name, readFileSync(join(dir, name))])),
-      random: openRandom().fill,
     };
   } catch (error) {
     throw TandemError.from(error, `component ${dir}`);

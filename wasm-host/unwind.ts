@@ -33,7 +33,7 @@ const bytes = Uint8Array.of(
   0,
   0x0b, // code: unreachable
 );
-const trap = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports["f"];
+const { f: trap } = new WebAssembly.Instance(new WebAssembly.Module(bytes)).exports;
 
 /**
  * Ends the guest that called into the host. A thrown JavaScript value would be caught by a guest's `catch_all` (C++'s

@@ -287,7 +287,7 @@ void installFilter(Napi::Buffer<char> filter) {
 
 Napi::Value isolate(const Napi::CallbackInfo& info) {
   Napi::Object options = info[0].As<Napi::Object>();
-  joinCgroups(options.Get("cgroupProcs").As<Napi::Array>());
+  joinCgroups(options.Get("cgroupFiles").As<Napi::Array>());
   setOomScore(number(options, "oomScoreAdj"));
   // Limits before the capability that lets them be raised is gone.
   setLimits(options.Get("rlimits").As<Napi::Array>());

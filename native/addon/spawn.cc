@@ -60,6 +60,9 @@ struct Spawn {
   int socket = -1;
   int stdio[3] = {-1, -1, -1};
   uint64_t newNamespaces = 0;
+  // cgroup v1: files to write "0" into. cgroup v2: the directory to be born into, -1 for none.
+  std::vector<std::string> cgroupFiles;
+  int cgroupDirectory = -1;
   std::vector<Join> joins;
   bool nested = false;
   bool otherUser = false;
@@ -122,6 +125,17 @@ void keepCapabilities(Spawn* spawn) {
   spawn->fail("execveat");
 }
 
+// A thread that moves itself, by `tasks` and not by cgroup.procs, needs no lock against fork and exit of its group: the other
+// way waits for an RCU grace period, some 15 ms (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+void joinCgroups(Spawn* spawn) {
+  for (const std::string& path : spawn->cgroupFiles) {
+    const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file < 0) spawn->fail("open tasks of the cgroup");
+    if (write(file, "0", 1) != 1) spawn->fail("write tasks of the cgroup");
+    close(file);
+  }
+}
+
 // Namespaces of the runtime's owner first, then the user namespace, then those that only its root may enter.
 void enterNamespaces(Spawn* spawn) {
   bool entered[16] = {};
@@ -147,12 +161,14 @@ constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
 
 [[noreturn]] void runOuter(void* argument) {
   auto* spawn = static_cast<Spawn*>(argument);
+  // While the machine's cgroup mounts are still in sight.
+  joinCgroups(spawn);
   enterNamespaces(spawn);
   if (!spawn->nested) runInner(spawn);
   // A pid namespace concerns only those born after setns, and new namespaces belong to the user namespace just entered: one
   // more birth, as the shim's child, and this one ends.
   alignas(16) static char stack[cloneStackSize];
-  spawn->pid = cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, &spawn->pidfd, runInner, spawn, stack);
+  spawn->pid = cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, -1, &spawn->pidfd, runInner, spawn, stack);
   if (spawn->pid < 0) spawn->fail("clone3");
   _exit(0);
 }
@@ -167,6 +183,9 @@ Spawn readOptions(Napi::Object options) {
   for (uint32_t i = 0; i < 3; i++) spawn.stdio[i] = optionalFd(stdio.Get(i));
   spawn.newNamespaces = options.Get("newNamespaces").As<Napi::Number>().Uint32Value();
   spawn.otherUser = (spawn.newNamespaces & CLONE_NEWUSER) != 0;
+  Napi::Array files = options.Get("cgroupFiles").As<Napi::Array>();
+  for (uint32_t i = 0; i < files.Length(); i++) spawn.cgroupFiles.push_back(files.Get(i).As<Napi::String>());
+  spawn.cgroupDirectory = optionalFd(options.Get("cgroupDirectory"));
   Napi::Array joins = options.Get("joinNamespaces").As<Napi::Array>();
   for (uint32_t i = 0; i < joins.Length() && i < 16; i++) {
     Napi::Object join = joins.Get(i).As<Napi::Object>();
@@ -186,8 +205,9 @@ Napi::Value spawnInit(const Napi::CallbackInfo& info) {
   pthread_sigmask(SIG_SETMASK, &all, &spawn.signals);
   alignas(16) static char stack[cloneStackSize];
   int pidfd = -1;
-  const pid_t outer =
-      cloneOnto(borrow | (spawn.nested ? 0 : spawn.newNamespaces), &pidfd, runOuter, &spawn, stack);
+  const uint64_t intoCgroup = spawn.cgroupDirectory < 0 ? 0 : CLONE_INTO_CGROUP;
+  const pid_t outer = cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces), spawn.cgroupDirectory, &pidfd,
+                                runOuter, &spawn, stack);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &spawn.signals, nullptr);
   if (outer < 0) throw ErrnoError(error, "clone3", "container-init");

@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -98,6 +99,20 @@ int wasiRead(const Arguments& in) {
                     }));
 }
 
+bool isRegular(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+// A write that does not block although the open file description does: being writable promises room for a
+// page only, so the kernel is asked to stop where it would wait. Terminals do not know RWF_NOWAIT; regular
+// files never wait long.
+ssize_t writeNonblocking(int fd, const Vectors& vectors, int flags) {
+  const ssize_t done = pwritev2(fd, vectors.data(), vectors.count(), -1, flags | RWF_NOWAIT);
+  if (done >= 0 || (errno != EOPNOTSUPP && !(errno == EAGAIN && isRegular(fd)))) return done;
+  return pwritev2(fd, vectors.data(), vectors.count(), -1, flags);
+}
+
 // wasiWrite(memory, fd, mode, iovecs, count, result)
 int wasiWrite(const Arguments& in) {
   const GuestMemory memory = in.memory(0);
@@ -108,6 +123,7 @@ int wasiWrite(const Arguments& in) {
   memory.at(result, 4);
   const int flags = writeFlags(mode);
   return storeCount(memory, result, perform(fd, mode, POLLOUT, [&] {
+                      if (mode & kNonblock) return writeNonblocking(fd, vectors, flags);
                       // Offset -1: at the description's own position.
                       return flags == 0 ? writev(fd, vectors.data(), vectors.count())
                                         : pwritev2(fd, vectors.data(), vectors.count(), -1, flags);

@@ -275,7 +275,11 @@ int wasiPathSymlink(const Arguments& in) {
   if (contents.absolute()) return EPERM;
   Target target;
   if (const int error = target.resolve(in.i32(3), memory, in.u32(4), in.u32(5)); error != 0) return error;
-  return result(symlinkat(contents.text(), target.parent(), target.name()));
+  const int error = result(symlinkat(contents.text(), target.parent(), target.name()));
+  if (error != EEXIST || !target.directoryWanted()) return error;
+  // "file/" names no directory: POSIX wants that said first.
+  UniqueFd found;
+  return target.openFollowing(&found) == ENOTDIR ? ENOTDIR : EEXIST;
 }
 
 // wasiPathLink(memory, fromDirectory, fromPath, fromLength, toDirectory, toPath, toLength)

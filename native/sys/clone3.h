@@ -11,13 +11,18 @@
 
 namespace tandem {
 
+#ifndef CLONE_INTO_CGROUP
+#define CLONE_INTO_CGROUP 0x200000000ULL
+#endif
+
 constexpr size_t cloneStackSize = 65536;
 
 // clone3 with a stack of its own for the child, which calls `run` on it and never returns. clone(2)'s wrapper in glibc does
 // the same for the old call; clone3 has none.
-inline pid_t cloneOnto(uint64_t flags, int* pidfd, void (*run)(void*), void* argument, char* stack) {
+// `cgroup` is a directory of the v2 hierarchy, for CLONE_INTO_CGROUP.
+inline pid_t cloneOnto(uint64_t flags, int cgroup, int* pidfd, void (*run)(void*), void* argument, char* stack) {
   struct {
-    uint64_t flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls;
+    uint64_t flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize, cgroup;
   } args{};
   args.flags = flags;
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
@@ -25,6 +30,7 @@ inline pid_t cloneOnto(uint64_t flags, int* pidfd, void (*run)(void*), void* arg
   args.exitSignal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
   args.stack = reinterpret_cast<uint64_t>(stack);
   args.stackSize = cloneStackSize;
+  if ((flags & CLONE_INTO_CGROUP) != 0) args.cgroup = static_cast<uint64_t>(cgroup);
 #if defined(__x86_64__)
   long result;
   register void (*function)(void*) __asm__("r12") = run;

@@ -67,12 +67,12 @@ async function createInit(
     const init = spawnInit({
       executable: options.executable,
       stdio: request.stdio,
+      cgroup: request.cgroup,
       newNamespaces: plan.namespaces.flags,
       joins: joins.filter(({ type }) => type !== namespaceFlags.time),
       onListener: listenerOf(container, () => init.pid),
     });
     try {
-      request.cgroup.add(init.pid);
       if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
       writeOomScore(init.pid, plan.oomScoreAdj);
       const sources: number[] = [];
@@ -178,12 +178,12 @@ class LinuxContainer implements ExecutorContainer {
     const exec = spawnInit({
       executable: this.#options.executable,
       stdio: request.stdio,
+      cgroup: this.#request.cgroup,
       newNamespaces: 0,
       joins: joins.filter((join) => join !== time),
       onListener: listenerOf(this.#container, () => exec.pid),
     });
     try {
-      this.#request.cgroup.add(exec.pid);
       writeOomScore(exec.pid, request.process.oomScoreAdj);
       const plan = memfdOf(steps);
       opened.push(plan);

@@ -37,6 +37,8 @@ function userNamespaceOf(
 ): number {
   const [ours, theirs] = native.socketpair();
   const maker = native.spawnInit({
+    cgroupFiles: [],
+    cgroupDirectory: undefined,
     executable,
     stdio: [theirs, theirs, theirs],
     socket: theirs,

@@ -1,5 +1,6 @@
-import { closeSync, openSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, writeFileSync } from "node:fs";
 import { TandemError } from "../errors.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
 import { encodePlan } from "../isolation/encode.ts";
 import { type NamespacePlan, namespaceFlags } from "../isolation/namespaces.ts";
 import type { Step } from "../isolation/steps.ts";
@@ -7,6 +8,9 @@ import { native } from "../native.ts";
 import type { Stdio } from "./executor.ts";
 import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
+
+/** fcntl.h; Node has no name for it. */
+const O_PATH = 0o10000000;
 
 /** A namespace to enter: its descriptor and its CLONE_NEW* flag. */
 export interface Join {
@@ -22,6 +26,8 @@ export interface SpawnRequest {
   /** CLONE_NEW* flags. */
   readonly newNamespaces: number;
   readonly joins: readonly Join[];
+  /** The process is in it before it is anything else. */
+  readonly cgroup: Cgroup;
   readonly onListener: (fd: number) => void;
 }
 
@@ -30,10 +36,15 @@ export function spawnInit(request: SpawnRequest): InitProcess {
   const { stdio } = request;
   const [ours, theirs] = native.socketpair();
   const socket = new InitSocket(ours);
+  const { taskFiles, unified } = request.cgroup.entrance();
+  let cgroupDirectory: number | undefined;
   const none = stdio === undefined ? openSync("/dev/null", "r+") : undefined;
   const fds = stdio === undefined ? undefined : ([stdio.stdin, stdio.stdout, stdio.stderr] as const);
   try {
+    if (unified !== undefined) cgroupDirectory = openSync(unified, O_PATH | constants.O_DIRECTORY);
     const spawned = native.spawnInit({
+      cgroupFiles: taskFiles,
+      cgroupDirectory,
       executable: request.executable,
       stdio: fds ?? [none ?? -1, none ?? -1, none ?? -1],
       socket: theirs,
@@ -43,10 +54,11 @@ export function spawnInit(request: SpawnRequest): InitProcess {
     return new InitProcess(spawned, socket, request.onListener);
   } catch (error) {
     socket.close();
-    throw TandemError.from(error, "linux.namespaces");
+    throw TandemError.from(error, "linux.namespaces, linux.cgroupsPath");
   } finally {
     closeSync(theirs);
     if (none !== undefined) closeSync(none);
+    if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
   }
 }
 

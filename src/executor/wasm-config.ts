@@ -1,6 +1,7 @@
 import type { WasmConfig, WasmIsolation, WasmMount, Workload } from "../../wasm-host/config.ts";
 import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
+import type { CgroupEntrance } from "../isolation/cgroup.ts";
 import type { CreateRequest } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
 
@@ -34,7 +35,7 @@ export function toWasmConfig(request: CreateRequest, selection: WasmSelection, t
     rootfs: request.rootfs,
     readonlyRootfs: spec.root?.readonly === true,
     mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
-    isolation: toIsolation(spec, process, request.cgroup.procPaths()),
+    isolation: toIsolation(spec, process, joinFiles(request.cgroup.entrance())),
     httpPort: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]),
   };
 }
@@ -72,14 +73,14 @@ function tmpfsOptions(options: readonly string[]): readonly string[] {
   return options.filter((option) => /^(size|mode|uid|gid|nr_inodes|nr_blocks)=/.test(option));
 }
 
-function toIsolation(spec: Spec, process: SpecProcess, cgroupProcs: readonly string[]): WasmIsolation {
+function toIsolation(spec: Spec, process: SpecProcess, cgroupFiles: readonly string[]): WasmIsolation {
   const { joinNamespaces, unshare } = toNamespaces(spec);
   const sysctls = Object.keys(spec.linux?.sysctl ?? {});
   if (sysctls.length > 0) {
     throw new TandemError("unimplemented", `linux.sysctl: ${sysctls[0]}: not for a wasm container`);
   }
   return {
-    cgroupProcs,
+    cgroupFiles,
     oomScoreAdj: process.oomScoreAdj ?? 0,
     rlimits: (process.rlimits ?? []).map((limit) => [resourceNumber(limit.type), String(limit.soft), String(limit.hard)]),
     joinNamespaces,
@@ -101,6 +102,11 @@ const namespaceFlags: Readonly<Record<string, number>> = {
   uts: CLONE_NEWUTS,
   cgroup: CLONE_NEWCGROUP,
 };
+
+/** With v1 beside it, the v2 hierarchy has no limits, and moving into it would cost a start its lead (cgroup.ts, entrance). */
+function joinFiles({ taskFiles, unified, unifiedLimits }: CgroupEntrance): readonly string[] {
+  return unified !== undefined && unifiedLimits ? [`${unified}/cgroup.procs`] : taskFiles;
+}
 
 function toNamespaces(spec: Spec): { joinNamespaces: string[]; unshare: number } {
   const joinNamespaces: string[] = [];

@@ -33,6 +33,8 @@ export interface Cgroup {
   readonly dirs: readonly string[];
   /** The files into which a process writes "0" to join. */
   procPaths(): readonly string[];
+  /** How a process with one thread gets in without waiting for the kernel's lock on its thread group. */
+  entrance(): CgroupEntrance;
   add(pid: number): void;
   /** Every process in it and below it, as our pid namespace numbers them. */
   pids(): number[];
@@ -54,6 +56,17 @@ export interface Cgroup {
    * shared with the next containers. @throws TandemError failed_precondition when it is in use after five seconds.
    */
   remove(): void | Promise<void>;
+}
+
+/**
+ * cgroup v1: `tasks` files, into which the thread writes "0" itself. cgroup v2: the directory that the process is cloned into
+ * (CLONE_INTO_CGROUP); in hybrid mode that hierarchy limits nothing and is only a place to be listed in.
+ */
+export interface CgroupEntrance {
+  readonly taskFiles: readonly string[];
+  readonly unified: string | undefined;
+  /** Whether the v2 directory is where the limits are. */
+  readonly unifiedLimits: boolean;
 }
 
 /**
@@ -125,6 +138,16 @@ class KernelCgroup implements Cgroup {
 
   procPaths(): readonly string[] {
     return this.dirs.map((directory) => `${directory}/cgroup.procs`);
+  }
+
+  entrance(): CgroupEntrance {
+    const { unified } = this.#paths;
+    const directories = this.dirs.filter((directory) => directory !== unified);
+    return {
+      taskFiles: directories.map((directory) => `${directory}/tasks`),
+      unified,
+      unifiedLimits: directories.length === 0,
+    };
   }
 
   add(pid: number): void {

@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { native } from "../../src/native.ts";
-import { loadComponent, trapStatus } from "../../wasm-host/component.ts";
+import { loadComponent } from "../../wasm-host/component.ts";
+import { exitStatuses } from "../../wasm-host/exit.ts";
 import type { ComponentGrant } from "../../wasm-host/wasi/p2/imports.ts";
 import { buildGuest, createScratch, grantOf, Stdio, transpileGuest } from "./guests/guest.ts";
 
@@ -52,10 +53,10 @@ test("The exit code of a program for WASI 0.1 passes through the adapter", async
   assert.is((await run(["exit", "255"])).status, 255);
 });
 
-test("A trap is one line on stderr and a status of its own", async () => {
+test("A trap is told on stderr and has a status of its own", async () => {
   const { status, err } = await run(["trap"]);
-  assert.is(status, trapStatus);
-  assert.match(err, /^tandem: component trapped: .*unreachable.*\n$/);
+  assert.is(status, exitStatuses.trap);
+  assert.match(err, /^trap: .*unreachable.*\n/);
 });
 
 test("Instances of one component share no state", async () => {

@@ -12,8 +12,8 @@ import {
   emptyInput,
 } from "../../wasm-host/wasi/p2/descriptor-streams.ts";
 import { createImports } from "../../wasm-host/wasi/p2/imports.ts";
+import { createNativeFiles } from "../../wasm-host/wasi/p2/native-files.ts";
 import { Pollable } from "../../wasm-host/wasi/p2/poll.ts";
-import { openRandom } from "../../wasm-host/wasi/p2/random.ts";
 import { InputStream, OutputStream } from "../../wasm-host/wasi/p2/streams.ts";
 import { blocking, suspending, type Waiter } from "../../wasm-host/wasi/p2/waiting.ts";
 
@@ -114,11 +114,10 @@ test("An input without a descriptor is closed from the start", () => {
 });
 
 test("Nothing is granted unless it is listed", () => {
-  const random = openRandom();
   const stdio = { stdin: undefined, stdout: undefined, stderr: undefined };
   const imports = createImports(
     { args: [], env: [], stdio, preopens: [] },
-    { random: random.fill, files: undefined, waiter: blocking },
+    { files: createNativeFiles(), waiter: blocking },
   );
   const call = (name: string, member: string): unknown =>
     (imports[name] as Record<string, () => unknown>)[member]?.();
@@ -134,7 +133,6 @@ test("Nothing is granted unless it is listed", () => {
     val: "access-denied",
   });
   assert.equal(call("wasi:sockets/ip-name-lookup", "resolveAddresses"), { tag: "err", val: "access-denied" });
-  random.close();
 });
 
 test("Outbound hosts are matched whole, by suffix and by port", () => {

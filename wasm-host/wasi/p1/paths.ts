@@ -191,21 +191,22 @@ function openPath(state: State, request: OpenRequest): number {
   const flags = openFlags(request);
   const changes = (flags & (open.write | open.create | open.truncate)) !== 0;
   if (changes && directory.readonly) return errno.rofs;
-  const failure = native.wasiOpen(state.bytes(), directory.fd, request.path, request.length, flags, opened);
-  if (failure !== 0) return failure;
-  const [fd = -1, type = 0] = opened;
-  const possible = type === fileTypes.directory ? rightsOf.directory : rightsOf.regular;
   return guarded(() => {
     const view = viewOf(state);
+    // A pointer that leads nowhere is found before anything is opened or created.
     view.getUint32(request.result >>> 0, true);
-    const { inheriting, flags: kept } = request;
-    const base = request.base & possible;
-    const number = state.table.add(
-      new Descriptor({ fd, type, base, inheriting, flags: kept, readonly: directory.readonly }),
-    );
-    view.setUint32(request.result >>> 0, number, true);
+    const failure = native.wasiOpen(state.bytes(), directory.fd, request.path, request.length, flags, opened);
+    if (failure !== 0) return failure;
+    view.setUint32(request.result >>> 0, addOpened(state, directory, request), true);
     return 0;
   });
+}
+
+/** Gives what wasiOpen opened a number. */
+function addOpened(state: State, { readonly }: Descriptor, { base, inheriting, flags }: OpenRequest): number {
+  const [fd = -1, type = 0] = opened;
+  const possible = type === fileTypes.directory ? rightsOf.directory : rightsOf.regular;
+  return state.table.add(new Descriptor({ fd, type, base: base & possible, inheriting, flags, readonly }));
 }
 
 function neededToOpen({ how }: OpenRequest): number {

@@ -20,21 +20,14 @@ export function socketImports(state: State) {
     sock_accept: (fd: number, flags: number, result: number) => {
       const listener = socket(fd, rights.sockAccept);
       if (typeof listener === "number") return listener;
-      const failure = native.wasiAccept(listener.fd, listener.flags, accepted);
-      if (failure !== 0) return failure;
-      const { socket: base } = rightsOf;
-      const kept = flags & fdFlags.nonblock;
-      const descriptor = new Descriptor({
-        fd: accepted[0] ?? -1,
-        type: fileTypes.stream,
-        base,
-        inheriting: 0,
-        flags: kept,
-      });
       return guarded(() => {
         const view = viewOf(state);
         view.getUint32(result >>> 0, true);
-        view.setUint32(result >>> 0, table.add(descriptor), true);
+        const failure = native.wasiAccept(listener.fd, listener.flags, accepted);
+        if (failure !== 0) return failure;
+        const { socket: base } = rightsOf;
+        const options = { type: fileTypes.stream, base, inheriting: 0, flags: flags & fdFlags.nonblock };
+        view.setUint32(result >>> 0, table.add(new Descriptor({ fd: accepted[0] ?? -1, ...options })), true);
         return 0;
       });
     },

@@ -15,8 +15,7 @@ import type { Waiter } from "./waiting.ts";
 
 /** What every descriptor of one instance shares. */
 export interface FilesystemHost {
-  /** Undefined where the system cannot confine a path to a directory: then only open descriptors work. */
-  readonly files: Files | undefined;
+  readonly files: Files;
   readonly waiter: Waiter;
 }
 
@@ -140,10 +139,7 @@ export class Descriptor {
   }
 
   readDirectory(): Outcome<DirectoryEntryStream> {
-    return this.#read(() => {
-      if (this.#host.files === undefined) throw errno("ENOTSUP");
-      return new DirectoryEntryStream(this.#host.files.readDirectory(this.#fd));
-    });
+    return this.#read(() => new DirectoryEntryStream(this.#host.files.readDirectory(this.#fd)));
   }
 
   createDirectoryAt(path: string): Outcome<void> {
@@ -234,11 +230,9 @@ export class Descriptor {
 
   /** An operation on a path below this directory; `mutate` needs the right to change it. */
   #below<T>(action: (files: Files) => T, kind: "look" | "mutate" = "look"): Outcome<T> {
-    const { files } = this.#host;
-    if (files === undefined) return err("unsupported");
     if (kind === "mutate" && this.#flags.mutateDirectory !== true && this.#flags.write !== true)
       return err("read-only");
-    return attempt(() => action(files));
+    return attempt(() => action(this.#host.files));
   }
 }
 

@@ -1,13 +1,7 @@
+import type { Preopen } from "../../grant.ts";
 import { Descriptor, DirectoryEntryStream, type FilesystemHost } from "./descriptor.ts";
 import { errorCodeOf } from "./files.ts";
 import type { IoError } from "./streams.ts";
-
-export interface Preopen {
-  /** A directory's descriptor; it stays the caller's. */
-  readonly fd: number;
-  readonly guestPath: string;
-  readonly readonly: boolean;
-}
 
 /** wasi:filesystem 0.2 for one instance. Without preopens a component sees no file at all. */
 export function createFilesystem(

@@ -1,90 +1,5 @@
+import { native } from "../../../src/native.ts";
 import type { FileStat, Files, FileTimes, FileType, OpenHow } from "./files.ts";
-
-/**
- * The addon's file calls (native/addon/wasi_*.cc), which were made for WASI 0.1: paths and results are in a memory, here a
- * scratch of our own, and the answer is 0 or an errno of WASI 0.1.
- */
-export interface FileCalls {
-  wasiOpen(
-    memory: Uint8Array,
-    directory: number,
-    path: number,
-    length: number,
-    flags: number,
-    out: Int32Array,
-  ): number;
-  wasiPathStat(
-    memory: Uint8Array,
-    directory: number,
-    follow: number,
-    path: number,
-    length: number,
-    result: number,
-    unstable: number,
-  ): number;
-  wasiPathSetTimes(
-    memory: Uint8Array,
-    directory: number,
-    follow: number,
-    path: number,
-    length: number,
-    accessed: bigint,
-    modified: bigint,
-    flags: number,
-  ): number;
-  wasiPathMakeDirectory(memory: Uint8Array, directory: number, path: number, length: number): number;
-  wasiPathRemove(
-    memory: Uint8Array,
-    directory: number,
-    path: number,
-    length: number,
-    isDirectory: number,
-  ): number;
-  wasiPathReadLink(
-    memory: Uint8Array,
-    directory: number,
-    path: number,
-    length: number,
-    buffer: number,
-    size: number,
-    result: number,
-  ): number;
-  wasiPathSymlink(
-    memory: Uint8Array,
-    contents: number,
-    contentsLength: number,
-    directory: number,
-    path: number,
-    length: number,
-  ): number;
-  wasiPathLink(
-    memory: Uint8Array,
-    from: number,
-    path: number,
-    length: number,
-    to: number,
-    newPath: number,
-    newLength: number,
-  ): number;
-  wasiPathRename(
-    memory: Uint8Array,
-    from: number,
-    path: number,
-    length: number,
-    to: number,
-    newPath: number,
-    newLength: number,
-  ): number;
-  wasiSetTimes(fd: number, accessed: bigint, modified: bigint, flags: number): number;
-  wasiReadDirectory(
-    memory: Uint8Array,
-    fd: number,
-    buffer: number,
-    length: number,
-    cookie: bigint,
-    result: number,
-  ): number;
-}
 
 /** Where things lie in the scratch: two paths, then a result. PATH_MAX is 4096; the addon refuses what is longer. */
 const pathRoom = 8192;
@@ -102,8 +17,11 @@ const fileTypes: readonly FileType[] = [
   "symbolic-link",
 ];
 
-/** Files over the addon. */
-export function createNativeFiles(calls: FileCalls): Files {
+/**
+ * Files over the addon's calls (native/addon/wasi_*.cc). They were made for WASI 0.1: paths and results are in a memory, here a
+ * scratch of our own, and the answer is 0 or an errno of WASI 0.1.
+ */
+export function createNativeFiles(): Files {
   const memory = new Uint8Array(bufferAt + bufferSize);
   const view = new DataView(memory.buffer);
   const put = (path: string, at = firstPath): number => {
@@ -115,17 +33,17 @@ export function createNativeFiles(calls: FileCalls): Files {
   return {
     openAt(directory, path, how) {
       const out = new Int32Array(2);
-      check(calls.wasiOpen(memory, directory, firstPath, put(path), openBits(how), out));
+      check(native.wasiOpen(memory, directory, firstPath, put(path), openBits(how), out));
       return out[0] ?? -1;
     },
     statAt(directory, path, follow) {
-      check(calls.wasiPathStat(memory, directory, Number(follow), firstPath, put(path), resultAt, 0));
+      check(native.wasiPathStat(memory, directory, Number(follow), firstPath, put(path), resultAt, 0));
       return readStat(view);
     },
     setTimesAt(directory, path, follow, times) {
       const { accessed, modified, flags } = timeArguments(times);
       check(
-        calls.wasiPathSetTimes(
+        native.wasiPathSetTimes(
           memory,
           directory,
           Number(follow),
@@ -139,36 +57,44 @@ export function createNativeFiles(calls: FileCalls): Files {
     },
     setTimes(fd, times) {
       const { accessed, modified, flags } = timeArguments(times);
-      check(calls.wasiSetTimes(fd, accessed, modified, flags));
+      check(native.wasiSetTimes(fd, accessed, modified, flags));
     },
     createDirectoryAt: (directory, path) =>
-      check(calls.wasiPathMakeDirectory(memory, directory, firstPath, put(path))),
-    unlinkAt: (directory, path) => check(calls.wasiPathRemove(memory, directory, firstPath, put(path), 0)),
+      check(native.wasiPathMakeDirectory(memory, directory, firstPath, put(path))),
+    unlinkAt: (directory, path) => check(native.wasiPathRemove(memory, directory, firstPath, put(path), 0)),
     removeDirectoryAt: (directory, path) =>
-      check(calls.wasiPathRemove(memory, directory, firstPath, put(path), 1)),
+      check(native.wasiPathRemove(memory, directory, firstPath, put(path), 1)),
     readlinkAt(directory, path) {
-      check(calls.wasiPathReadLink(memory, directory, firstPath, put(path), bufferAt, bufferSize, resultAt));
+      check(native.wasiPathReadLink(memory, directory, firstPath, put(path), bufferAt, bufferSize, resultAt));
       return Buffer.from(memory.buffer, bufferAt, view.getUint32(resultAt, true)).toString("utf8");
     },
     symlinkAt(target, directory, path) {
       check(
-        calls.wasiPathSymlink(memory, firstPath, put(target), directory, secondPath, put(path, secondPath)),
+        native.wasiPathSymlink(memory, firstPath, put(target), directory, secondPath, put(path, secondPath)),
       );
     },
     linkAt(from, oldPath, to, newPath) {
       check(
-        calls.wasiPathLink(memory, from, firstPath, put(oldPath), to, secondPath, put(newPath, secondPath)),
+        native.wasiPathLink(memory, from, firstPath, put(oldPath), to, secondPath, put(newPath, secondPath)),
       );
     },
     renameAt(from, oldPath, to, newPath) {
       check(
-        calls.wasiPathRename(memory, from, firstPath, put(oldPath), to, secondPath, put(newPath, secondPath)),
+        native.wasiPathRename(
+          memory,
+          from,
+          firstPath,
+          put(oldPath),
+          to,
+          secondPath,
+          put(newPath, secondPath),
+        ),
       );
     },
     readDirectory(directory) {
       const entries: { name: string; type: FileType }[] = [];
       for (let cookie: bigint | undefined = 0n; cookie !== undefined; ) {
-        check(calls.wasiReadDirectory(memory, directory, bufferAt, bufferSize, cookie, resultAt));
+        check(native.wasiReadDirectory(memory, directory, bufferAt, bufferSize, cookie, resultAt));
         cookie = readEntries(memory, view, entries);
       }
       return entries;

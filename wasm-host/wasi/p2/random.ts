@@ -1,32 +1,18 @@
-import { closeSync, openSync, readSync } from "node:fs";
-
-/** Fills the buffer with bytes of the kernel's generator. */
-export type RandomSource = (buffer: Uint8Array) => void;
-
-/**
- * /dev/urandom, opened before the process is isolated. OpenSSL's generator and Math.random share their state between forked
- * siblings; the kernel's does not.
- */
-export function openRandom(): { readonly fill: RandomSource; readonly close: () => void } {
-  const fd = openSync("/dev/urandom", "r");
-  return {
-    fill(buffer) {
-      for (let filled = 0; filled < buffer.length; )
-        filled += readSync(fd, buffer, filled, buffer.length - filled, null);
-    },
-    close: () => closeSync(fd),
-  };
-}
+import { native } from "../../../src/native.ts";
 
 /** The most that one call hands out; a longer request is refused by a trap before it can exhaust the process. */
 const largestRequest = 64n * 1024n * 1024n;
 
-/** wasi:random 0.2. The insecure generator is as good as the secure one: there is no reason to keep a second. */
-export function createRandom(fill: RandomSource): Record<string, unknown> {
+/**
+ * wasi:random 0.2, from the kernel's generator: OpenSSL's and Math.random's share their state between forked siblings. The
+ * insecure one is as good as the secure one: there is no reason to keep a second.
+ */
+export function createRandom(): Record<string, unknown> {
   const bytes = (length: bigint): Uint8Array => {
     if (length > largestRequest) throw new RangeError(`wasi:random: ${length} bytes in one request`);
     const buffer = new Uint8Array(Number(length));
-    fill(buffer);
+    const errno = native.wasiRandom(buffer, 0, buffer.length);
+    if (errno !== 0) throw new Error(`wasi:random: errno ${errno}`);
     return buffer;
   };
   const u64 = (): bigint => new DataView(bytes(8n).buffer).getBigUint64(0, true);

@@ -1,0 +1,26 @@
+// Runs a module as a wasm process would, in a process of its own: node run-guest.ts '<Run as JSON>'.
+import { openSync, readFileSync } from "node:fs";
+import { compileModule, runModule } from "../../../../wasm-host/module.ts";
+import { O_PATH } from "./guest.ts";
+
+export interface Run {
+  readonly wasm: string;
+  readonly args?: readonly string[];
+  readonly env?: readonly (readonly [string, string])[];
+  readonly root?: string;
+  readonly export?: string;
+}
+
+const run = JSON.parse(process.argv[2] ?? "") as Run;
+process.exitCode = runModule(
+  compileModule(readFileSync(run.wasm)),
+  {
+    args: ["guest", ...(run.args ?? [])],
+    env: run.env ?? [],
+    preopens:
+      run.root === undefined ? [] : [{ fd: openSync(run.root, O_PATH), guestPath: "/", readonly: false }],
+    stdio: { stdin: 0, stdout: 1, stderr: 2 },
+    listeners: [],
+  },
+  run.export === undefined ? {} : { export: run.export },
+);
