@@ -97,7 +97,9 @@ function toScript(module: string): string {
   const body = module
     .replace(/^export (function instantiate|const _util)\b/gm, "$1")
     // asked on each call of each function, and each time the environment is searched for it
-    .replaceAll("globalThis?.process?.env?.JCO_DEBUG", "false");
+    .replaceAll("globalThis?.process?.env?.JCO_DEBUG", "false")
+    // a fifth of the text; each page of it is a page fault of the process that reads it
+    .replace(/^[ \t]+/gm, "");
   if (/^(export|import)\b/m.test(body))
     throw new TandemError("internal", "jco's glue has an import or export that is not expected");
   // What the glue has to say about an error is in the error that it throws; the container's stderr belongs to the guest.

@@ -1,14 +1,7 @@
 import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, readSync, writeSync } from "node:fs";
+import { descriptorStat, fileTimes, metadataHash, type NewTimestamp } from "./descriptor-stat.ts";
 import { createFileInput, createFileOutput } from "./file-streams.ts";
-import {
-  errorCodeOf,
-  type FileStat,
-  type Files,
-  type FileTimes,
-  type FileType,
-  type OpenHow,
-  statDescriptor,
-} from "./files.ts";
+import { errorCodeOf, type Files, type FileType, type OpenHow, statDescriptor } from "./files.ts";
 import { err, ok, type Result } from "./result.ts";
 import { InputStream, OutputStream } from "./streams.ts";
 import type { Waiter } from "./waiting.ts";
@@ -34,15 +27,6 @@ interface OpenFlags {
   readonly exclusive?: boolean;
   readonly truncate?: boolean;
 }
-
-interface Datetime {
-  readonly seconds: bigint;
-  readonly nanoseconds: number;
-}
-
-type NewTimestamp =
-  | { readonly tag: "no-change" | "now" }
-  | { readonly tag: "timestamp"; readonly val: Datetime };
 
 interface PathFlags {
   readonly symlinkFollow?: boolean;
@@ -273,46 +257,5 @@ function openHow(path: PathFlags, open: OpenFlags, flags: DescriptorFlags): Open
     truncate: open.truncate === true,
     syncData: flags.dataIntegritySync === true || flags.requestedWriteSync === true,
     sync: flags.fileIntegritySync === true,
-  };
-}
-
-function descriptorStat(stat: FileStat): unknown {
-  return {
-    type: stat.type,
-    linkCount: stat.links,
-    size: stat.size,
-    dataAccessTimestamp: datetime(stat.accessed),
-    dataModificationTimestamp: datetime(stat.modified),
-    statusChangeTimestamp: datetime(stat.changed),
-  };
-}
-
-/** u64 seconds: a time before 1970 has no datetime. */
-function datetime(nanoseconds: bigint): Datetime | undefined {
-  if (nanoseconds < 0n) return undefined;
-  return { seconds: nanoseconds / 1_000_000_000n, nanoseconds: Number(nanoseconds % 1_000_000_000n) };
-}
-
-function fileTimes(accessed: NewTimestamp, modified: NewTimestamp): FileTimes {
-  return { accessed: fileTime(accessed), modified: fileTime(modified) };
-}
-
-function fileTime(time: NewTimestamp): bigint | "now" | undefined {
-  switch (time.tag) {
-    case "no-change":
-      return undefined;
-    case "now":
-      return "now";
-    case "timestamp":
-      return time.val.seconds * 1_000_000_000n + BigInt(time.val.nanoseconds);
-  }
-}
-
-/** Changes whenever the file's identity or content does. */
-function metadataHash(stat: FileStat): unknown {
-  const mask = 0xffffffffffffffffn;
-  return {
-    lower: (stat.inode ^ (stat.size << 32n)) & mask,
-    upper: (stat.modified ^ (stat.device << 48n)) & mask,
   };
 }
