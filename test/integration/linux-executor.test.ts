@@ -184,6 +184,30 @@ linux(
   },
 );
 
+linux(
+  "an id-mapped bind shows its files with other owners, without a user namespace of the container's",
+  async () => {
+    const bundle = createBundle();
+    try {
+      const source = join(bundle.path, "source");
+      mkdirSync(source);
+      writeFileSync(join(source, "file"), "");
+      chownSync(join(source, "file"), 3, 4);
+      const ids = (hostID: number) => [{ containerID: 0, hostID, size: 100 }];
+      const mount = { destination: "/data", type: "bind", source, options: ["rbind"] };
+      const spec = specOf("stat -c %u:%g /data/file", {
+        mounts: [{ ...mount, uidMappings: ids(5000), gidMappings: ids(6000) }],
+      });
+      const { container, output } = await create(bundle, spec);
+      await container.init.start();
+      await exitOf(container.init);
+      assert.is(output(), "5003:6004\n");
+    } finally {
+      bundle.remove();
+    }
+  },
+);
+
 linux("a symlink of the image cannot move a mount out of the root", async () => {
   const outside = createBundle();
   try {
