@@ -73,6 +73,7 @@
         "init/paths.cc",
         "init/namespaces.cc",
         "init/mounts.cc",
+        "init/copy_up.cc",
         "init/devices.cc",
         "init/home.cc",
         "init/hooks.cc",

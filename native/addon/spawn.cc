@@ -22,10 +22,8 @@
 
 #include "addon/call.h"
 #include "addon/groups.h"
-#include "init/steps.h"
+#include "sys/clone3.h"
 #include "sys/unique_fd.h"
-
-extern char** environ;
 
 namespace tandem {
 namespace {
@@ -81,62 +79,6 @@ struct Spawn {
     _exit(1);
   }
 };
-
-constexpr size_t stackSize = 65536;
-
-// clone3 with a stack of its own for the child, which calls `run` on it and never returns. clone(2)'s wrapper in glibc does
-// the same for the old call; clone3 has none.
-pid_t cloneOnto(uint64_t flags, int* pidfd, void (*run)(Spawn*), Spawn* spawn, char* stack) {
-  struct {
-    uint64_t flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize, cgroup;
-  } args{};
-  args.flags = flags;
-  args.pidfd = reinterpret_cast<uint64_t>(pidfd);
-  // CLONE_PARENT inherits the signal of the one who is left out.
-  args.exitSignal = (flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;
-  args.stack = reinterpret_cast<uint64_t>(stack);
-  args.stackSize = stackSize;
-  args.cgroup = static_cast<uint64_t>(spawn->cgroupDirectory);
-#if defined(__x86_64__)
-  long result;
-  register void (*function)(Spawn*) __asm__("r12") = run;
-  register Spawn* argument __asm__("r13") = spawn;
-  __asm__ volatile(
-      "syscall\n\t"
-      "testq %%rax, %%rax\n\t"
-      "jnz 1f\n\t"
-      "xorl %%ebp, %%ebp\n\t"
-      "movq %%r13, %%rdi\n\t"
-      "callq *%%r12\n\t"
-      "hlt\n\t"
-      "1:\n\t"
-      : "=a"(result)
-      : "a"(SYS_clone3), "D"(&args), "S"(sizeof args), "r"(function), "r"(argument)
-      : "rcx", "r11", "memory");
-#elif defined(__aarch64__)
-  register long result __asm__("x0") = reinterpret_cast<long>(&args);
-  register long size __asm__("x1") = sizeof args;
-  register long number __asm__("x8") = SYS_clone3;
-  register void (*function)(Spawn*) __asm__("x19") = run;
-  register Spawn* argument __asm__("x20") = spawn;
-  __asm__ volatile(
-      "svc #0\n\t"
-      "cbnz x0, 1f\n\t"
-      "mov x29, xzr\n\t"
-      "mov x0, x20\n\t"
-      "blr x19\n\t"
-      "brk #0\n\t"
-      "1:\n\t"
-      : "+r"(result)
-      : "r"(size), "r"(number), "r"(function), "r"(argument)
-      : "memory");
-#endif
-  if (result < 0) {
-    errno = static_cast<int>(-result);
-    return -1;
-  }
-  return static_cast<pid_t>(result);
-}
 
 // In another user namespace this process has every capability but no uid of root's, and execve(2) would take them away:
 // ambient ones stay.
@@ -209,28 +151,24 @@ void enterNamespaces(Spawn* spawn) {
   }
 }
 
-#ifndef CLONE_INTO_CGROUP
-#define CLONE_INTO_CGROUP 0x200000000ULL
-#endif
-
 constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
 
-[[noreturn]] void runInner(Spawn* spawn) {
+[[noreturn]] void runInner(void* argument) {
+  auto* spawn = static_cast<Spawn*>(argument);
   if (spawn->otherUser) keepCapabilities(spawn);
   becomeInit(spawn);
 }
 
-[[noreturn]] void runOuter(Spawn* spawn) {
+[[noreturn]] void runOuter(void* argument) {
+  auto* spawn = static_cast<Spawn*>(argument);
   // While the machine's cgroup mounts are still in sight.
   joinCgroups(spawn);
   enterNamespaces(spawn);
-  if (!spawn->nested) {
-    runInner(spawn);
-  }
+  if (!spawn->nested) runInner(spawn);
   // A pid namespace concerns only those born after setns, and new namespaces belong to the user namespace just entered: one
   // more birth, as the shim's child, and this one ends.
-  alignas(16) static char stack[stackSize];
-  spawn->pid = cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, &spawn->pidfd, runInner, spawn, stack);
+  alignas(16) static char stack[cloneStackSize];
+  spawn->pid = cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, -1, &spawn->pidfd, runInner, spawn, stack);
   if (spawn->pid < 0) spawn->fail("clone3");
   _exit(0);
 }
@@ -265,11 +203,11 @@ Napi::Value spawnInit(const Napi::CallbackInfo& info) {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &spawn.signals);
-  alignas(16) static char stack[stackSize];
+  alignas(16) static char stack[cloneStackSize];
   int pidfd = -1;
   const uint64_t intoCgroup = spawn.cgroupDirectory < 0 ? 0 : CLONE_INTO_CGROUP;
-  const pid_t outer =
-      cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces), &pidfd, runOuter, &spawn, stack);
+  const pid_t outer = cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces), spawn.cgroupDirectory, &pidfd,
+                                runOuter, &spawn, stack);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &spawn.signals, nullptr);
   if (outer < 0) throw ErrnoError(error, "clone3", "container-init");

@@ -11,6 +11,7 @@
 
 #include <cstdio>
 
+#include "init/copy_up.h"
 #include "init/paths.h"
 #include "init/report.h"
 #include "init/stages.h"
@@ -107,12 +108,21 @@ void mountFilesystem(Fields& step) {
   const char* path = step.text();
   const uint32_t flags = step.u32();
   const char* data = step.text();
+  const bool copyUp = step.flag();
   const Attributes attributes(step);
   UniqueFd target(openOrMake(path, Kind::directory));
   if (strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0) requirePlainDirectory(path, target.get());
   must(::mount(source, FdPath(target.get()).text, type, flags, data[0] != 0 ? data : nullptr), "mount", path);
-  if (!attributes.any()) return;
+  if (!copyUp && !attributes.any()) return;
   UniqueFd mounted(must(openInRoot(path), "open", path));
+  if (copyUp) {
+    // The descriptor from before the mount still sees what the image has there.
+    struct stat status {};
+    must(fstat(target.get(), &status), "stat", path);
+    copyTree(target.get(), mounted.get(), path);
+    must(fchownat(mounted.get(), "", status.st_uid, status.st_gid, AT_EMPTY_PATH), "chown", path);
+    must(chmod(FdPath(mounted.get()).text, status.st_mode & 07777), "chmod", path);
+  }
   attributes.apply(mounted.get(), path);
 }
 

@@ -1,38 +1,18 @@
-import { closeSync, constants, openSync, writeFileSync } from "node:fs";
-import type { Spec, SpecIdMapping, SpecSeccomp } from "../bundle/spec.ts";
+import { closeSync, openSync } from "node:fs";
+import type { Spec, SpecSeccomp } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
-import { encodePlan } from "../isolation/encode.ts";
-import type { MountSource } from "../isolation/mounts.ts";
-import {
-  idMapText,
-  type NamespacePlan,
-  type NamespaceType,
-  namespaceFiles,
-  namespaceFlags,
-} from "../isolation/namespaces.ts";
+import { type NamespaceType, namespaceFiles, namespaceFlags } from "../isolation/namespaces.ts";
 import { type ContainerPlan, planContainer, planExec } from "../isolation/plan.ts";
 import type { CompiledSeccomp } from "../isolation/process-steps.ts";
-import type { Step } from "../isolation/steps.ts";
-import { native } from "../native.ts";
-import type {
-  CreateRequest,
-  ExecRequest,
-  Executor,
-  ExecutorContainer,
-  ExecutorProcess,
-  Stdio,
-} from "./executor.ts";
+import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess } from "./executor.ts";
 import { type HookContainer, hookState, runHooks } from "./hooks.ts";
-import { InitProcess } from "./init-process.ts";
-import { InitSocket } from "./init-socket.ts";
+import type { InitProcess } from "./init-process.ts";
 import { readMachine } from "./machine.ts";
+import { openSource } from "./mount-sources.ts";
 import { sendListener } from "./seccomp-agent.ts";
-
-const { O_DIRECTORY } = constants;
-/** fcntl.h; Node has no name for it. */
-const O_PATH = 0o10000000;
+import { memfdOf, openJoins, raiseLimits, spawnInit, writeMaps, writeOomScore } from "./spawn-init.ts";
 
 export interface LinuxExecutorOptions {
   /** container-init as `native.sealExecutable` returned it; stays the caller's. */
@@ -84,7 +64,9 @@ async function createInit(
   const opened: number[] = [];
   try {
     const joins = openJoins(plan.namespaces, opened);
-    const init = spawnProcess(options, request.stdio, {
+    const init = spawnInit({
+      executable: options.executable,
+      stdio: request.stdio,
       cgroup: request.cgroup,
       newNamespaces: plan.namespaces.flags,
       joins: joins.filter(({ type }) => type !== namespaceFlags.time),
@@ -93,14 +75,18 @@ async function createInit(
     try {
       if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
       writeOomScore(init.pid, plan.oomScoreAdj);
-      const sources = plan.sources.map((source) => openSource(options, source, init.pid));
-      opened.push(...sources);
+      const sources: number[] = [];
+      for (const source of plan.sources) {
+        const fd = openSource(source, { executable: options.executable, pid: init.pid });
+        opened.push(fd);
+        sources.push(fd);
+      }
       const time = joins.find(({ type }) => type === namespaceFlags.time);
       const steps = plan.steps({
         creating: hookState(container, "creating", init.pid),
         created: hookState(container, "created", init.pid),
       });
-      raiseLimits(init.pid, steps, plan);
+      raiseLimits(init.pid, steps, plan.maps !== undefined);
       const memfd = memfdOf(steps);
       opened.push(memfd);
       const fds = [memfd, ...sources, ...(time === undefined ? [] : [time.fd])];
@@ -159,48 +145,56 @@ class LinuxContainer implements ExecutorContainer {
   }
 
   async exec(request: ExecRequest): Promise<ExecutorProcess> {
-    const { spec } = this.#request;
-    const name = `exec ${request.execId} of container ${this.#request.id}`;
-    const types = namespacesOf(spec);
     const opened: number[] = [];
     try {
-      const steps = planExec(request.process, {
-        id: this.#request.id,
-        machine: readMachine(),
-        seccomp: this.#seccomp,
-        canSetGroups: process.geteuid?.() === 0 || !types.includes("user"),
-        userNamespace: types.includes("user"),
-        noNewKeyring: this.#options.noNewKeyring === true,
-      });
-      const joins = types.map((type) => {
-        const fd = openSync(`/proc/${this.init.pid}/ns/${namespaceFiles[type]}`, "r");
-        opened.push(fd);
-        return { fd, type: namespaceFlags[type] };
-      });
-      // An exec enters the container's time namespace after its own execve: setns wants a process without shared memory.
-      const time = joins.find(({ type }) => type === namespaceFlags.time);
-      if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });
-      const execProcess = spawnProcess(this.#options, request.stdio, {
-        cgroup: this.#request.cgroup,
-        newNamespaces: 0,
-        joins: joins.filter((join) => join !== time),
-        onListener: listenerOf(this.#container, () => execProcess.pid),
-      });
-      try {
-        writeOomScore(execProcess.pid, request.process.oomScoreAdj);
-        const plan = memfdOf(steps);
-        opened.push(plan);
-        const fds = time === undefined ? [plan] : [plan, time.fd];
-        await execProcess.create({ fds, signal: request.signal }, async () => undefined);
-      } catch (error) {
-        await execProcess.destroy();
-        throw error;
-      }
-      return execProcess;
+      return await this.#spawnExec(request, opened);
     } catch (error) {
-      throw TandemError.from(error, name);
+      throw TandemError.from(error, `exec ${request.execId} of container ${this.#request.id}`);
     } finally {
       for (const fd of opened) closeSync(fd);
+    }
+  }
+
+  async #spawnExec(request: ExecRequest, opened: number[]): Promise<ExecutorProcess> {
+    const types = namespacesOf(this.#request.spec);
+    const steps = planExec(request.process, {
+      id: this.#request.id,
+      machine: readMachine(),
+      seccomp: this.#seccomp,
+      canSetGroups: process.geteuid?.() === 0 || !types.includes("user"),
+      userNamespace: types.includes("user"),
+      noNewKeyring: this.#options.noNewKeyring === true,
+    });
+    // Once init is reaped, its number may be another process's. Nobody reaps it before the event loop's next turn.
+    this.init.kill(0);
+    const joins = types.map((type) => {
+      const fd = openSync(`/proc/${this.init.pid}/ns/${namespaceFiles[type]}`, "r");
+      opened.push(fd);
+      return { fd, type: namespaceFlags[type] };
+    });
+    // The time namespace is joined by container-init itself: setns wants a process that shares its memory with nobody.
+    const time = joins.find(({ type }) => type === namespaceFlags.time);
+    if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });
+    const exec = spawnInit({
+      executable: this.#options.executable,
+      stdio: request.stdio,
+      cgroup: this.#request.cgroup,
+      newNamespaces: 0,
+      joins: joins.filter((join) => join !== time),
+      onListener: listenerOf(this.#container, () => exec.pid),
+    });
+    try {
+      writeOomScore(exec.pid, request.process.oomScoreAdj);
+      const plan = memfdOf(steps);
+      opened.push(plan);
+      await exec.create(
+        { fds: time === undefined ? [plan] : [plan, time.fd], signal: request.signal },
+        async () => undefined,
+      );
+      return exec;
+    } catch (error) {
+      await exec.destroy();
+      throw error;
     }
   }
 
@@ -215,133 +209,6 @@ class LinuxContainer implements ExecutorContainer {
 /** Kinds of namespaces that the container does not share with the runtime; mount is always one of them. */
 function namespacesOf(spec: Spec): NamespaceType[] {
   return (spec.linux?.namespaces ?? []).map(({ type }) => type);
-}
-
-interface Spawned {
-  readonly cgroup: Cgroup;
-  readonly newNamespaces: number;
-  readonly joins: readonly { readonly fd: number; readonly type: number }[];
-  readonly onListener: (fd: number) => void;
-}
-
-function spawnProcess(options: LinuxExecutorOptions, stdio: Stdio | undefined, how: Spawned): InitProcess {
-  const [ours, theirs] = native.socketpair();
-  const socket = new InitSocket(ours);
-  const none = stdio === undefined ? openSync("/dev/null", "r+") : undefined;
-  const fds = stdio === undefined ? undefined : ([stdio.stdin, stdio.stdout, stdio.stderr] as const);
-  const { taskFiles, unified } = how.cgroup.entrance();
-  const cgroupDirectory = unified === undefined ? undefined : openSync(unified, O_PATH | O_DIRECTORY);
-  try {
-    const spawned = native.spawnInit({
-      executable: options.executable,
-      cgroupFiles: taskFiles,
-      cgroupDirectory,
-      stdio: fds ?? [none ?? -1, none ?? -1, none ?? -1],
-      socket: theirs,
-      newNamespaces: how.newNamespaces,
-      joinNamespaces: how.joins,
-    });
-    return new InitProcess(spawned, socket, how.onListener);
-  } catch (error) {
-    socket.close();
-    throw TandemError.from(error, "linux.namespaces");
-  } finally {
-    closeSync(theirs);
-    if (none !== undefined) closeSync(none);
-    if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
-  }
-}
-
-function openJoins({ joins }: NamespacePlan, opened: number[]): { fd: number; type: number }[] {
-  return joins.map(({ type, path, property }) => {
-    try {
-      const fd = openSync(path, "r");
-      opened.push(fd);
-      return { fd, type: namespaceFlags[type] };
-    } catch (error) {
-      throw TandemError.from(error, property);
-    }
-  });
-}
-
-function writeMaps(pid: number, maps: { readonly uids: string; readonly gids: string }): void {
-  try {
-    // An unprivileged user must give up setgroups before the gid map, user_namespaces(7).
-    if (process.geteuid?.() !== 0) writeFileSync(`/proc/${pid}/setgroups`, "deny");
-    writeFileSync(`/proc/${pid}/gid_map`, maps.gids);
-    writeFileSync(`/proc/${pid}/uid_map`, maps.uids);
-  } catch (error) {
-    throw TandemError.from(error, "linux.uidMappings, linux.gidMappings");
-  }
-}
-
-function writeOomScore(pid: number, score: number | undefined): void {
-  if (score === undefined) return;
-  try {
-    writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
-  } catch (error) {
-    throw TandemError.from(error, "process.oomScoreAdj");
-  }
-}
-
-/** Inside a user namespace nobody may raise a hard limit: the shim does it, as far as it may itself. */
-function raiseLimits(pid: number, steps: readonly Step[], plan: ContainerPlan): void {
-  if (plan.maps === undefined) return;
-  for (const step of steps) {
-    if (step.op !== "rlimit") continue;
-    try {
-      native.setResourceLimit(pid, step.resource, step.soft, step.hard);
-    } catch (error) {
-      throw TandemError.from(error, step.property);
-    }
-  }
-}
-
-function openSource(options: LinuxExecutorOptions, source: MountSource, pid: number): number {
-  const { path, recursive, idmap, property } = source;
-  let namespace: number | undefined;
-  try {
-    if (idmap === "container") namespace = openSync(`/proc/${pid}/ns/user`, "r");
-    else if (idmap !== undefined) namespace = userNamespaceOf(options, idmap.uids, idmap.gids);
-    return native.openMountSource(path, recursive, namespace, source.idmapRecursive);
-  } catch (error) {
-    throw TandemError.from(error, property);
-  } finally {
-    if (namespace !== undefined) closeSync(namespace);
-  }
-}
-
-/** A user namespace needs a process to be made and mapped by; it lives on in its descriptor. */
-function userNamespaceOf(
-  options: LinuxExecutorOptions,
-  uids: readonly SpecIdMapping[] | undefined,
-  gids: readonly SpecIdMapping[] | undefined,
-): number {
-  const [ours, theirs] = native.socketpair();
-  const maker = native.spawnInit({
-    executable: options.executable,
-    cgroupFiles: [],
-    cgroupDirectory: undefined,
-    stdio: [theirs, theirs, theirs],
-    socket: theirs,
-    newNamespaces: namespaceFlags.user,
-    joinNamespaces: [],
-  });
-  try {
-    writeMaps(maker.pid, { uids: idMapText(uids), gids: idMapText(gids) });
-    return openSync(`/proc/${maker.pid}/ns/user`, "r");
-  } finally {
-    // Without a plan it ends by itself.
-    closeSync(ours);
-    closeSync(theirs);
-    native.waitReadable(maker.pidfd, -1);
-    native.waitPidfd(maker.pidfd);
-    closeSync(maker.pidfd);
-  }
-}
-
-function memfdOf(steps: readonly Step[]): number {
-  return native.memfd("plan", encodePlan(steps));
 }
 
 function listenerOf(container: HookContainer, pid: () => number): (fd: number) => void {

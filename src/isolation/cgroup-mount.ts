@@ -45,6 +45,7 @@ export function cgroupMountSteps(
       target,
       flags: TMPFS_FLAGS,
       data: "mode=755",
+      copyUp: false,
       ...noAttributes,
       propagation: options.attributes.propagation,
     },
@@ -102,6 +103,7 @@ function hierarchyStep(
     target,
     flags: options.flags,
     data,
+    copyUp: false,
     ...noAttributes,
   };
 }

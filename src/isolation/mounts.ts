@@ -50,7 +50,9 @@ export function planMounts(mounts: Spec["mounts"], context: MountContext): Mount
     const options = parseOptions(mount.options ?? []);
     const target = posix.resolve("/", mount.destination);
     if (target === "/") throw new TandemError("invalid_argument", `${property}: is the root itself`);
-    if (options.copyUp) throw new TandemError("unimplemented", `${property}: option tmpcopyup`);
+    if (options.copyUp && mount.type !== "tmpfs") {
+      throw new TandemError("invalid_argument", `${property}: only a tmpfs has the option tmpcopyup`);
+    }
     if (options.bind || mount.type === "bind") {
       steps.push(bindStep({ mount, options, property, target }, context, sources));
       continue;
@@ -145,6 +147,7 @@ function filesystemSteps(
       target,
       flags,
       data,
+      copyUp: options.copyUp,
       ...noAttributes,
       propagation,
       recursiveSet,

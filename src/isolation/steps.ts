@@ -21,7 +21,15 @@ export const stepTable = {
   rootfs: { code: 8, fields: { path: "text", parentPrivate: "flag" } },
   mount: {
     code: 9,
-    fields: { type: "text", source: "text", target: "text", flags: "u32", data: "text", ...attributes },
+    fields: {
+      type: "text",
+      source: "text",
+      target: "text",
+      flags: "u32",
+      data: "text",
+      copyUp: "flag",
+      ...attributes,
+    },
   },
   bind: { code: 10, fields: { source: "text", fd: "u32", target: "text", recursive: "flag", ...attributes } },
   symlink: { code: 11, fields: { content: "text", path: "text" } },

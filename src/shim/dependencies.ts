@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { closeSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
+import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
 import type { Executor } from "../executor/executor.ts";
 import { runHooks } from "../executor/hooks.ts";
 import { createLinuxExecutor } from "../executor/linux.ts";
@@ -9,9 +10,7 @@ import { selectExecutor, type WasmSelection } from "../executor/select.ts";
 import { createWasmExecutor } from "../executor/wasm.ts";
 import type { ImageInfo } from "../image/image-info.ts";
 import { ensureTranspiled } from "../image/transpile.ts";
-import { type Cgroup, openCgroup } from "../isolation/cgroup.ts";
-import { cgroupLayout } from "../isolation/cgroup/layout.ts";
-import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
+import { openCgroup } from "../isolation/cgroup.ts";
 import { compileSeccomp } from "../isolation/seccomp.ts";
 import type { Log } from "../log.ts";
 import { native } from "../native.ts";
@@ -78,13 +77,6 @@ function linux({ containerInit, log }: DependencyOptions, { id, options }: Creat
     noPivotRoot: options.noPivotRoot,
     noNewKeyring: options.noNewKeyring,
     warn: (error) => log.warn({ err: error, id }, "hook failed"),
-  });
-}
-
-function cgroupHierarchies(cgroup: Cgroup): readonly CgroupHierarchy[] {
-  return cgroupLayout().hierarchies.flatMap((hierarchy) => {
-    const directory = cgroup.dirs.find((path) => path.startsWith(`${hierarchy.mountPoint}/`));
-    return directory === undefined ? [] : [{ ...hierarchy, directory }];
   });
 }
 

@@ -130,12 +130,9 @@ export function specOf(
   return parseSpec(JSON.stringify(spec));
 }
 
-/** A cgroup that only remembers who was put into it. */
-export function fakeCgroup(): Cgroup & { readonly members: number[] } {
-  const members: number[] = [];
-  return { members, dirs: [], add: (pid: number) => void members.push(pid) } as unknown as Cgroup & {
-    members: number[];
-  };
+/** A cgroup without any hierarchy, so that nobody can be put into it. */
+export function noCgroup(): Cgroup {
+  return { dirs: [], entrance: () => ({ taskFiles: [], unified: undefined }) } as unknown as Cgroup;
 }
 
 export interface Running {
@@ -150,7 +147,7 @@ export async function create(
   bundle: { path: string; rootfs: string },
   spec: Spec,
   options: Options = {},
-  cgroup: Cgroup = fakeCgroup(),
+  cgroup: Cgroup = noCgroup(),
 ): Promise<Running> {
   const executor = createLinuxExecutor({
     executable,

@@ -20,16 +20,7 @@ import { cgroupHierarchies } from "../../src/executor/cgroup-hierarchies.ts";
 import { openCgroup } from "../../src/isolation/cgroup.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 import { native } from "../../src/native.ts";
-import {
-  allCapabilities,
-  create,
-  createBundle,
-  exitOf,
-  fakeCgroup,
-  openOutput,
-  run,
-  specOf,
-} from "./linux-container.ts";
+import { allCapabilities, create, createBundle, exitOf, openOutput, run, specOf } from "./linux-container.ts";
 
 const linux = suite("linux executor");
 
@@ -80,10 +71,8 @@ linux(
   async () => {
     const bundle = createBundle();
     try {
-      const cgroup = fakeCgroup();
-      const { container, output } = await create(bundle, specOf("echo ran"), {}, cgroup);
+      const { container, output } = await create(bundle, specOf("echo ran"));
       const { pid } = container.init;
-      assert.equal(cgroup.members, [pid]);
       for (const namespace of ["pid", "mnt", "uts", "ipc", "net"]) {
         assert.is.not(
           readlinkSync(`/proc/${pid}/ns/${namespace}`),
@@ -129,10 +118,23 @@ linux("the container sees its own root and nothing of the machine's", async () =
   assert.equal(lines(output), ["bin", "dev", "etc", "proc", "root", "sys", "tmp", "6"]);
 });
 
-linux("nothing of a container's mounts is left on the host", async () => {
-  const before = readFileSync("/proc/self/mountinfo", "utf8");
-  await run(specOf("true"));
-  assert.is(readFileSync("/proc/self/mountinfo", "utf8"), before);
+linux("nothing of a container's mounts is seen on the host, neither while it lives nor after", async () => {
+  const bundle = createBundle();
+  try {
+    const seen = () =>
+      lines(readFileSync("/proc/self/mountinfo", "utf8")).filter((line) => line.includes(bundle.path));
+    const { container } = await create(bundle, specOf("true"));
+    assert.match(
+      readFileSync(`/proc/${container.init.pid}/mountinfo`, "utf8"),
+      new RegExp(`${bundle.path}/rootfs / `),
+    );
+    assert.equal(seen(), []);
+    await container.init.start();
+    await exitOf(container.init);
+    assert.equal(seen(), []);
+  } finally {
+    bundle.remove();
+  }
 });
 
 linux("a read-only root cannot be written, a tmpfs in it can", async () => {
@@ -182,6 +184,30 @@ linux(
   },
 );
 
+linux(
+  "an id-mapped bind shows its files with other owners, without a user namespace of the container's",
+  async () => {
+    const bundle = createBundle();
+    try {
+      const source = join(bundle.path, "source");
+      mkdirSync(source);
+      writeFileSync(join(source, "file"), "");
+      chownSync(join(source, "file"), 3, 4);
+      const ids = (hostID: number) => [{ containerID: 0, hostID, size: 100 }];
+      const mount = { destination: "/data", type: "bind", source, options: ["rbind"] };
+      const spec = specOf("stat -c %u:%g /data/file", {
+        mounts: [{ ...mount, uidMappings: ids(5000), gidMappings: ids(6000) }],
+      });
+      const { container, output } = await create(bundle, spec);
+      await container.init.start();
+      await exitOf(container.init);
+      assert.is(output(), "5003:6004\n");
+    } finally {
+      bundle.remove();
+    }
+  },
+);
+
 linux("a symlink of the image cannot move a mount out of the root", async () => {
   const outside = createBundle();
   try {
@@ -212,6 +238,27 @@ linux("a bind over a symlink to nothing makes what it points to, as for /etc/res
   });
   const name = readFileSync("/etc/hostname", "utf8");
   assert.is(output, name + name);
+});
+
+linux("a tmpfs with tmpcopyup has what the image had there", async () => {
+  const spec = specOf(
+    "cat /etc/a/b; readlink /etc/l; stat -c %a /etc/a/b /etc; touch /etc/new && echo wrote",
+    {
+      mounts: [
+        { destination: "/proc", type: "proc", source: "proc" },
+        { destination: "/etc", type: "tmpfs", source: "tmpfs", options: ["nosuid", "tmpcopyup"] },
+      ],
+      root: { path: "rootfs", readonly: true },
+    },
+  );
+  const { output } = await run(spec, {
+    prepare: ({ rootfs }) => {
+      mkdirSync(join(rootfs, "etc/a"));
+      writeFileSync(join(rootfs, "etc/a/b"), "content\n", { mode: 0o640 });
+      symlinkSync("a/b", join(rootfs, "etc/l"));
+    },
+  });
+  assert.equal(lines(output), ["content", "a/b", "640", "755", "wrote"]);
 });
 
 linux("proc is refused behind a symlink", async () => {
@@ -424,7 +471,10 @@ linux("HOME comes from the image's passwd unless the environment has one", async
   const home = (uid: number, env: string[]) =>
     run(specOf("echo $HOME", { process: { user: { uid, gid: 0 }, env: ["PATH=/bin", ...env] } }), {
       prepare: ({ rootfs }) =>
-        writeFileSync(join(rootfs, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nann:x:10:10:Ann:/home/ann:/bin/sh"),
+        writeFileSync(
+          join(rootfs, "etc/passwd"),
+          "root:x:0:0:root:/root:/bin/sh\nann:x:10:10:Ann:/home/ann:/bin/sh",
+        ),
     });
   assert.is((await home(10, [])).output, "/home/ann\n");
   assert.is((await home(1, [])).output, "/\n");
@@ -481,8 +531,7 @@ linux("an exec shares the namespaces and the root, and has its own user and stat
   const bundle = createBundle();
   const io = openOutput(join(bundle.path, "exec"));
   try {
-    const cgroup = fakeCgroup();
-    const { container } = await create(bundle, specOf("exec sleep 100"), {}, cgroup);
+    const { container } = await create(bundle, specOf("exec sleep 100"));
     await container.init.start();
     const process = await container.exec({
       execId: "e1",
@@ -500,7 +549,6 @@ linux("an exec shares the namespaces and the root, and has its own user and stat
       stdio: io.stdio,
       signal: AbortSignal.timeout(10_000),
     });
-    assert.equal(cgroup.members, [container.init.pid, process.pid]);
     for (const namespace of ["pid", "mnt", "uts", "ipc", "net"]) {
       assert.is(
         readlinkSync(`/proc/${process.pid}/ns/${namespace}`),
@@ -814,7 +862,7 @@ linux("a namespace that cannot be joined fails creation and names it", async () 
     hostname: "",
     linux: { namespaces: [{ type: "mount" }, { type: "network", path: "/proc/self/ns/uts" }] },
   });
-  assert.match((await failure(run(wrong))).message, /linux\.namespaces: setns/);
+  assert.match((await failure(run(wrong))).message, /linux\.namespaces, linux\.cgroupsPath: setns/);
 });
 
 // --- seccomp and cgroups --------------------------------------------------------------------------------------------------
@@ -937,6 +985,7 @@ for (const namespaced of [true, false]) {
           },
         );
         const { container, output } = await create(bundle, spec, { cgroupHierarchies }, cgroup);
+        assert.equal(cgroup.pids(), [container.init.pid]);
         await container.init.start();
         await exitOf(container.init);
         assert.match(output(), /\n77\n/);
@@ -951,5 +1000,35 @@ for (const namespaced of [true, false]) {
     },
   );
 }
+
+linux("an exec is in the container's cgroup", async () => {
+  const bundle = createBundle();
+  const name = `tandem-test-${process.pid}-exec`;
+  const cgroup = openCgroup({
+    cgroupsPath: `/${name}`,
+    namespace: "test",
+    id: name,
+    systemd: false,
+    resources: undefined,
+  });
+  try {
+    const { container } = await create(bundle, specOf("exec sleep 100"), {}, cgroup);
+    await container.init.start();
+    const exec = await container.exec({
+      execId: "e1",
+      process: { cwd: "/", args: ["sleep", "100"], env: ["PATH=/bin"] },
+      stdio: undefined,
+      signal: AbortSignal.timeout(10_000),
+    });
+    await exec.start();
+    assert.equal(cgroup.pids().sort(), [container.init.pid, exec.pid].sort());
+    cgroup.kill(9);
+    assert.is((await exitOf(exec)).status, 137);
+    assert.is((await exitOf(container.init)).status, 137);
+  } finally {
+    await cgroup.remove();
+    bundle.remove();
+  }
+});
 
 linux.run();

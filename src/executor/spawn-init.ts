@@ -1,0 +1,116 @@
+import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import { TandemError } from "../errors.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
+import { encodePlan } from "../isolation/encode.ts";
+import { type NamespacePlan, namespaceFlags } from "../isolation/namespaces.ts";
+import type { Step } from "../isolation/steps.ts";
+import { native } from "../native.ts";
+import type { Stdio } from "./executor.ts";
+import { InitProcess } from "./init-process.ts";
+import { InitSocket } from "./init-socket.ts";
+
+/** fcntl.h; Node has no name for it. */
+const O_PATH = 0o10000000;
+
+/** A namespace to enter: its descriptor and its CLONE_NEW* flag. */
+export interface Join {
+  readonly fd: number;
+  readonly type: number;
+}
+
+export interface SpawnRequest {
+  /** container-init, sealed. */
+  readonly executable: number;
+  /** Absent with a terminal. */
+  readonly stdio: Stdio | undefined;
+  /** CLONE_NEW* flags. */
+  readonly newNamespaces: number;
+  readonly joins: readonly Join[];
+  /** The process is in it before it is anything else. */
+  readonly cgroup: Cgroup;
+  readonly onListener: (fd: number) => void;
+}
+
+/** Starts container-init; it waits for its plan. @throws TandemError when a namespace cannot be made or joined */
+export function spawnInit(request: SpawnRequest): InitProcess {
+  const { stdio } = request;
+  const [ours, theirs] = native.socketpair();
+  const socket = new InitSocket(ours);
+  const { taskFiles, unified } = request.cgroup.entrance();
+  let cgroupDirectory: number | undefined;
+  const none = stdio === undefined ? openSync("/dev/null", "r+") : undefined;
+  const fds = stdio === undefined ? undefined : ([stdio.stdin, stdio.stdout, stdio.stderr] as const);
+  try {
+    if (unified !== undefined) cgroupDirectory = openSync(unified, O_PATH | constants.O_DIRECTORY);
+    const spawned = native.spawnInit({
+      cgroupFiles: taskFiles,
+      cgroupDirectory,
+      executable: request.executable,
+      stdio: fds ?? [none ?? -1, none ?? -1, none ?? -1],
+      socket: theirs,
+      newNamespaces: request.newNamespaces,
+      joinNamespaces: request.joins,
+    });
+    return new InitProcess(spawned, socket, request.onListener);
+  } catch (error) {
+    socket.close();
+    throw TandemError.from(error, "linux.namespaces, linux.cgroupsPath");
+  } finally {
+    closeSync(theirs);
+    if (none !== undefined) closeSync(none);
+    if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
+  }
+}
+
+/** Opens the namespaces that are given by path; the descriptors are added to `opened`. @throws TandemError naming the namespace */
+export function openJoins({ joins }: NamespacePlan, opened: number[]): Join[] {
+  return joins.map(({ type, path, property }) => {
+    try {
+      const fd = openSync(path, "r");
+      opened.push(fd);
+      return { fd, type: namespaceFlags[type] };
+    } catch (error) {
+      throw TandemError.from(error, property);
+    }
+  });
+}
+
+/** Maps the ids of a new user namespace; until then its processes have none. */
+export function writeMaps(pid: number, maps: { readonly uids: string; readonly gids: string }): void {
+  try {
+    // An unprivileged user must give up setgroups before the gid map, user_namespaces(7).
+    if (process.geteuid?.() !== 0) writeFileSync(`/proc/${pid}/setgroups`, "deny");
+    writeFileSync(`/proc/${pid}/gid_map`, maps.gids);
+    writeFileSync(`/proc/${pid}/uid_map`, maps.uids);
+  } catch (error) {
+    throw TandemError.from(error, "linux.uidMappings, linux.gidMappings");
+  }
+}
+
+/** Set from outside: only the machine's root may lower it. */
+export function writeOomScore(pid: number, score: number | undefined): void {
+  if (score === undefined) return;
+  try {
+    writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
+  } catch (error) {
+    throw TandemError.from(error, "process.oomScoreAdj");
+  }
+}
+
+/** Inside a user namespace nobody may raise a hard limit: the shim does it, as far as it may itself. */
+export function raiseLimits(pid: number, steps: readonly Step[], userNamespace: boolean): void {
+  if (!userNamespace) return;
+  for (const step of steps) {
+    if (step.op !== "rlimit") continue;
+    try {
+      native.setResourceLimit(pid, step.resource, step.soft, step.hard);
+    } catch (error) {
+      throw TandemError.from(error, step.property);
+    }
+  }
+}
+
+/** A plan as container-init gets it. */
+export function memfdOf(steps: readonly Step[]): number {
+  return native.memfd("plan", encodePlan(steps));
+}
