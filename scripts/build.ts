@@ -1,18 +1,21 @@
 /**
  * Builds dist/: what a containerd needs on its PATH (dist/bin) and what that needs beside it (dist/lib/tandem).
  * Everything is taken from this tree; nothing of node_modules is needed at run time.
+ *
+ *     node scripts/build.ts [DIRECTORY]     default: dist
  */
 import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const require = createRequire(import.meta.url);
-const bin = join(root, "dist/bin");
-const lib = join(root, "dist/lib/tandem");
+const target = resolve(process.argv[2] ?? join(root, "dist"));
+const bin = join(target, "bin");
+const lib = join(target, "lib/tandem");
 
 /** Native build products → where they are installed. */
 const natives: Readonly<Record<string, string>> = {
@@ -45,9 +48,20 @@ async function bundle(): Promise<void> {
     legalComments: "none",
     // CommonJS dependencies (grpc-js) ask for require.
     banner: { js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);" },
-    external: ["@bytecodealliance/jco-transpile"],
     logLevel: "warning",
   });
+}
+
+/** What the transpile worker's libraries load beside themselves by their own location. */
+function installWorkerFiles(): void {
+  const modules = join(root, "node_modules/@bytecodealliance");
+  for (const file of [
+    "jco-transpile/vendor/js-component-bindgen-component.core.wasm",
+    "jco-transpile/vendor/js-component-bindgen-component.core2.wasm",
+    "preview2-shim/dist/io/worker-thread.bundle.js",
+  ]) {
+    copyFileSync(join(modules, file), join(lib, basename(file)));
+  }
 }
 
 function installFile(from: string, to: string): void {
@@ -63,12 +77,12 @@ function installFile(from: string, to: string): void {
 function installNode(): void {
   const packageJson = require.resolve(`node-linux-${process.arch}/package.json`);
   const node = join(dirname(packageJson), "bin/node");
-  const target = join(lib, "node");
-  rmSync(target, { force: true });
+  const installed = join(lib, "node");
+  rmSync(installed, { force: true });
   try {
-    linkSync(node, target);
+    linkSync(node, installed);
   } catch {
-    copyFileSync(node, target);
+    copyFileSync(node, installed);
   }
 }
 
@@ -86,5 +100,6 @@ mkdirSync(lib, { recursive: true });
 await bundle();
 for (const [from, to] of Object.entries(natives)) installFile(join(root, from), to);
 installNode();
+installWorkerFiles();
 writeFileSync(join(lib, "zygote.args"), `${zygoteFlags.join("\n")}\n`);
 writeBuildId();
