@@ -52,6 +52,8 @@ export interface Containerd extends AsyncDisposable {
   /** A containerd namespace of its own: cgroups and processes of containers carry its name. */
   readonly namespace: string;
   readonly runDirectory: string;
+  /** Path of this generation's ctr. */
+  readonly ctrProgram: string;
   pid(): number;
   ctr(
     parameters: readonly string[],
@@ -99,6 +101,7 @@ class PrivateContainerd implements Containerd {
   readonly address = join(this.directory, "c.sock");
   readonly namespace = basename(this.directory);
   readonly runDirectory = join(this.directory, "run");
+  readonly ctrProgram: string;
   readonly #options: ContainerdOptions;
   readonly #onExit = () => this.#killNow();
   #process: ChildProcess | undefined;
@@ -107,6 +110,7 @@ class PrivateContainerd implements Containerd {
   constructor(options: ContainerdOptions) {
     this.#options = options;
     this.generation = options.generation;
+    this.ctrProgram = join(binariesOf(options.generation), "ctr");
     const { generation, directory, address } = this;
     writeFileSync(
       join(directory, "config.toml"),
@@ -190,8 +194,7 @@ class PrivateContainerd implements Containerd {
     options: CommandOptions & { readonly namespace?: string } = {},
   ): Promise<Finished> {
     const namespace = options.namespace ?? this.namespace;
-    const ctr = join(binariesOf(this.generation), "ctr");
-    return run(ctr, ["--address", this.address, "--namespace", namespace, ...parameters], options);
+    return run(this.ctrProgram, ["--address", this.address, "--namespace", namespace, ...parameters], options);
   }
 
   async ctrOk(

@@ -1,0 +1,52 @@
+/**
+ * One suite for every executor and every generation of containerd, and for containerd's own shim: what fails with that one is
+ * wrong in the suite. All cases on one generation, those of the core on the others.
+ */
+import { suite } from "uvu";
+import { availableGenerations, type Generation } from "../support/containerd.ts";
+import type { Case } from "./lifecycle/case.ts";
+import { coreCases } from "./lifecycle/core.ts";
+import { execCases } from "./lifecycle/exec.ts";
+import { linuxCases } from "./lifecycle/linux.ts";
+import { podCases } from "./lifecycle/pods.ts";
+import { resourceCases } from "./lifecycle/resources.ts";
+import { runc, type Runtime, tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
+import { Scene } from "./lifecycle/scene.ts";
+import { terminalCases } from "./lifecycle/terminal.ts";
+import { wasmCases } from "./lifecycle/wasm.ts";
+
+const runtimes = [tandemLinux, tandemWasm, runc];
+const thorough: Generation = "2.1";
+const allCases = [
+  ...coreCases,
+  ...linuxCases,
+  ...execCases,
+  ...terminalCases,
+  ...resourceCases,
+  ...podCases,
+  ...wasmCases,
+];
+
+function casesFor(generation: Generation, { name }: Runtime): readonly Case[] {
+  const cases = generation === thorough ? allCases : coreCases;
+  return cases.filter(({ on }) => on === undefined || on.includes(name));
+}
+
+/** TEST_GENERATIONS=2.1 while working on one test. */
+const chosen = process.env["TEST_GENERATIONS"]?.split(",");
+
+for (const generation of availableGenerations().filter((one) => chosen?.includes(one) ?? true)) {
+  let scene: Scene | undefined;
+  const opened = async (): Promise<Scene> => {
+    scene ??= await Scene.open(generation);
+    return scene;
+  };
+  for (const runtime of runtimes) {
+    const lifecycle = suite(`${runtime.name}, containerd ${generation}`);
+    for (const { name, run } of casesFor(generation, runtime)) {
+      lifecycle(name, async () => run(await opened(), runtime));
+    }
+    if (runtime === runtimes.at(-1)) lifecycle.after(async () => scene?.[Symbol.asyncDispose]());
+    lifecycle.run();
+  }
+}
