@@ -17,7 +17,7 @@ function filesBelow(directory: string): readonly string[] {
 
 for (const [template, generated] of [
   ["src/api/buf.gen.yaml", "src/api/gen"],
-  ["test/support/buf.gen.yaml", "test/support/gen"],
+  ["scripts/private-containerd/buf.gen.yaml", "scripts/private-containerd/gen"],
 ] as const) {
   test(`${generated} is what \`npm run generate\` makes of the .proto files`, () => {
     const fresh = mkdtempSync(join(tmpdir(), "tandem-generated-"));

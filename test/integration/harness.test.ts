@@ -5,8 +5,12 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { availableGenerations, type Generation, startContainerd } from "../support/containerd.ts";
-import { Cri } from "../support/cri.ts";
+import {
+  availableGenerations,
+  type Generation,
+  startContainerd,
+} from "../../scripts/private-containerd/containerd.ts";
+import { Cri } from "../../scripts/private-containerd/cri.ts";
 import { pause, writeBusyboxArchive } from "../support/image.ts";
 
 const archives = mkdtempSync("/tmp/ti-");

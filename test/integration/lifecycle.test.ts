@@ -3,14 +3,14 @@
  * wrong in the suite. All cases on one generation, those of the core on the others.
  */
 import { suite } from "uvu";
-import { availableGenerations, type Generation } from "../support/containerd.ts";
+import { availableGenerations, type Generation } from "../../scripts/private-containerd/containerd.ts";
 import type { Case } from "./lifecycle/case.ts";
 import { coreCases } from "./lifecycle/core.ts";
 import { execCases } from "./lifecycle/exec.ts";
 import { linuxCases } from "./lifecycle/linux.ts";
 import { podCases } from "./lifecycle/pods.ts";
 import { resourceCases } from "./lifecycle/resources.ts";
-import { runc, type Runtime, tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
+import { type Runtime, runc, tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
 import { Scene } from "./lifecycle/scene.ts";
 import { terminalCases } from "./lifecycle/terminal.ts";
 import { wasmCases } from "./lifecycle/wasm.ts";

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { availableGenerations, startContainerd } from "../../scripts/private-containerd/containerd.ts";
 import { Namespaces } from "../../src/api/gen/containerd/services/namespaces/v1/namespace_pb.ts";
 import { createServiceClient, openChannel } from "../../src/containerd/client.ts";
 import { type Containerd as Api, openContainerd } from "../../src/containerd/containerd.ts";
@@ -12,7 +13,6 @@ import { withLease } from "../../src/containerd/leases.ts";
 import { serveResolver } from "../../src/containerd/resolver.ts";
 import { resolve } from "../../src/containerd/resolver-client.ts";
 import { native } from "../../src/native.ts";
-import { availableGenerations, startContainerd } from "../support/containerd.ts";
 import { rejects } from "../support/rejects.ts";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";

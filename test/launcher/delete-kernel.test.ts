@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, readFileSync, rmdirSync, symlinkSync, writeFileS
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Finished } from "../../scripts/private-containerd/command.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { writeStateFile } from "../../src/bundle/state-file.ts";
-import type { Finished } from "../support/command.ts";
-import { waitFor } from "../support/wait-for.ts";
 import { Installation, isGone } from "./installation.ts";
 
 interface Context {

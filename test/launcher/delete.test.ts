@@ -13,9 +13,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { Finished } from "../../scripts/private-containerd/command.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { writeStateFile } from "../../src/bundle/state-file.ts";
-import type { Finished } from "../support/command.ts";
-import { waitFor } from "../support/wait-for.ts";
 import { Installation, isGone } from "./installation.ts";
 
 interface Context {

@@ -11,8 +11,8 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type CommandOptions, type Finished, run } from "../support/command.ts";
-import { waitFor } from "../support/wait-for.ts";
+import { type CommandOptions, type Finished, run } from "../../scripts/private-containerd/command.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const built = join(root, "native/build/Release");

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { waitFor } from "../support/wait-for.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { Installation } from "./installation.ts";
 
 const zygote = suite<{ tandem: Installation }>("the launcher's zygote");

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Client } from "@grpc/grpc-js";
+import type { Containerd } from "../../../scripts/private-containerd/containerd.ts";
 import { Containers } from "../../../src/api/gen/containerd/services/containers/v1/containers_pb.ts";
 import { Content } from "../../../src/api/gen/containerd/services/content/v1/content_pb.ts";
 import { Events } from "../../../src/api/gen/containerd/services/events/v1/events_pb.ts";
@@ -7,7 +8,6 @@ import { Images } from "../../../src/api/gen/containerd/services/images/v1/image
 import { Snapshots } from "../../../src/api/gen/containerd/services/snapshots/v1/snapshots_pb.ts";
 import { Tasks } from "../../../src/api/gen/containerd/services/tasks/v1/tasks_pb.ts";
 import { createServiceClient, openChannel, type ServiceClient } from "../../../src/containerd/client.ts";
-import type { Containerd } from "../../support/containerd.ts";
 import { EventLog } from "./events.ts";
 
 /** containerd's gRPC services as a client of it sees them. Close it before containerd is stopped. */

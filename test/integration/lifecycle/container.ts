@@ -6,7 +6,7 @@ import type { Mount } from "../../../src/api/gen/containerd/types/types_pb.ts";
 import { type Process, Status } from "../../../src/api/gen/containerd/v1/types/task_pb.ts";
 import { TandemError } from "../../../src/errors.ts";
 import type { ContainerdClient } from "./client.ts";
-import { type Fifos, FifoReader, FifoWriter, makeFifos, removeFifos } from "./fifo.ts";
+import { FifoReader, type Fifos, FifoWriter, makeFifos, removeFifos } from "./fifo.ts";
 import { processOf, type SpecOptions, specOf } from "./spec.ts";
 
 const specPrefix = "types.containerd.io/opencontainers/runtime-spec/1/";

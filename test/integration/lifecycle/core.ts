@@ -1,8 +1,8 @@
 /** What every executor must do the same, on every generation of containerd. */
 import * as assert from "uvu/assert";
-import { fails } from "./fails.ts";
-import { waitFor } from "../../support/wait-for.ts";
+import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 import type { Case } from "./case.ts";
+import { fails } from "./fails.ts";
 import { isAlive } from "./proc.ts";
 
 const TERM = 15;

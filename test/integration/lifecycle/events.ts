@@ -1,4 +1,5 @@
 import { type DescMessage, fromBinary, type Message } from "@bufbuild/protobuf";
+import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 import {
   TaskCreateSchema,
   TaskDeleteSchema,
@@ -12,7 +13,6 @@ import {
 } from "../../../src/api/gen/containerd/events/task_pb.ts";
 import type { Events } from "../../../src/api/gen/containerd/services/events/v1/events_pb.ts";
 import type { ServiceClient } from "../../../src/containerd/client.ts";
-import { waitFor } from "../../support/wait-for.ts";
 
 /** A task event with the fields that tests look at; absent ones are of other kinds of events. */
 export interface TaskEvent {

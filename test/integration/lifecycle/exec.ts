@@ -90,7 +90,7 @@ export const execCases: readonly Case[] = [
       await using c = scene.container(runtime, { args: runtime.programs.sleep });
       await c.run();
       await c.exec("e1", { args: ["/no/such/program"] });
-      await fails(c.start("e1"), undefined, /no such file|not found/);
+      await fails(c.start("e1"), undefined, /no such file|not found/i);
       assert.is((await c.execToEnd("e2", runtime.programs.exit(0))).status, 0);
     },
   },
@@ -149,7 +149,11 @@ export const execCases: readonly Case[] = [
     async run(scene, runtime) {
       await using c = scene.container(runtime, { args: runtime.programs.sleep });
       await c.run();
-      const exec = await c.exec("tty", { args: sh("read x; tty; stty size"), terminal: true, withStdin: true });
+      const exec = await c.exec("tty", {
+        args: sh("read x; tty; stty size"),
+        terminal: true,
+        withStdin: true,
+      });
       await c.start("tty");
       await c.resize(91, 37, "tty");
       const stdin = await exec.stdin();

@@ -1,7 +1,7 @@
 import { closeSync, constants, openSync, rmSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
-import { runOk } from "../../support/command.ts";
-import { waitFor } from "../../support/wait-for.ts";
+import { runOk } from "../../../scripts/private-containerd/command.ts";
+import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 
 /** FIFOs of one process, as a client of containerd makes them: it reads two and writes one. */
 export interface Fifos {
@@ -45,7 +45,11 @@ export class FifoReader {
 
   /** Everything, once every writer has closed. */
   async end(milliseconds = 10_000): Promise<string> {
-    await waitFor(() => this.#ended, milliseconds, `the end of the output after ${JSON.stringify(this.text)}`);
+    await waitFor(
+      () => this.#ended,
+      milliseconds,
+      `the end of the output after ${JSON.stringify(this.text)}`,
+    );
     return this.text;
   }
 

@@ -1,6 +1,6 @@
 /** What only a Linux container has: working directory, signals to all of its processes, what the kernel says about it. */
 import * as assert from "uvu/assert";
-import { waitFor } from "../../support/wait-for.ts";
+import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 import type { Case } from "./case.ts";
 import { fails } from "./fails.ts";
 import { isAlive, namespaceOf, statusOf } from "./proc.ts";

@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { waitFor } from "../../support/wait-for.ts";
+import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 import type { Case } from "./case.ts";
 import { isAlive, namespaceOf, processesNaming, statusOf } from "./proc.ts";
 import { importImages, tandemLinux, tandemWasm } from "./runtimes.ts";

@@ -49,7 +49,9 @@ export function processesNaming(text: string, name: RegExp): number[] {
 function mentions(pid: number, text: string, name: RegExp): boolean {
   try {
     if (!name.test(readFileSync(`/proc/${pid}/comm`, "latin1").trim())) return false;
-    const both = ["cmdline", "environ"].map((file) => readFileSync(`/proc/${pid}/${file}`, "latin1")).join("\0");
+    const both = ["cmdline", "environ"]
+      .map((file) => readFileSync(`/proc/${pid}/${file}`, "latin1"))
+      .join("\0");
     return both.includes(text);
   } catch (error) {
     // It ended while it was looked at.

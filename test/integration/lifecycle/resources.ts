@@ -1,8 +1,8 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import * as assert from "uvu/assert";
+import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 import { MetricsSchema as V1 } from "../../../src/api/gen/io/containerd/cgroups/v1/metrics_pb.ts";
 import { MetricsSchema as V2 } from "../../../src/api/gen/io/containerd/cgroups/v2/metrics_pb.ts";
-import { waitFor } from "../../support/wait-for.ts";
 import type { Case } from "./case.ts";
 import type { TestContainer } from "./container.ts";
 import { fails } from "./fails.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { packImage, packTarLayer, writeLayoutTar } from "oras-js";
 import { hostPlatform } from "../../../examples/built-image.ts";
 import { buildModule } from "../../../examples/hello-wasm/build.ts";
-import type { Containerd } from "../../support/containerd.ts";
+import type { Containerd } from "../../../scripts/private-containerd/containerd.ts";
 import { writeBusyboxArchive } from "../../support/image.ts";
 
 /** What the lifecycle suite is run on, and how each of its programs is spelled there. */

@@ -1,4 +1,8 @@
-import { type Containerd, type Generation, startContainerd } from "../../support/containerd.ts";
+import {
+  type Containerd,
+  type Generation,
+  startContainerd,
+} from "../../../scripts/private-containerd/containerd.ts";
 import { ContainerdClient } from "./client.ts";
 import { type ContainerOptions, TestContainer } from "./container.ts";
 import { type Archives, importImages, makeArchives, type Runtime } from "./runtimes.ts";

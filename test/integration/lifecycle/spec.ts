@@ -14,7 +14,9 @@ export interface SpecOptions {
 }
 
 const capabilities = [
-  ..."CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE".split(" "),
+  ..."CHOWN DAC_OVERRIDE FSETID FOWNER MKNOD NET_RAW SETGID SETUID SETFCAP SETPCAP NET_BIND_SERVICE".split(
+    " ",
+  ),
   ..."SYS_CHROOT KILL AUDIT_WRITE".split(" "),
 ].map((name) => `CAP_${name}`);
 

@@ -1,5 +1,5 @@
 import * as assert from "uvu/assert";
-import { run } from "../../support/command.ts";
+import { run } from "../../../scripts/private-containerd/command.ts";
 import type { Case } from "./case.ts";
 import { fails } from "./fails.ts";
 
@@ -30,7 +30,8 @@ export const terminalCases: readonly Case[] = [
     async run(scene, runtime) {
       const { containerd } = scene;
       const ctr = `${containerd.ctrProgram} --address ${containerd.address} --namespace ${containerd.namespace}`;
-      const inside = "test -t 0 && test -t 1 && test -t 2 && echo all-tty; until stty size | grep 33; do :; done; exit 6";
+      const inside =
+        "test -t 0 && test -t 1 && test -t 2 && echo all-tty; until stty size | grep 33; do :; done; exit 6";
       const command = `stty rows 33 cols 77; ${ctr} run --rm -t --fifo-dir ${containerd.directory}/fifo --runtime ${runtime.runtime} ${runtime.image} pty-${runtime.name} /bin/sh -c '${inside}'`;
       const finished = await run("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
         timeoutMs: 20_000,

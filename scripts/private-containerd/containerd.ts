@@ -194,7 +194,11 @@ class PrivateContainerd implements Containerd {
     options: CommandOptions & { readonly namespace?: string } = {},
   ): Promise<Finished> {
     const namespace = options.namespace ?? this.namespace;
-    return run(this.ctrProgram, ["--address", this.address, "--namespace", namespace, ...parameters], options);
+    return run(
+      this.ctrProgram,
+      ["--address", this.address, "--namespace", namespace, ...parameters],
+      options,
+    );
   }
 
   async ctrOk(
