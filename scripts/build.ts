@@ -10,6 +10,7 @@ import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
+import { features } from "../src/isolation/features.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const require = createRequire(import.meta.url);
@@ -102,4 +103,5 @@ for (const [from, to] of Object.entries(natives)) installFile(join(root, from), 
 installNode();
 installWorkerFiles();
 writeFileSync(join(lib, "zygote.args"), `${zygoteFlags.join("\n")}\n`);
+writeFileSync(join(lib, "features.json"), `${JSON.stringify(features)}\n`);
 writeBuildId();

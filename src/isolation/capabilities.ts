@@ -51,6 +51,9 @@ const bits: ReadonlyMap<string, bigint> = new Map(
   names.map((name, index) => [`CAP_${name}`, 1n << BigInt(index)]),
 );
 
+/** Names of what this build understands, for `features`. */
+export const knownCapabilities: readonly string[] = [...bits.keys()];
+
 /** The sets of a process as masks. Without `capabilities` all are empty, as the spec has it. */
 export interface CapabilityMasks {
   readonly bounding: bigint;

@@ -97,6 +97,14 @@ export const propagationFlags: Readonly<Record<string, number>> = {
   rshared: 0x100000 | MS_REC,
 };
 
+/** Every option that is not left to the file system, for `features`. */
+export const knownMountOptions: readonly string[] = [
+  ...Object.keys(attributeOptions).flatMap((name) => [name, `r${name}`]),
+  ...Object.keys(flagOptions),
+  ...Object.keys(propagationFlags),
+  ...["bind", "rbind", "idmap", "ridmap", "tmpcopyup"],
+].sort();
+
 /** The table "Linux mount options" of the runtime spec's config.md. Later options win. */
 export function parseOptions(options: readonly string[]): ParsedOptions {
   const own = new AttributeChange();

@@ -1,0 +1,60 @@
+import type { HookKind } from "../bundle/spec.ts";
+import { VERSION } from "../version.ts";
+import { knownCapabilities } from "./capabilities.ts";
+import { knownMountOptions } from "./mount-options.ts";
+import { namespaceFlags } from "./namespaces.ts";
+import { knownActions, knownArchitectures, knownFlags, knownOperators } from "./seccomp/profile.ts";
+
+/** In the order of a container's life; the type keeps the list complete. */
+const hooks = Object.keys({
+  prestart: true,
+  createRuntime: true,
+  createContainer: true,
+  startContainer: true,
+  poststart: true,
+  poststop: true,
+} satisfies Record<HookKind, true>);
+
+/** Annotations of config.json that change what Tandem does (docs/conformance.md, "Annotations"). */
+const annotations = [
+  "io.containerd.runc.v2.group",
+  "io.kubernetes.cri.container-type",
+  "io.kubernetes.cri.sandbox-id",
+  "module.wasm.image/variant",
+  "run.oci.handler",
+  "tandem.dev/executor",
+  "tandem.dev/http-port",
+];
+
+/**
+ * The features document (runtime-spec 1.3, features.md and features-linux.md): what this build understands, whatever the
+ * machine has. The build installs it as features.json, and the launcher's `-info` hands it to containerd. The lists are the
+ * tables by which config.json is read.
+ */
+export const features = {
+  ociVersionMin: "1.0.0",
+  ociVersionMax: "1.3.0",
+  hooks,
+  mountOptions: knownMountOptions,
+  linux: {
+    namespaces: Object.keys(namespaceFlags).sort(),
+    capabilities: knownCapabilities,
+    // The systemd driver is refused by name (cgroup/paths.ts).
+    cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+    seccomp: {
+      enabled: true,
+      actions: knownActions,
+      operators: knownOperators,
+      archs: knownArchitectures,
+      knownFlags,
+      supportedFlags: knownFlags,
+    },
+    apparmor: { enabled: true },
+    selinux: { enabled: true },
+    intelRdt: { enabled: false },
+    mountExtensions: { idmap: { enabled: true } },
+    netDevices: { enabled: false },
+  },
+  annotations: { "tandem.dev/version": VERSION },
+  potentiallyUnsafeConfigAnnotations: annotations,
+} as const;
