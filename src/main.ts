@@ -4,7 +4,7 @@
  *     main.mjs zygote DIR      warm up, then fork on request at DIR/zygote.sock
  *     main.mjs shim            cold mode, for debugging: the launcher's request on descriptor 4, the pod's socket on 3
  */
-import { readFileSync } from "node:fs";
+import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { becomeWasmProcess } from "../wasm-host/main.ts";
 import { becomeResolver } from "./containerd/resolver-process.ts";
@@ -35,7 +35,11 @@ async function zygote(directory: string): Promise<void> {
   const wasmHost = createWasmHost(directory);
   const roles: Record<string, Role> = {
     shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
-    wasm: (fields, fds) => becomeWasmProcess(wasmHost, fields, fds),
+    wasm: (fields, fds) => {
+      // A guest's process has no use for a program to execute.
+      closeSync(shimHost.containerInit);
+      becomeWasmProcess(wasmHost, fields, fds);
+    },
     resolver: (fields, fds) => becomeResolver(fields, fds),
   };
   await runZygote({ directory, roles, warm: () => warmUp(shimHost, wasmHost, directory) });

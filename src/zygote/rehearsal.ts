@@ -67,18 +67,21 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
 function playGuest(wasm: WasmHost, stage: Stage): void {
   const config = JSON.parse(JSON.stringify(stage.guest)) as WasmConfig;
   const stdio = openSync("/dev/null", "r+");
+  const root = openSync(stage.snapshot, "r");
   const run = prepareWorkload(
     config,
     () => {
       const options = isolateOptions(wasm, config);
       for (const { fd } of options.mounts) closeSync(fd);
-      return openSync(stage.snapshot, "r");
+      return root;
     },
+    // The guest closes its stdout, as a libc does at the end.
     { stdin: stdio, stdout: openSync("/dev/null", "w"), stderr: stdio },
   );
   const status = run();
   if (status !== 0) throw new Error(`rehearsed guest ended with ${String(status)}`);
-  closeSync(stdio);
+  // Whatever stays open here would be open in every child.
+  for (const fd of [root, stdio]) closeSync(fd);
 }
 
 /** The files that a rehearsal needs, in a directory of the zygote's own. */
