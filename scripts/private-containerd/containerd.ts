@@ -35,11 +35,15 @@ function binariesOf(generation: Generation): string {
 
 export interface ContainerdOptions {
   readonly generation: Generation;
-  /** Folder that is put first on containerd's PATH; dist/bin unless told. */
+  /** Folder that is put first on containerd's PATH; unless told that of TANDEM_TEST_SHIMS, or dist/bin. */
   readonly shimDirectory?: string;
   readonly debug?: boolean;
-  /** With CRI, containerd gets a network namespace of its own and a bridge CNI in it. */
+  /** With CRI, containerd gets a bridge CNI, and a network namespace of its own unless `network` says otherwise. */
   readonly cri?: CriConfig;
+  /** `inherited`: the caller's network namespace is one that the bridge may be made in. */
+  readonly network?: "own" | "inherited";
+  /** A process group of its own: Ctrl-C on the caller's terminal does not end it before the caller has cleaned up. */
+  readonly detached?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -52,6 +56,7 @@ export interface Containerd extends AsyncDisposable {
   /** A containerd namespace of its own: cgroups and processes of containers carry its name. */
   readonly namespace: string;
   readonly runDirectory: string;
+  readonly ctrPath: string;
   /** Path of this generation's ctr. */
   readonly ctrProgram: string;
   pid(): number;
@@ -66,6 +71,8 @@ export interface Containerd extends AsyncDisposable {
   /** `ctr run` with FIFOs below the directory instead of /run/containerd. */
   runContainer(parameters: readonly string[], options?: CommandOptions): Promise<Finished>;
   importImage(archive: string, namespace?: string): Promise<void>;
+  /** What containerd itself runs with: PATH with the shim, TANDEM_RUN_DIR, TANDEM_STATE_DIR. */
+  environment(): Readonly<NodeJS.ProcessEnv>;
   /** Runs a program in containerd's network namespace. */
   inNetwork(program: string, parameters: readonly string[], options?: CommandOptions): Promise<Finished>;
   logs(): string;
@@ -101,6 +108,7 @@ class PrivateContainerd implements Containerd {
   readonly address = join(this.directory, "c.sock");
   readonly namespace = basename(this.directory);
   readonly runDirectory = join(this.directory, "run");
+  readonly ctrPath: string;
   readonly ctrProgram: string;
   readonly #options: ContainerdOptions;
   readonly #onExit = () => this.#killNow();
@@ -110,6 +118,7 @@ class PrivateContainerd implements Containerd {
   constructor(options: ContainerdOptions) {
     this.#options = options;
     this.generation = options.generation;
+    this.ctrPath = join(binariesOf(options.generation), "ctr");
     this.ctrProgram = join(binariesOf(options.generation), "ctr");
     const { generation, directory, address } = this;
     writeFileSync(
@@ -127,6 +136,7 @@ class PrivateContainerd implements Containerd {
       join(this.directory, "cni/10-tandem.conflist"),
       JSON.stringify(bridgeNetwork(this.directory, this.namespace)),
     );
+    if (this.#options.network === "inherited") return;
     this.#network = spawn("unshare", ["--net", "sleep", "infinity"], { stdio: "ignore" });
     const holder = this.#network.pid ?? 0;
     const own = statSync("/proc/self/ns/net").ino;
@@ -148,7 +158,12 @@ class PrivateContainerd implements Containerd {
     ];
     const [program, ...rest] = [...this.#enterNetwork(), binary, ...parameters] as [string, ...string[]];
     const log = openSync(join(this.directory, "log"), "a", 0o600);
-    this.#process = spawn(program, rest, { cwd: "/", env: this.#environment(), stdio: ["ignore", log, log] });
+    this.#process = spawn(program, rest, {
+      cwd: "/",
+      env: this.environment(),
+      stdio: ["ignore", log, log],
+      detached: this.#options.detached === true,
+    });
     closeSync(log);
     const child = this.#process;
     const answers = async (): Promise<boolean> => {
@@ -166,8 +181,8 @@ class PrivateContainerd implements Containerd {
     }
   }
 
-  #environment(): NodeJS.ProcessEnv {
-    const shims = this.#options.shimDirectory ?? join(root, "dist/bin");
+  environment(): Readonly<NodeJS.ProcessEnv> {
+    const shims = this.#options.shimDirectory ?? process.env["TANDEM_TEST_SHIMS"] ?? join(root, "dist/bin");
     return {
       ...process.env,
       PATH: [

@@ -261,6 +261,14 @@ export class TestContainer implements AsyncDisposable {
 
   /** Kills, deletes and forgets; a step whose object is gone already is done. */
   async remove(): Promise<void> {
+    try {
+      await this.#removeTask();
+    } finally {
+      this.#closeStreams();
+    }
+  }
+
+  async #removeTask(): Promise<void> {
     if (this.#made) {
       await gone(this.kill(9, { all: true }), "failed_precondition");
       await gone(this.wait());
@@ -272,11 +280,14 @@ export class TestContainer implements AsyncDisposable {
       await gone(this.#client.snapshots.remove({ snapshotter: "overlayfs", key: this.id }, this.#call));
       this.#snapshot = false;
     }
-    for (const streams of [this.#streams, ...this.#execs]) streams?.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.remove();
+  }
+
+  #closeStreams(): void {
+    for (const streams of [this.#streams, ...this.#execs]) streams?.close();
   }
 }
 

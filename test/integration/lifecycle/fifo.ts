@@ -29,6 +29,8 @@ export class FifoReader {
   constructor(path: string) {
     const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     this.#socket = new Socket({ fd, readable: true, writable: false });
+    // Who waits for output does so with a limit; an output that nobody waits for keeps no test alive.
+    this.#socket.unref();
     this.#socket.on("data", (chunk: Buffer) => this.#chunks.push(chunk));
     this.#socket.on("end", () => {
       this.#ended = true;
