@@ -37,7 +37,11 @@ const zygoteFlags = [
 
 async function bundle(): Promise<void> {
   await build({
-    entryPoints: { main: join(root, "src/main.ts"), "transpile-worker": join(root, "src/image/transpile-worker.ts") },
+    entryPoints: {
+      main: join(root, "src/main.ts"),
+      "transpile-worker": join(root, "src/image/transpile-worker.ts"),
+      cli: join(root, "src/cli/main.ts"),
+    },
     outdir: lib,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -100,6 +104,7 @@ mkdirSync(bin, { recursive: true });
 mkdirSync(lib, { recursive: true });
 await bundle();
 for (const [from, to] of Object.entries(natives)) installFile(join(root, from), to);
+installFile(join(root, "src/cli/tandem.sh"), join(bin, "tandem"));
 installNode();
 installWorkerFiles();
 writeFileSync(join(lib, "zygote.args"), `${zygoteFlags.join("\n")}\n`);

@@ -120,6 +120,12 @@ static int serve(void) {
   }
 }
 
+// Long enough in one piece to be looked at from outside.
+static int greetAndStay(int argc, char **argv, double seconds) {
+  greet(argc, argv);
+  return sleepFor(seconds);
+}
+
 int main(int argc, char **argv) {
   const char *mode = argc > 1 ? argv[1] : "";
   const char *first = argc > 2 ? argv[2] : "";
@@ -129,6 +135,7 @@ int main(int argc, char **argv) {
   if (strcmp(mode, "write") == 0) return writeFile(first, argc > 3 ? argv[3] : "");
   if (strcmp(mode, "list") == 0) return list(first);
   if (strcmp(mode, "stderr") == 0) return fprintf(stderr, "%s\n", first) < 0;
+  if (strcmp(mode, "greet") == 0) return greetAndStay(argc, argv, atof(first));
   if (strcmp(mode, "sleep") == 0) return sleepFor(atof(first));
   if (strcmp(mode, "trap") == 0) __builtin_trap();
   if (strcmp(mode, "spin") == 0) return spin();

@@ -78,6 +78,8 @@ export interface Containerd extends AsyncDisposable {
   logs(): string;
   /** SIGTERM, then the same containerd again. Tasks stay. */
   restart(): Promise<void>;
+  /** SIGTERM; start again with start(). */
+  terminate(): Promise<void>;
   /** SIGKILL; start again with start(). */
   kill9(): Promise<void>;
   start(): Promise<void>;
@@ -248,6 +250,10 @@ class PrivateContainerd implements Containerd {
   async restart(): Promise<void> {
     await this.#end("SIGTERM");
     await this.start();
+  }
+
+  terminate(): Promise<void> {
+    return this.#end("SIGTERM");
   }
 
   kill9(): Promise<void> {

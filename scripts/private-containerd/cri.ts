@@ -8,6 +8,7 @@ import {
   type ContainerConfigSchema,
   ContainerState,
   type ContainerStatus,
+  NamespaceMode,
   RuntimeService,
 } from "./gen/runtime/v1/runtime_pb.ts";
 import { waitFor } from "./wait-for.ts";
@@ -19,12 +20,17 @@ export interface ContainerSpec {
   readonly parameters?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
+  /** In bytes. */
+  readonly memoryLimit?: number | undefined;
 }
 
 /** One pod, as a kubelet makes it: its sandbox and the containers in it. */
 export interface Pod {
   readonly id: string;
   readonly ip: string;
+  /** Returns the id of the container, which has no process yet. */
+  create(container: ContainerSpec): Promise<string>;
+  start(container: string): Promise<void>;
   /** Creates and starts a container; returns its id. */
   run(container: ContainerSpec): Promise<string>;
   exited(container: string): Promise<ContainerStatus>;
@@ -46,7 +52,10 @@ function containerConfig(container: ContainerSpec): MessageInitShape<typeof Cont
     envs: Object.entries(container.environment ?? {}).map(([key, value]) => ({ key, value })),
     annotations: { ...container.annotations },
     logPath: `${container.name}.log`,
-    linux: {},
+    linux:
+      container.memoryLimit === undefined
+        ? {}
+        : { resources: { memoryLimitInBytes: BigInt(container.memoryLimit) } },
   };
 }
 
@@ -55,9 +64,12 @@ export class Cri implements Disposable {
   readonly runtime: ServiceClient<typeof RuntimeService>;
   readonly #containerd: Containerd;
   readonly #channel: Client;
+  readonly #network: NamespaceMode;
 
-  constructor(containerd: Containerd) {
+  /** With `hostNetwork` the pods have containerd's own network namespace, which takes no CNI. */
+  constructor(containerd: Containerd, options: { readonly hostNetwork?: boolean } = {}) {
     this.#containerd = containerd;
+    this.#network = options.hostNetwork === true ? NamespaceMode.NODE : NamespaceMode.POD;
     this.#channel = openChannel(containerd.address);
     this.runtime = createServiceClient(this.#channel, RuntimeService);
   }
@@ -67,9 +79,9 @@ export class Cri implements Disposable {
     const isReady = async (): Promise<boolean> => {
       const { status } = await this.runtime.status({});
       // From 2.0 there are others, about deprecations, that may be false on a healthy machine.
-      return ["RuntimeReady", "NetworkReady"].every((type) =>
-        status?.conditions.some((found) => found.type === type && found.status),
-      );
+      const needed =
+        this.#network === NamespaceMode.NODE ? ["RuntimeReady"] : ["RuntimeReady", "NetworkReady"];
+      return needed.every((type) => status?.conditions.some((found) => found.type === type && found.status));
     };
     await waitFor(isReady, 15_000, "CRI ready, with its network");
   }
@@ -87,26 +99,37 @@ export class Cri implements Disposable {
       hostname: name,
       annotations: { ...annotations },
       // Beside the cgroups of `ctr`, where leftovers.ts looks.
-      linux: { cgroupParent: `/${this.#containerd.namespace}-cri`, securityContext: {} },
+      linux: {
+        cgroupParent: `/${this.#containerd.namespace}-cri`,
+        securityContext: { namespaceOptions: { network: this.#network } },
+      },
     };
     const { podSandboxId: id } = await this.runtime.runPodSandbox(
       { config, runtimeHandler: handler },
       { timeoutMs: 60_000 },
     );
     const { status } = await this.runtime.podSandboxStatus({ podSandboxId: id });
-    const run = async (container: ContainerSpec): Promise<string> => {
+    const create = async (container: ContainerSpec): Promise<string> => {
       const { containerId } = await this.runtime.createContainer({
         podSandboxId: id,
         sandboxConfig: config,
         config: containerConfig(container),
       });
-      await this.runtime.startContainer({ containerId }, { timeoutMs: 30_000 });
       return containerId;
+    };
+    const start = async (containerId: string): Promise<void> => {
+      await this.runtime.startContainer({ containerId }, { timeoutMs: 30_000 });
     };
     return {
       id,
       ip: status?.network?.ip ?? "",
-      run,
+      create,
+      start,
+      run: async (container) => {
+        const containerId = await create(container);
+        await start(containerId);
+        return containerId;
+      },
       exited: (containerId) => this.#exited(containerId),
       exec: (containerId, command) => this.#exec(containerId, command),
       logPath: (container) => join(logDirectory, `${container}.log`),

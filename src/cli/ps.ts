@@ -1,0 +1,138 @@
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import Table from "cli-table3";
+import type { Command } from "commander";
+import { type Client, connect } from "ttrpc-ts";
+import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
+import { Status } from "../api/gen/containerd/v1/types/task_pb.ts";
+import { directories } from "../directories.ts";
+
+/** Where containerd keeps the bundles unless its configuration says otherwise. */
+const defaultState = "/run/containerd";
+const taskPlugin = "io.containerd.runtime.v2.task";
+/** A shim that does not answer within this time is shown as one that does not. */
+const timeoutMs = 2_000;
+
+/** A container as its shim tells it. */
+interface Listed {
+  readonly namespace: string;
+  readonly id: string;
+  readonly status: string;
+  readonly pid: number;
+  readonly executor: string;
+  readonly shimPid: number;
+}
+
+interface Bundle {
+  readonly namespace: string;
+  readonly id: string;
+  readonly socket: string;
+}
+
+/**
+ * `tandem ps`: this node's containers. A shim keeps no list for others, so the bundles say which containers there are and which
+ * socket is theirs, and each one's shim is asked how it is.
+ */
+export function addPs(program: Command): void {
+  program
+    .command("ps")
+    .description("list the containers of this node that Tandem runs, as their shims tell it")
+    .option("--state <directory>", "containerd's state directory", defaultState)
+    .option("--json", "as JSON")
+    .action(async (options: { readonly state: string; readonly json?: boolean }) => {
+      const listed = await listContainers(options.state);
+      process.stdout.write(
+        options.json === true ? `${JSON.stringify(listed, undefined, 2)}\n` : renderList(listed),
+      );
+    });
+}
+
+async function listContainers(state: string): Promise<Listed[]> {
+  const bySocket = Map.groupBy(findBundles(state), ({ socket }) => socket);
+  const lists = await Promise.all([...bySocket].map(([socket, bundles]) => askShim(socket, bundles)));
+  return lists.flat();
+}
+
+/** The bundles whose shim is one of this run directory. containerd writes a shim's address into each bundle. */
+function findBundles(state: string): Bundle[] {
+  const tasks = join(state, taskPlugin);
+  const prefix = join(directories.run, "s/");
+  return namesOf(tasks).flatMap((namespace) =>
+    namesOf(join(tasks, namespace)).flatMap((id) => {
+      const socket = socketOf(join(tasks, namespace, id));
+      return socket?.startsWith(prefix) === true ? [{ namespace, id, socket }] : [];
+    }),
+  );
+}
+
+/** `address` up to containerd 1.7, `bootstrap.json` since (shim-protocol §1). */
+function socketOf(bundle: string): string | undefined {
+  const json = join(bundle, "bootstrap.json");
+  const address = existsSync(json)
+    ? (JSON.parse(readFileSync(json, "utf8")) as { readonly address?: string }).address
+    : existsSync(join(bundle, "address"))
+      ? readFileSync(join(bundle, "address"), "utf8").trim()
+      : undefined;
+  return address?.replace(/^unix:\/\//, "");
+}
+
+async function askShim(socket: string, bundles: readonly Bundle[]): Promise<Listed[]> {
+  let shim: Client;
+  try {
+    shim = await connect(socket);
+  } catch {
+    // It was killed, and containerd has not cleaned up yet: that, too, is an answer.
+    return bundles.map(({ namespace, id }) => ({
+      namespace,
+      id,
+      status: "no shim",
+      pid: 0,
+      executor: "",
+      shimPid: 0,
+    }));
+  }
+  await using connection = shim;
+  const task = connection.service(Task);
+  return await Promise.all(
+    bundles.map(async ({ namespace, id }) => {
+      const { status, pid } = await task.state({ id }, { timeoutMs });
+      const { shimPid } = await task.connect({ id }, { timeoutMs });
+      const name = statusNames.get(status) ?? String(status);
+      return { namespace, id, status: name, pid, executor: executorOf(pid), shimPid };
+    }),
+  );
+}
+
+const statusNames = new Map<number, string>(
+  Object.entries(Status).map(([name, value]) => [value, name.toLowerCase()]),
+);
+
+/** A wasm process is a fork of the zygote: its program is Tandem's own Node. */
+function executorOf(pid: number): string {
+  try {
+    return readlinkSync(`/proc/${pid}/exe`) === join(directories.lib, "node") ? "wasm" : "linux";
+  } catch {
+    return ""; // ended
+  }
+}
+
+function namesOf(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+function renderList(listed: readonly Listed[]): string {
+  const plain = { head: [], border: [], "padding-left": 0, "padding-right": 2 };
+  const chars = Object.fromEntries(
+    ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"]
+      .concat(["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"])
+      .map((name) => [name, ""]),
+  );
+  const table = new Table({
+    head: ["NAMESPACE", "CONTAINER", "STATUS", "EXECUTOR", "PID", "SHIM"],
+    style: plain,
+    chars,
+  });
+  for (const { namespace, id, status, executor, pid, shimPid } of listed)
+    table.push([namespace, id, status, executor, pid || "", shimPid || ""]);
+  return `${table.toString()}\n`;
+}
