@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -64,12 +65,15 @@ Message receive(int fd, int flags) {
   }
   if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) throw ErrnoError(EMSGSIZE, "recvmsg");
   message.data.assign(buffer.data(), buffer.data() + length);
+  // A request holds a container's environment; the zygote's memory is every later child's.
+  explicit_bzero(buffer.data(), static_cast<size_t>(length));
   return message;
 }
 
 Napi::Object toObject(Napi::Env env, Message message) {
   Napi::Object result = Napi::Object::New(env);
   result.Set("data", Napi::Buffer<char>::Copy(env, message.data.data(), message.data.size()));
+  explicit_bzero(message.data.data(), message.data.size());
   Napi::Array fds = Napi::Array::New(env, message.fds.size());
   for (size_t i = 0; i < message.fds.size(); i++) fds[i] = Napi::Number::New(env, message.fds[i].release());
   result.Set("fds", fds);

@@ -58,10 +58,11 @@ function handle(message: ZygoteMessage, listener: number, roles: ZygoteOptions["
       // Whoever asked is gone; the child finds its own socket without a peer and ends.
     }
   };
-  let fds = message.fds;
+  let { fds } = message;
+  let fields: readonly Buffer[] = [];
   try {
     const request = openRequest(message.data, fds);
-    fds = request.fds;
+    ({ fds, fields } = request);
     const kind = request.fields[0]?.toString() ?? "";
     const role = roles[kind];
     if (role === undefined) throw new Error(`unknown request ${JSON.stringify(kind)}`);
@@ -79,6 +80,8 @@ function handle(message: ZygoteMessage, listener: number, roles: ZygoteOptions["
   } catch (error) {
     reply({ error: error instanceof Error ? error.message : String(error) });
   }
+  // A config holds a container's secrets, and every later child has all of this memory.
+  for (const part of [message.data, ...fields]) part.fill(0);
   for (const fd of fds) closeSync(fd);
   closeSync(message.fd);
   return false;
