@@ -40,6 +40,10 @@ export interface Native {
   setSubreaper(): void;
   setSession(): void;
 
+  // --- descriptors (addon/descriptors.cc) -------------------------------------------------------------------------------
+  /** Has the zygote look once which of its descriptors are the runtime's own, for `isolate` in its children. */
+  noteDescriptors(): void;
+
   // --- poll (addon/poll.cc): readiness of descriptors that libuv has no type for -------------------------------------
   /** Calls back each time the descriptor is readable or hung up, until the returned function is called. Does not own fd. */
   onReadable(fd: number, callback: () => void): () => void;
@@ -119,7 +123,7 @@ export interface Native {
   createTmpfs(options: readonly string[], readonly: boolean): number;
   /** A mount namespace with nothing but an empty read-only root. `scratch` is any directory to mount on meanwhile. */
   createEmptyMountNamespace(scratch: string): number;
-  /** Puts this process behind the wall, for good. Takes over the mounts' descriptors; returns one of the file system's root. */
+  /** Puts this process behind the wall, for good. Closes all descriptors but `keepDescriptors`; returns one of the file system's root. */
   isolate(options: IsolateOptions): { readonly root: number; readonly landlock: boolean };
 
   // --- WASI 0.1 (addon/wasi_*.cc) ----------------------------------------------------------------------------------------
@@ -200,6 +204,8 @@ export interface IsolateOptions {
   readonly mounts: readonly { readonly fd: number; readonly target: string; readonly directory: boolean }[];
   readonly umask: number;
   readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** Besides 0, 1, 2 and the event loop's own: every other descriptor is closed, those in this object included. */
+  readonly keepDescriptors: readonly number[];
   /** struct sock_filter[] */
   readonly filter: Buffer | undefined;
 }

@@ -1,4 +1,4 @@
-import { closeSync, openSync, statSync } from "node:fs";
+import { openSync, statSync } from "node:fs";
 import { native } from "../src/native.ts";
 import type { IsolateOptions } from "../src/native-surface.ts";
 import type { WasmConfig, WasmMount } from "./config.ts";
@@ -11,17 +11,15 @@ export interface WasmHost {
   readonly filter: Buffer;
 }
 
-/** Puts this process behind the kernel's wall. Returns a descriptor of the guest's root directory. */
-export function enterIsolation(host: WasmHost, config: WasmConfig): number {
-  const options = isolateOptions(host, config);
-  const { root } = native.isolate(options);
-  for (const fd of options.joinNamespaces) closeSync(fd);
-  closeSync(host.emptyMountNamespace);
-  return root;
+/**
+ * Puts this process behind the kernel's wall, with no descriptors but stdio and `keep`. Returns one of the guest's root directory.
+ */
+export function enterIsolation(host: WasmHost, config: WasmConfig, keep: readonly number[]): number {
+  return native.isolate(isolateOptions(host, config, keep)).root;
 }
 
 /** Everything that `native.isolate` wants, opened while the host can still be seen. The descriptors are the caller's. */
-export function isolateOptions(host: WasmHost, config: WasmConfig): IsolateOptions {
+export function isolateOptions(host: WasmHost, config: WasmConfig, keep: readonly number[] = []): IsolateOptions {
   const { isolation, rootfs, readonlyRootfs: readonly } = config;
   const root = { fd: native.cloneMount(rootfs, { recursive: true, readonly }), target: "/", directory: true };
   return {
@@ -35,6 +33,7 @@ export function isolateOptions(host: WasmHost, config: WasmConfig): IsolateOptio
     mounts: [root, ...config.mounts.map(openMount)],
     umask: isolation.umask,
     user: isolation.user,
+    keepDescriptors: keep,
     filter: host.filter,
   };
 }

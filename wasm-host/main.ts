@@ -16,6 +16,7 @@ const [STDIN, STDOUT, STDERR, GO, STATUS] = [0, 1, 2, 3, 4];
  */
 export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds: readonly number[]): void {
   const status = fds[STATUS] ?? -1;
+  const go = fds[GO] ?? -1;
   const say = (line: StatusLine): void => {
     writeSync(status, `${JSON.stringify(line)}\n`);
   };
@@ -24,8 +25,10 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     const config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
     takeStdio(fds);
     native.setProcessName("tandem-wasm");
+    // kill(0) reaches the whole process group, in whatever pid namespace its members are: the zygote's must not be the guest's.
+    native.setSession();
     native.exitOnSignal(status);
-    run = prepareWorkload(config, () => enterIsolation(host, config));
+    run = prepareWorkload(config, () => enterIsolation(host, config, [go, status]));
     say({ ready: true });
   } catch (error) {
     // Create fails with the reason.
@@ -37,7 +40,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     say({ exit: code });
     return native.exitNow(code);
   };
-  waitForStart(fds[GO] ?? -1, exit);
+  waitForStart(go, exit);
   runToEnd(run, exit);
 }
 

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "addon/call.h"
+#include "addon/descriptors.h"
 #include "addon/groups.h"
 #include "sys/unique_fd.h"
 
@@ -287,6 +288,9 @@ void installFilter(Napi::Buffer<char> filter) {
 
 Napi::Value isolate(const Napi::CallbackInfo& info) {
   Napi::Object options = info[0].As<Napi::Object>();
+  uv_loop_t* loop = nullptr;
+  napi_get_uv_event_loop(info.Env(), &loop);
+  noteRuntime(loop);
   joinCgroups(options.Get("cgroupFiles").As<Napi::Array>());
   setOomScore(number(options, "oomScoreAdj"));
   // Limits before the capability that lets them be raised is gone.
@@ -302,6 +306,10 @@ Napi::Value isolate(const Napi::CallbackInfo& info) {
   // Neighbours of the same uid may not read its memory through /proc or ptrace.
   checked(prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE");
   const bool landlock = restrictWithLandlock(root.get());
+  std::vector<int> keep{root.get()};
+  Napi::Array kept = options.Get("keepDescriptors").As<Napi::Array>();
+  for (uint32_t i = 0; i < kept.Length(); i++) keep.push_back(kept.Get(i).As<Napi::Number>().Int32Value());
+  closeInherited(loop, std::move(keep));
   if (Napi::Value filter = options.Get("filter"); filter.IsBuffer()) installFilter(filter.As<Napi::Buffer<char>>());
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("root", root.release());

@@ -26,6 +26,7 @@ export const SOCKET_NAME = "zygote.sock";
  * Returns in the child only, when the role has been taken up.
  */
 export async function runZygote(options: ZygoteOptions): Promise<void> {
+  native.noteDescriptors();
   await options.warm();
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const socket = join(options.directory, SOCKET_NAME);
