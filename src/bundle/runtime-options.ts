@@ -11,20 +11,12 @@ export interface RuntimeOptions {
   readonly systemdCgroup: boolean;
   readonly noNewKeyring: boolean;
   readonly noPivotRoot: boolean;
-  /** Owner of the stdio FIFOs as the container sees them (user namespaces). */
-  readonly ioUid: number;
-  readonly ioGid: number;
-  /** cgroup that the shim itself should live in; empty: containerd's. */
-  readonly shimCgroup: string;
 }
 
 export const defaultRuntimeOptions: RuntimeOptions = Object.freeze({
   systemdCgroup: false,
   noNewKeyring: false,
   noPivotRoot: false,
-  ioUid: 0,
-  ioGid: 0,
-  shimCgroup: "",
 });
 
 /** TOML key (as containerd's runtime table and our config file spell it) → field and type. */
@@ -32,15 +24,19 @@ const tomlKeys = {
   SystemdCgroup: ["systemdCgroup", "boolean"],
   NoNewKeyring: ["noNewKeyring", "boolean"],
   NoPivotRoot: ["noPivotRoot", "boolean"],
-  IoUid: ["ioUid", "number"],
-  IoGid: ["ioGid", "number"],
-  ShimCgroup: ["shimCgroup", "string"],
 } as const satisfies Record<string, readonly [keyof RuntimeOptions, string]>;
+
+/**
+ * Keys that change nothing: IoUid and IoGid own the pipes that runc's shim puts between client and process, where here the
+ * process gets the client's own FIFOs; the last two are containerd's, for finding this very text.
+ */
+const withoutMeaning = new Set(["IoUid", "IoGid", "TypeUrl", "ConfigPath"]);
 
 /**
  * Reads CreateTaskRequest.options: absent, `containerd.runc.v1.Options` or `runtimeoptions.v1.Options` (a TOML file or body).
  *
- * @throws TandemError invalid_argument for another type, for a file that cannot be read and for a key that we do not know.
+ * @throws TandemError invalid_argument for another type, for a file that cannot be read and for a key that we do not know;
+ * unimplemented for ShimCgroup.
  */
 export function parseRuntimeOptions(options: Any | undefined): RuntimeOptions {
   if (options === undefined || options.typeUrl === "") return defaultRuntimeOptions;
@@ -56,25 +52,30 @@ export function parseRuntimeOptions(options: Any | undefined): RuntimeOptions {
 
 function fromRunc(bytes: Uint8Array): RuntimeOptions {
   const options = fromBinary(RuncOptionsSchema, bytes);
+  if (options.shimCgroup !== "") refuseShimCgroup();
   // binary_name and root choose another OCI runtime and its state directory; here the executor is the runtime.
   return Object.freeze({
     systemdCgroup: options.systemdCgroup,
     noNewKeyring: options.noNewKeyring,
     noPivotRoot: options.noPivotRoot,
-    ioUid: options.ioUid,
-    ioGid: options.ioGid,
-    shimCgroup: options.shimCgroup,
   });
+}
+
+/** A shim is forked before it hears of options, and serves containers that may not agree on them. */
+function refuseShimCgroup(): never {
+  throw new TandemError("unimplemented", "runtime option ShimCgroup: the shim stays in the cgroup of its zygote");
 }
 
 function fromRuntime(bytes: Uint8Array): RuntimeOptions {
   const options = fromBinary(RuntimeOptionsSchema, bytes);
   if (options.configPath === "") return fromToml(Buffer.from(options.configBody).toString(), "runtime options");
+  let text: string;
   try {
-    return fromToml(readFileSync(options.configPath, "utf8"), options.configPath);
+    text = readFileSync(options.configPath, "utf8");
   } catch (error) {
     throw new TandemError("invalid_argument", `runtime options: ${TandemError.from(error).message}`, { cause: error });
   }
+  return fromToml(text, options.configPath);
 }
 
 function fromToml(text: string, source: string): RuntimeOptions {
@@ -86,8 +87,9 @@ function fromToml(text: string, source: string): RuntimeOptions {
     throw new TandemError("invalid_argument", `${source}: ${(error as Error).message.split("\n")[0]}`, { cause: error });
   }
   for (const [key, value] of Object.entries(table)) {
-    // containerd's own keys for finding this very text, not options of the runtime.
-    if (key === "TypeUrl" || key === "ConfigPath") continue;
+    if (withoutMeaning.has(key)) continue;
+    if (key === "ShimCgroup" && value !== "") refuseShimCgroup();
+    if (key === "ShimCgroup") continue;
     const known = Object.hasOwn(tomlKeys, key) ? tomlKeys[key as keyof typeof tomlKeys] : undefined;
     if (known === undefined) {
       throw new TandemError("invalid_argument", `${source}: unknown runtime option ${key}`);

@@ -4,6 +4,7 @@ import { TandemError } from "../errors.ts";
 import type { CgroupEntrance } from "../isolation/cgroup.ts";
 import type { CreateRequest } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
+import { refuseForWasm } from "./wasm-refusals.ts";
 
 /** sched.h */
 const CLONE_NEWCGROUP = 0x02000000;
@@ -26,7 +27,8 @@ const HTTP_PORT_ANNOTATION = "tandem.dev/http-port";
 export function toWasmConfig(request: CreateRequest, selection: WasmSelection, transpiled: string | undefined): WasmConfig {
   const { spec } = request;
   const process = spec.process;
-  if (process === undefined) throw new TandemError("invalid_argument", "config.json: process is missing");
+  if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
+  refuseForWasm(spec);
   return {
     id: request.id,
     workload: toWorkload(selection, transpiled),
@@ -75,10 +77,6 @@ function tmpfsOptions(options: readonly string[]): readonly string[] {
 
 function toIsolation(spec: Spec, process: SpecProcess, cgroupFiles: readonly string[]): WasmIsolation {
   const { joinNamespaces, unshare } = toNamespaces(spec);
-  const sysctls = Object.keys(spec.linux?.sysctl ?? {});
-  if (sysctls.length > 0) {
-    throw new TandemError("unimplemented", `linux.sysctl: ${sysctls[0]}: not for a wasm container`);
-  }
   return {
     cgroupFiles,
     oomScoreAdj: process.oomScoreAdj ?? 0,

@@ -15,6 +15,8 @@ export interface WasmExecutorOptions {
   transpile(rootfs: string, signal: AbortSignal): Promise<string>;
   /** Runs the spec's hooks of one kind in the runtime's namespaces. */
   runHooks(kind: "prestart" | "createRuntime" | "poststart" | "poststop", pid: number): Promise<void>;
+  /** Hears of what happens after the fact and fails nobody's request: poststart and poststop hooks. */
+  warn(error: TandemError): void;
 }
 
 const KILLED = 137;
@@ -27,20 +29,36 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
       const { selection } = options;
       const transpiled =
         selection.form === "component" ? await options.transpile(request.rootfs, request.signal) : undefined;
-      const base = toWasmConfig(request, selection, transpiled);
-      const init = await spawnWasm(options.zygote, base, requireStdio(request.stdio, "process.terminal"), "new");
+      const config = toWasmConfig(request, selection, transpiled);
+      const init = await spawnWasm(options.zygote, config, requireStdio(request.stdio, "process.terminal"), "new");
+      const runLate = (kind: "poststart" | "poststop", pid: number): Promise<void> =>
+        options.runHooks(kind, pid).catch((error: unknown) => options.warn(TandemError.from(error)));
       try {
         await options.runHooks("prestart", init.pid);
         await options.runHooks("createRuntime", init.pid);
       } catch (error) {
         init.kill(9);
         await init.exited;
+        await runLate("poststop", 0);
         throw error;
       }
+      let released: Promise<void> | undefined;
       return {
-        init,
-        exec: (exec) => execWasm(options, request, base, init, exec),
-        release: () => options.runHooks("poststop", 0),
+        init: {
+          pid: init.pid,
+          console: init.console,
+          exited: init.exited,
+          kill: (signal) => init.kill(signal),
+          start: async () => {
+            await init.start();
+            await runLate("poststart", init.pid);
+          },
+        },
+        exec: (exec) => execWasm(options, request, init, exec),
+        release: () => {
+          released ??= runLate("poststop", 0);
+          return released;
+        },
       };
     },
   };
@@ -50,24 +68,21 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
 async function execWasm(
   options: WasmExecutorOptions,
   request: CreateRequest,
-  base: WasmConfig,
   init: ExecutorProcess,
   exec: ExecRequest,
 ): Promise<ExecutorProcess> {
+  if (options.selection.form === "component") {
+    throw new TandemError("unimplemented", `exec ${exec.execId}: a component has one entry, exec needs a module`);
+  }
   const stdio = requireStdio(exec.stdio, "process.terminal");
   const [program = ""] = exec.process.args ?? [];
   const [path = "", entry] = program.split("#", 2);
-  if (base.workload.form === "component") {
-    throw new TandemError("unimplemented", `exec ${exec.execId}: a component has one entry, exec needs a module`);
-  }
+  // User, limits and environment are the exec's own; the mounts and namespaces the container's.
+  const spec = { ...request.spec, process: exec.process };
+  const base = toWasmConfig({ ...request, spec }, options.selection, undefined);
   const own = request.spec.process?.args?.[0]?.split("#", 1)[0];
-  const file = path === "" || path === own ? base.workload.file : { inRootfs: path };
-  const config: WasmConfig = {
-    ...base,
-    workload: { form: "module", file, export: entry },
-    args: exec.process.args ?? [],
-    env: exec.process.env ?? base.env,
-  };
+  const file = path === "" || path === own ? options.selection.module : { inRootfs: path };
+  const config: WasmConfig = { ...base, workload: { form: "module", file, export: entry } };
   const pidNamespace = openSync(`/proc/${init.pid}/ns/pid`, "r");
   try {
     return await spawnWasm(options.zygote, config, stdio, pidNamespace);

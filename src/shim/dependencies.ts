@@ -86,6 +86,7 @@ function wasm({ zygote, log }: DependencyOptions, request: CreateOptions, select
     selection,
     transpile: (rootfs, signal) => transpile(selection, rootfs, signal, log),
     runHooks: (kind, pid) => runHooks(kind, { id: request.id, bundle: request.bundle, spec }, pid),
+    warn: (error) => log.warn({ err: error, id: request.id }, "hook failed"),
   });
 }
 

@@ -1,0 +1,120 @@
+import { mountRootfs } from "../../src/bundle/rootfs.ts";
+import { parseSpec, poststopHooks, type Spec } from "../../src/bundle/spec.ts";
+import type { CreateRequest } from "../../src/executor/executor.ts";
+import { hookState } from "../../src/executor/hooks.ts";
+import { toWasmConfig } from "../../src/executor/wasm-config.ts";
+import { checkResources } from "../../src/isolation/cgroup/check-resources.ts";
+import { devicePolicy } from "../../src/isolation/cgroup/device-rules.ts";
+import { cgroupPaths } from "../../src/isolation/cgroup/paths.ts";
+import type { LinuxResources } from "../../src/isolation/cgroup/resources.ts";
+import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
+import { v2Settings } from "../../src/isolation/cgroup/v2-settings.ts";
+import { type PlanContext, planContainer, planExec } from "../../src/isolation/plan.ts";
+import { compileSeccomp } from "../../src/isolation/seccomp.ts";
+
+/**
+ * Everything that Tandem makes of a config.json before it touches the machine, as text: what a property does not change here, it
+ * does not change in a container.
+ *
+ * @throws TandemError when the spec is refused
+ */
+export function linuxPicture(json: unknown): string {
+  const spec = parseSpec(JSON.stringify(json));
+  const seccomp =
+    spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp, undefined);
+  const context: PlanContext = {
+    id: "c1",
+    bundle: "/bundle",
+    rootfs: "/bundle/rootfs",
+    cgroups: [],
+    machine: { apparmor: true, selinux: true, capabilities: (1n << 41n) - 1n },
+    seccomp,
+    privileged: true,
+    noPivotRoot: false,
+    noNewKeyring: false,
+  };
+  const { steps, ...plan } = planContainer(spec, context);
+  const states = {
+    creating: hookState({ id: "c1", bundle: "/bundle", spec }, "creating", 1),
+    created: hookState({ id: "c1", bundle: "/bundle", spec }, "created", 1),
+  };
+  return text({
+    plan,
+    steps: steps(states),
+    seccomp,
+    execs: execsOf(spec, context),
+    common: commonPicture(spec),
+  });
+}
+
+/** An exec with all of the process, and one whose affinity says only where it begins. */
+function execsOf({ process }: Spec, context: PlanContext): unknown {
+  if (process === undefined) return undefined;
+  const initial = process.execCPUAffinity?.initial;
+  const begins = { ...process, execCPUAffinity: initial === undefined ? {} : { initial } };
+  const exec = { ...context, canSetGroups: true, userNamespace: true };
+  return [planExec(process, exec), planExec(begins, exec)];
+}
+
+/** The same for a wasm container. */
+export function wasmPicture(json: unknown): string {
+  const spec = parseSpec(JSON.stringify(json));
+  return text({
+    config: toWasmConfig(wasmRequest(spec), wasmSelection, undefined),
+    common: commonPicture(spec),
+  });
+}
+
+export const wasmSelection = {
+  kind: "wasm",
+  module: { inRootfs: "/app.wasm" },
+  form: "module",
+  export: undefined,
+  mediaType: "application/wasm",
+  reason: "test",
+} as const;
+
+export function wasmRequest(spec: Spec): CreateRequest {
+  const cgroup = { entrance: () => ({ taskFiles: ["/tasks"], unified: undefined, unifiedLimits: false }) };
+  return {
+    id: "c1",
+    namespace: "test",
+    bundle: "/bundle",
+    rootfs: "/bundle/rootfs",
+    spec,
+    cgroup: cgroup as unknown as CreateRequest["cgroup"],
+    stdio: undefined,
+    signal: new AbortController().signal,
+  };
+}
+
+/** What does not depend on the executor: the cgroup, the rootfs and the hooks that `delete` runs. */
+function commonPicture(spec: Spec): unknown {
+  const { unified, devices, ...resources } = checkResources(spec.linux?.resources ?? {});
+  const files = { exists: () => false, read: () => "max 100000" };
+  const hierarchy = {
+    version: 2,
+    controllers: [],
+    mountPoint: "/sys/fs/cgroup",
+    ownDirectory: undefined,
+  } as const;
+  return {
+    resources: v1Settings(resources as LinuxResources, files),
+    unified: unified === undefined ? [] : v2Settings({ unified }, files),
+    devices: devicePolicy(devices),
+    rootfs: mountRootfs("/bundle", [], spec.root?.path ?? "rootfs").path,
+    cgroup: cgroupPaths(
+      { mode: "v2", hierarchies: [hierarchy] },
+      { cgroupsPath: spec.linux?.cgroupsPath, namespace: "test", id: "c1", systemd: false },
+    ).all,
+    poststop: poststopHooks(spec),
+    state: hookState({ id: "c1", bundle: "/bundle", spec }, "running", 1),
+  };
+}
+
+function text(value: unknown): string {
+  return JSON.stringify(value, (_, part: unknown) => {
+    if (typeof part === "bigint") return `${part}n`;
+    return part instanceof Set ? [...part] : part;
+  });
+}
