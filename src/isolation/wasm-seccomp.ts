@@ -95,10 +95,6 @@ const base: readonly Allowed[] = [
         "symlink",
         "symlinkat",
         "utimensat",
-        "chmod",
-        "fchmod",
-        "fchmodat",
-        "fchmodat2",
         "umask",
         "dup",
         "dup2",
@@ -106,6 +102,7 @@ const base: readonly Allowed[] = [
       ],
     ],
   },
+  // No chmod: WASI has none, and stdio may be the machine's own /dev/null or FIFO, which belong to whoever is uid 0.
   { why: "descriptor flags: libuv sets O_NONBLOCK, WASI's fdflags", names: ["fcntl"] },
   ...any(
     "ioctl",
@@ -213,9 +210,22 @@ const base: readonly Allowed[] = [
   ),
 ];
 
+const AF_INET = 2;
+const AF_INET6 = 10;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+/** Beside the type the argument holds SOCK_CLOEXEC and SOCK_NONBLOCK. */
+const SOCK_TYPE_MASK = 0xf;
+
 /** Only for a grant with sockets. Which addresses is for the network namespace and the WASI host to say. */
 const network: readonly Allowed[] = [
-  ...any("socket", "AF_INET and AF_INET6; no netlink, packet, vsock or unix sockets", 0, [2, 10]),
+  ...[AF_INET, AF_INET6].flatMap((family) =>
+    [SOCK_STREAM, SOCK_DGRAM].map((type) => ({
+      why: "TCP and UDP; no netlink, packet, vsock or unix sockets, no protocol whose module the kernel would have to load",
+      names: ["socket"],
+      args: [equals(0, family), { index: 1, op: "SCMP_CMP_MASKED_EQ" as const, value: SOCK_TYPE_MASK, valueTwo: type }, equals(2, 0)],
+    })),
+  ),
   {
     why: "what is done with a socket",
     names: [
