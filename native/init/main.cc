@@ -1,6 +1,7 @@
 // container-init: performs the plan that the shim computed from config.json, then becomes the container's program.
 // Static and without exceptions or streams: every page it touches before execve is on the way to the first byte of output.
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -121,6 +122,8 @@ int main() {
   using namespace tandem;
   // Nobody in a joined namespace may look into this process, or reach host files through its descriptors (CVE-2016-9962).
   prctl(PR_SET_DUMPABLE, 0);
+  // It ends at execve: no hook may speak for this process, and the shim sees the end of the file when the program starts.
+  fcntl(shimSocket, F_SETFD, FD_CLOEXEC);
   const Plan plan = receivePlan();
   for (const char* at = plan.begin; at < plan.end;) {
     Fields head(at, plan.end);

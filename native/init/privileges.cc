@@ -33,15 +33,27 @@ void setLabel(Fields& step) {
   must(write(attribute.get(), value, strlen(value)), "write", file);
 }
 
+namespace {
+
+bool isNullDevice(const struct stat& status) { return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3); }
+
+}  // namespace
+
 void ownStdio(Fields& step) {
   const uid_t uid = step.u32();
-  struct stat null {};
-  const bool haveNull = stat("/dev/null", &null) == 0;
+  // O_NONBLOCK: an exec finds what the container has put there.
+  UniqueFd own(open("/dev/null", O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  struct stat ownStatus {};
+  const bool haveOwn = own && fstat(own.get(), &ownStatus) == 0 && isNullDevice(ownStatus);
   for (int fd = 0; fd <= 2; fd++) {
     struct stat status {};
-    if (fstat(fd, &status) != 0 || status.st_uid == uid) continue;
-    // /dev/null is everybody's.
-    if (haveNull && S_ISCHR(status.st_mode) && status.st_rdev == null.st_rdev) continue;
+    if (fstat(fd, &status) != 0) continue;
+    if (isNullDevice(status)) {
+      // The shim's is the machine's: its root's mode and owner would be the container's to change.
+      if (haveOwn && (status.st_dev != ownStatus.st_dev || status.st_ino != ownStatus.st_ino)) must(dup2(own.get(), fd), "dup2", "/dev/null");
+      continue;
+    }
+    if (status.st_uid == uid) continue;
     // So that the program can open /dev/stdout again. Descriptors on a file system without owners stay as they are.
     if (fchown(fd, uid, static_cast<gid_t>(-1)) != 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
       fail("chown", "stdio", errno);
