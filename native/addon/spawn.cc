@@ -197,6 +197,23 @@ Spawn readOptions(Napi::Object options) {
   return spawn;
 }
 
+// While a child that has joined a container's namespaces still runs on this process's memory, the container can see it. What is
+// not dumpable can be neither traced nor read through /proc by the root of another user namespace (ptrace(2)).
+class Undumpable {
+ public:
+  explicit Undumpable(bool wanted) : previous_(wanted ? prctl(PR_GET_DUMPABLE) : 0) {
+    if (previous_ == 1) prctl(PR_SET_DUMPABLE, 0);
+  }
+  ~Undumpable() {
+    if (previous_ == 1) prctl(PR_SET_DUMPABLE, 1);
+  }
+  Undumpable(const Undumpable&) = delete;
+  Undumpable& operator=(const Undumpable&) = delete;
+
+ private:
+  int previous_;
+};
+
 Napi::Value spawnInit(const Napi::CallbackInfo& info) {
   Spawn spawn = readOptions(info[0].As<Napi::Object>());
   // A signal handler of Node's that ran in the child would run on borrowed memory.
@@ -205,6 +222,7 @@ Napi::Value spawnInit(const Napi::CallbackInfo& info) {
   pthread_sigmask(SIG_SETMASK, &all, &spawn.signals);
   alignas(16) static char stack[cloneStackSize];
   int pidfd = -1;
+  const Undumpable memory(spawn.nested);
   const uint64_t intoCgroup = spawn.cgroupDirectory < 0 ? 0 : CLONE_INTO_CGROUP;
   const pid_t outer = cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces), spawn.cgroupDirectory, &pidfd,
                                 runOuter, &spawn, stack);
