@@ -37,6 +37,7 @@ export interface ContainerdOptions {
   readonly generation: Generation;
   /** Folder that is put first on containerd's PATH; unless told that of TANDEM_TEST_SHIMS, or dist/bin. */
   readonly shimDirectory?: string;
+  /** The most talkative log: it names every event. */
   readonly debug?: boolean;
   /** With CRI, containerd gets a bridge CNI, and a network namespace of its own unless `network` says otherwise. */
   readonly cri?: CriConfig;
@@ -156,7 +157,7 @@ class PrivateContainerd implements Containerd {
       "-c",
       join(this.directory, "config.toml"),
       "-l",
-      this.#options.debug === true ? "debug" : "info",
+      this.#options.debug === true ? "trace" : "info",
     ];
     const [program, ...rest] = [...this.#enterNetwork(), binary, ...parameters] as [string, ...string[]];
     const log = openSync(join(this.directory, "log"), "a", 0o600);

@@ -3,10 +3,11 @@
  * wrong in the suite. All cases on one generation, those of the core on the others.
  */
 import { suite } from "uvu";
-import { availableGenerations, type Generation } from "../../scripts/private-containerd/containerd.ts";
+import type { Generation } from "../../scripts/private-containerd/containerd.ts";
 import type { Case } from "./lifecycle/case.ts";
 import { coreCases } from "./lifecycle/core.ts";
 import { execCases } from "./lifecycle/exec.ts";
+import { chosenGenerations, thorough } from "./lifecycle/generations.ts";
 import { linuxCases } from "./lifecycle/linux.ts";
 import { podCases } from "./lifecycle/pods.ts";
 import { resourceCases } from "./lifecycle/resources.ts";
@@ -16,7 +17,6 @@ import { terminalCases } from "./lifecycle/terminal.ts";
 import { wasmCases } from "./lifecycle/wasm.ts";
 
 const runtimes = [tandemLinux, tandemWasm, runc];
-const thorough: Generation = "2.1";
 const allCases = [
   ...coreCases,
   ...linuxCases,
@@ -32,13 +32,10 @@ function casesFor(generation: Generation, { name }: Runtime): readonly Case[] {
   return cases.filter(({ on }) => on === undefined || on.includes(name));
 }
 
-/** TEST_GENERATIONS=2.1 while working on one test. */
-const chosen = process.env["TEST_GENERATIONS"]?.split(",");
-
-for (const generation of availableGenerations().filter((one) => chosen?.includes(one) ?? true)) {
+for (const generation of chosenGenerations()) {
   let scene: Scene | undefined;
   const opened = async (): Promise<Scene> => {
-    scene ??= await Scene.open(generation);
+    scene ??= await Scene.open({ generation });
     return scene;
   };
   for (const runtime of runtimes) {

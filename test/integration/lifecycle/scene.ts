@@ -1,6 +1,6 @@
 import {
   type Containerd,
-  type Generation,
+  type ContainerdOptions,
   startContainerd,
 } from "../../../scripts/private-containerd/containerd.ts";
 import { ContainerdClient } from "./client.ts";
@@ -20,12 +20,9 @@ export class Scene implements AsyncDisposable {
     this.client = new ContainerdClient(containerd);
   }
 
-  static async open(
-    generation: Generation,
-    environment: Readonly<Record<string, string>> = {},
-  ): Promise<Scene> {
+  static async open(options: ContainerdOptions): Promise<Scene> {
     const archives = await makeArchives();
-    const containerd = await startContainerd({ generation, environment });
+    const containerd = await startContainerd(options);
     try {
       await importImages(containerd, archives);
       return new Scene(containerd, archives);
