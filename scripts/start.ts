@@ -4,6 +4,8 @@
  *
  *     node scripts/start.ts [--containerd 2.1] [--json] [--keep]
  */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Listr, type ListrTask } from "listr2";
@@ -15,7 +17,7 @@ import { Node } from "./start/node.ts";
 import { registryAddress } from "./start/registry.ts";
 import { type Report, renderTable, toReported } from "./start/report.ts";
 import { missingPrivileges, missingPrograms, toGeneration } from "./start/requirements.ts";
-import { tandemPath } from "./start/root.ts";
+import { root, tandemPath } from "./start/root.ts";
 import { type Outcome, workloads } from "./start/workloads.ts";
 
 const usage = "usage: npm start -- [--containerd 2.1|2.4] [--json] [--keep]";
@@ -33,6 +35,9 @@ interface Settings {
   readonly json: boolean;
   readonly keep: boolean;
 }
+
+/** containerd's log, and the shims' in it, of the last run: all that stays of its directory. */
+const keptLog = join(root, ".cache/start/containerd.log");
 
 /** What one step hands to the next. */
 interface Progress {
@@ -62,19 +67,21 @@ function say(text: string, { json }: Settings): void {
 
 /** Shows the steps as a list that fills itself, or a line each where nobody looks. */
 async function runSteps(steps: readonly Step[], progress: Progress, settings: Settings): Promise<void> {
+  const renderer = settings.json ? "silent" : isInteractive() ? "default" : "simple";
   const tasks = steps.map(
     (step): ListrTask<Progress> => ({
       title: step.title,
       async task(_context, task) {
         interruption.signal.throwIfAborted();
-        const done = await step.run(progress, (text) => {
-          task.output = text;
-        });
+        const show = (text: string): void => {
+          // A list that fills itself has a line for it; a log would have hundreds.
+          if (renderer === "default") task.output = text;
+        };
+        const done = await step.run(progress, show);
         if (done !== undefined) task.title = `${step.title}: ${done}`;
       },
     }),
   );
-  const renderer = settings.json ? "silent" : isInteractive() ? "default" : "simple";
   // Signals are ours: listr2 would leave at once.
   await new Listr<Progress, typeof renderer, typeof renderer>(tasks, {
     renderer,
@@ -145,9 +152,11 @@ const wait: Step = {
   },
 };
 
-/** Ends everything, and says so; false when something is left. */
+/** Ends everything, says so, and returns what is left in spite of it. */
 async function cleanUp({ node }: Progress, settings: Settings): Promise<readonly string[]> {
   if (node === undefined) return [];
+  mkdirSync(dirname(keptLog), { recursive: true });
+  writeFileSync(keptLog, node.containerd.logs());
   const left = await node.close();
   if (left.length === 0)
     say("nothing is left: no process, mount, cgroup, socket or file of this run", settings);
@@ -214,9 +223,15 @@ async function main(settings: Settings): Promise<number> {
   return left.length === 0 ? 0 : 1;
 }
 
+/** What went wrong, and where to look next. */
 function explain(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return `npm start: ${text}`;
+  if (interruption.signal.aborted) return "npm start: interrupted";
+  return [
+    `npm start: ${text}`,
+    `  containerd's log: ${relative(process.cwd(), keptLog)}; set-up's: .cache/setup/*.log`,
+    "  again, and left running to be looked at: npm start -- --keep",
+  ].join("\n");
 }
 
 async function start(args: readonly string[]): Promise<number> {

@@ -9,6 +9,7 @@ import {
   ContainerState,
   type ContainerStatus,
   NamespaceMode,
+  type NamespaceOptionSchema,
   RuntimeService,
 } from "./gen/runtime/v1/runtime_pb.ts";
 import { waitFor } from "./wait-for.ts";
@@ -43,7 +44,10 @@ export interface Pod {
   remove(): Promise<void>;
 }
 
-function containerConfig(container: ContainerSpec): MessageInitShape<typeof ContainerConfigSchema> {
+function containerConfig(
+  container: ContainerSpec,
+  namespaceOptions: MessageInitShape<typeof NamespaceOptionSchema>,
+): MessageInitShape<typeof ContainerConfigSchema> {
   return {
     metadata: { name: container.name, attempt: 0 },
     image: { image: container.image },
@@ -52,10 +56,12 @@ function containerConfig(container: ContainerSpec): MessageInitShape<typeof Cont
     envs: Object.entries(container.environment ?? {}).map(([key, value]) => ({ key, value })),
     annotations: { ...container.annotations },
     logPath: `${container.name}.log`,
-    linux:
-      container.memoryLimit === undefined
+    linux: {
+      securityContext: { namespaceOptions },
+      ...(container.memoryLimit === undefined
         ? {}
-        : { resources: { memoryLimitInBytes: BigInt(container.memoryLimit) } },
+        : { resources: { memoryLimitInBytes: BigInt(container.memoryLimit) } }),
+    },
   };
 }
 
@@ -64,12 +70,14 @@ export class Cri implements Disposable {
   readonly runtime: ServiceClient<typeof RuntimeService>;
   readonly #containerd: Containerd;
   readonly #channel: Client;
-  readonly #network: NamespaceMode;
+  /** A kubelet's default: each container sees its own processes only. */
+  readonly #namespaces: { readonly network: NamespaceMode; readonly pid: NamespaceMode };
 
   /** With `hostNetwork` the pods have containerd's own network namespace, which takes no CNI. */
   constructor(containerd: Containerd, options: { readonly hostNetwork?: boolean } = {}) {
     this.#containerd = containerd;
-    this.#network = options.hostNetwork === true ? NamespaceMode.NODE : NamespaceMode.POD;
+    const network = options.hostNetwork === true ? NamespaceMode.NODE : NamespaceMode.POD;
+    this.#namespaces = { network, pid: NamespaceMode.CONTAINER };
     this.#channel = openChannel(containerd.address);
     this.runtime = createServiceClient(this.#channel, RuntimeService);
   }
@@ -80,7 +88,7 @@ export class Cri implements Disposable {
       const { status } = await this.runtime.status({});
       // From 2.0 there are others, about deprecations, that may be false on a healthy machine.
       const needed =
-        this.#network === NamespaceMode.NODE ? ["RuntimeReady"] : ["RuntimeReady", "NetworkReady"];
+        this.#namespaces.network === NamespaceMode.NODE ? ["RuntimeReady"] : ["RuntimeReady", "NetworkReady"];
       return needed.every((type) => status?.conditions.some((found) => found.type === type && found.status));
     };
     await waitFor(isReady, 15_000, "CRI ready, with its network");
@@ -101,7 +109,7 @@ export class Cri implements Disposable {
       // Beside the cgroups of `ctr`, where leftovers.ts looks.
       linux: {
         cgroupParent: `/${this.#containerd.namespace}-cri`,
-        securityContext: { namespaceOptions: { network: this.#network } },
+        securityContext: { namespaceOptions: this.#namespaces },
       },
     };
     const { podSandboxId: id } = await this.runtime.runPodSandbox(
@@ -113,7 +121,7 @@ export class Cri implements Disposable {
       const { containerId } = await this.runtime.createContainer({
         podSandboxId: id,
         sandboxConfig: config,
-        config: containerConfig(container),
+        config: containerConfig(container, this.#namespaces),
       });
       return containerId;
     };

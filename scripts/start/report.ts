@@ -1,3 +1,5 @@
+import { basename } from "node:path";
+import { styleText } from "node:util";
 import Table from "cli-table3";
 import type { PodNetwork } from "./network.ts";
 import type { Outcome } from "./workloads.ts";
@@ -24,6 +26,7 @@ export interface ReportedContainer {
   /** Bytes, PSS. */
   readonly memory: number;
   readonly coldStartMs: number;
+  readonly againMs?: number;
   readonly exitStatus?: number;
   readonly url?: string;
   readonly said: readonly string[];
@@ -48,87 +51,101 @@ export function toReported({ container, ...outcome }: Outcome): ReportedContaine
 
 export interface TableOptions {
   readonly colour: boolean;
-  /** Of the terminal; a table that does not fit is broken by it into something that nobody can read. */
+  /** Of the terminal: a table that does not fit would be broken into something that nobody can read. */
   readonly columns: number;
 }
 
-const tableWidth = 118;
+const widths = { container: 34, executor: 10, process: 23, memory: 9, firstByte: 13, result: 24 } as const;
+const tableWidth = Object.values(widths).reduce((sum, width) => sum + width, Object.keys(widths).length + 1);
+
+const note = [
+  "first byte: from CRI's StartContainer to the first line or the first answer; then the same of a second container. The first start of",
+  "a component on a node includes its translation to JavaScript, which is kept: mixed-pod's function is http-function's image, started",
+  "again. memory: PSS, pages shared with other processes counted in parts.",
+].join("\n");
 
 export function renderTable(report: Report, options: TableOptions): string {
-  return options.columns < tableWidth ? renderCards(report, options) : renderWide(report, options);
+  const body = options.columns < tableWidth ? renderCards(report, options) : renderWide(report, options);
+  return `${body}\n${note}`;
 }
 
-function renderWide({ containers }: Report, { colour }: TableOptions): string {
+function renderWide({ containers }: Report, { colour, columns }: TableOptions): string {
+  const bold = boldIf(colour);
+  const result = widths.result + Math.min(columns, 160) - tableWidth;
   const table = new Table({
-    head: ["container", "media types", "executor", "process", "memory", "first byte", "result"],
-    colWidths: [17, 24, 10, 26, 9, 12, 24],
-    wordWrap: true,
+    head: ["container\nmedia types (application/…)", "executor", "process", "memory", "first byte", "result"],
+    colWidths: Object.values({ ...widths, result }),
     style: { head: colour ? ["bold"] : [], border: colour ? ["gray"] : [] },
   });
   for (const container of containers) {
     table.push([
-      `${container.name}\npod ${container.pod}`,
-      container.mediaTypes.map(foldMediaType).join("\n"),
-      container.executor,
-      [`pid ${container.pid}`, ...namespaceLines(container), `cgroup ${foldCgroup(container.cgroup)}`].join(
-        "\n",
-      ),
+      [
+        bold(container.name) + (container.pod === container.name ? "" : ` in ${container.pod}`),
+        ...container.mediaTypes.map((type) => type.replace("application/", "")),
+      ].join("\n"),
+      bold(container.executor),
+      [`pid ${container.pid}`, ...namespaceLines(container), `cgroup …/${shortGroup(container)}`].join("\n"),
       megabytes(container.memory),
-      milliseconds(container.coldStartMs),
-      resultLines(container, 22).join("\n"),
+      starts(container).join("\n"),
+      resultLines(container, result - 2).join("\n"),
     ]);
   }
   return table.toString();
 }
 
-function renderCards({ containers }: Report, { colour }: TableOptions): string {
-  const bold = (text: string): string => (colour ? `\u001b[1m${text}\u001b[22m` : text);
-  return containers
-    .map((container) =>
-      [
-        `${bold(container.name)} (pod ${container.pod})`,
-        `  media types  ${container.mediaTypes.join(", ")}`,
-        `  executor     ${container.executor}`,
-        `  pid          ${container.pid}`,
-        `  namespaces   ${namespaceLines(container).join("; ")}`,
-        `  cgroup       ${container.cgroup}`,
-        `  memory       ${megabytes(container.memory)}`,
-        `  first byte   ${milliseconds(container.coldStartMs)}`,
-        `  result       ${resultLines(container, 64).join("\n               ")}`,
-      ].join("\n"),
-    )
-    .join("\n\n");
+function renderCards({ containers }: Report, { colour, columns }: TableOptions): string {
+  const bold = boldIf(colour);
+  const indent = " ".repeat(15);
+  const cards = containers.map((container) =>
+    [
+      `${bold(container.name)} in pod ${container.pod}`,
+      `  media types  ${container.mediaTypes.join(`\n${indent}`)}`,
+      `  executor     ${bold(container.executor)}`,
+      `  pid          ${container.pid}`,
+      `  namespaces   ${namespaceLines(container).join("; ")}`,
+      `  cgroup       …/${shortGroup(container)}`,
+      `  memory       ${megabytes(container.memory)}`,
+      `  first byte   ${starts(container).join(", ")}`,
+      `  result       ${resultLines(container, Math.max(columns - indent.length, 20)).join(`\n${indent}`)}`,
+      "",
+    ].join("\n"),
+  );
+  return cards.join("\n");
+}
+
+function boldIf(colour: boolean): (text: string) => string {
+  return (text) => (colour ? styleText("bold", text, { validateStream: false }) : text);
 }
 
 function namespaceLines({ namespaces }: ReportedContainer): string[] {
   const { own, pod, host } = namespaces;
   const lines = Object.entries({ own, pod, host }).filter(([, kinds]) => kinds.length > 0);
-  return lines.map(([whose, kinds]) => `${whose} ${kinds.join(" ")}`);
+  return lines.map(([whose, kinds]) => `${whose}: ${kinds.join(" ")}`);
 }
 
-/** Breaks a long type where a reader would. */
-function foldMediaType(type: string): string {
-  return type.length <= 22 ? type : type.replace("/", "/\n ").replace(/\.(config|layer|image)\./, "\n  .$1.");
-}
-
-/** The container's own part, its id shortened as `docker ps` does it. */
-function foldCgroup(cgroup: string): string {
-  return cgroup.replace(/[0-9a-f]{64}/g, (id) => id.slice(0, 8)).slice(-18);
+/** The container's own part of the path, its id shortened as `docker ps` does it. */
+function shortGroup({ cgroup }: ReportedContainer): string {
+  return basename(cgroup).slice(0, 12);
 }
 
 /** How it ended first, then what it said, each line cut to the width. */
 function resultLines({ exitStatus, said, url }: ReportedContainer, width: number): string[] {
   const head = exitStatus === undefined ? "serves" : `exit ${exitStatus}`;
-  const lines = [head, ...(url === undefined ? [] : [url]), ...summarise(said)];
+  const lines = [url === undefined ? head : url, ...summarise(said)];
   return lines.map((line) => (line.length > width ? `${line.slice(0, width - 1)}…` : line));
 }
 
-/** The same line again and again is counted. */
+/** The same line again and again is counted; a greeting's arguments and environment are left out. */
 function summarise(said: readonly string[]): string[] {
   const lines = said.filter((line) => !line.startsWith("env ") && !line.startsWith("arg "));
   return [...Map.groupBy(lines, (line) => line)].map(([line, all]) =>
     all.length > 1 ? `${all.length} × ${line}` : line,
   );
+}
+
+function starts({ coldStartMs, againMs }: ReportedContainer): string[] {
+  const again = againMs === undefined ? [] : [`then ${milliseconds(againMs)}`];
+  return [milliseconds(coldStartMs), ...again];
 }
 
 function megabytes(bytes: number): string {

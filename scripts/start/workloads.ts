@@ -5,6 +5,8 @@ import type { FirstByte, Node, Running } from "./node.ts";
 /** A container and what came of it. */
 export interface Outcome {
   readonly container: Running;
+  /** First byte of another container of the same image in the same pod, started right after. */
+  readonly againMs?: number;
   readonly exitStatus?: number;
   /** What it printed, or what it answered. */
   readonly said: readonly string[];
@@ -31,7 +33,8 @@ function greeting(name: ImageName & `hello-${string}`, command: readonly string[
     async run(node) {
       const pod = await node.runPod(name);
       const container = await node.run(pod, { name, image: "", imageName: name, command });
-      return [() => untilExit(container)];
+      const again = await node.run(pod, { name: `${name}-again`, image: "", imageName: name, command });
+      return [async () => ({ ...(await untilExit(container)), againMs: again.coldStartMs })];
     },
   };
 }
@@ -46,7 +49,7 @@ async function ask(url: string): Promise<string[]> {
   const said: string[] = [];
   for (const [path, init] of requests) {
     const response = await fetch(new URL(path, url), { ...init, signal: AbortSignal.timeout(10_000) });
-    said.push(`${init.method ?? "GET"} ${path} → ${response.status} ${(await response.text()).trim()}`);
+    said.push(`${init.method ?? "GET"} ${path}: ${response.status} ${(await response.text()).trim()}`);
   }
   return said;
 }
