@@ -20,6 +20,7 @@ export interface WasmExecutorOptions {
 }
 
 const KILLED = 137;
+const SIGKILL = 9;
 
 /** Runs WebAssembly: each container is a fork of the zygote behind two walls, V8's and the kernel's. */
 export function createWasmExecutor(options: WasmExecutorOptions): Executor {
@@ -30,7 +31,7 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
       const transpiled =
         selection.form === "component" ? await options.transpile(request.rootfs, request.signal) : undefined;
       const config = toWasmConfig(request, selection, transpiled);
-      const init = await spawnWasm(options.zygote, config, requireStdio(request.stdio, "process.terminal"), "new");
+      const init = await spawnWasm(options.zygote, config, requireStdio(request.stdio, "process.terminal"), "new", request.signal);
       const runLate = (kind: "poststart" | "poststop", pid: number): Promise<void> =>
         options.runHooks(kind, pid).catch((error: unknown) => options.warn(TandemError.from(error)));
       try {
@@ -85,7 +86,9 @@ async function execWasm(
   const config: WasmConfig = { ...base, workload: { form: "module", file, export: entry } };
   const pidNamespace = openSync(`/proc/${init.pid}/ns/pid`, "r");
   try {
-    return await spawnWasm(options.zygote, config, stdio, pidNamespace);
+    // It still lives, so the pid was its own when the file was opened and not a later process's.
+    init.kill(0);
+    return await spawnWasm(options.zygote, config, stdio, pidNamespace, exec.signal);
   } finally {
     closeSync(pidNamespace);
   }
@@ -101,6 +104,7 @@ async function spawnWasm(
   config: WasmConfig,
   stdio: Stdio,
   pidNamespace: "new" | number,
+  signal: AbortSignal,
 ): Promise<ExecutorProcess> {
   const [goRead, goWrite] = native.pipe();
   const [statusRead, statusWrite] = native.pipe();
@@ -118,16 +122,20 @@ async function spawnWasm(
     closeSync(statusWrite);
   }
   const wasm = new WasmProcess(child.pid, child.pidfd, goWrite, statusRead);
-  await wasm.ready;
+  await wasm.untilReady(signal);
   return wasm;
 }
 
 class WasmProcess implements ExecutorProcess {
   readonly pid: number;
   readonly console = undefined;
-  readonly ready: Promise<void>;
   readonly exited: Promise<ExitStatus>;
   readonly #pidfd: number;
+  readonly #ready = Promise.withResolvers<void>();
+  /** What may be said next: first how the start went, then, once, with what status it ended. */
+  #expected: "start" | "exit" | "nothing" = "start";
+  #failure = new TandemError("internal", "the wasm process was killed before it was ready");
+  #exit = KILLED;
   #go: number;
   #ended = false;
 
@@ -135,26 +143,61 @@ class WasmProcess implements ExecutorProcess {
     this.pid = pid;
     this.#pidfd = pidfd;
     this.#go = go;
-    const ready = Promise.withResolvers<void>();
     const exited = Promise.withResolvers<ExitStatus>();
-    this.ready = ready.promise;
     this.exited = exited.promise;
-    let exit: number | undefined;
-    let failure: TandemError | undefined;
     readStatus(status, {
-      line: (line) => {
-        if ("ready" in line) ready.resolve();
-        else if ("exit" in line) exit = line.exit;
-        else failure = new TandemError(toCode(line.code), line.error);
-      },
+      line: (line) => this.#hear(line),
       end: () => {
+        // Closing the pipe is not dying: a guest that has taken the process over must not live on unseen.
+        this.#destroy();
         this.#ended = true;
         this.#closeGo();
         closeSync(this.#pidfd);
-        ready.reject(failure ?? new TandemError("internal", "the wasm process was killed before it was ready"));
-        exited.resolve({ status: exit ?? KILLED, exitedAt: new Date() });
+        this.#ready.reject(this.#failure);
+        exited.resolve({ status: this.#exit, exitedAt: new Date() });
       },
     });
+  }
+
+  /** @throws TandemError what it said instead of "ready", or deadline_exceeded; it is dead then. */
+  async untilReady(signal: AbortSignal): Promise<void> {
+    const abort = (): void => {
+      this.#failure = new TandemError("deadline_exceeded", "the wasm process was not ready in time");
+      this.#destroy();
+    };
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+    try {
+      await this.#ready.promise;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** What is not expected was written by a guest that has broken out of V8: it could go on for ever, so it ends here. */
+  #hear(line: StatusLine | undefined): void {
+    const expected = this.#expected;
+    this.#expected = "nothing";
+    if (line === undefined || expected === "nothing") return this.#destroy();
+    if ("exit" in line) {
+      this.#exit = line.exit;
+      return;
+    }
+    if (expected !== "start") return this.#destroy();
+    if ("error" in line) this.#failure = new TandemError(toCode(line.code), line.error);
+    else {
+      this.#expected = "exit";
+      this.#ready.resolve();
+    }
+  }
+
+  #destroy(): void {
+    if (this.#ended) return;
+    try {
+      native.pidfdSendSignal(this.#pidfd, SIGKILL);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
   }
 
   async start(): Promise<void> {
@@ -178,18 +221,23 @@ function toCode(code: string): ErrorCode {
   return errorCodes.find((known) => known === code) ?? "internal";
 }
 
-/** The other end is a guest's process and may write anything: a line is bounded and what is no status line is dropped. */
-function readStatus(fd: number, on: { line(line: StatusLine): void; end(): void }): void {
+/** Longer than any reason for a failure. */
+const MAX_LINE = 8192;
+
+/** The other end is a guest's process and may write anything: what is no status line, or too long for one, is heard as undefined. */
+function readStatus(fd: number, on: { line(line: StatusLine | undefined): void; end(): void }): void {
   const chunk = Buffer.alloc(4096);
   let text = "";
   const stop = native.onReadable(fd, () => {
     const length = readSync(fd, chunk, 0, chunk.length, null);
-    text = (text + chunk.toString("utf8", 0, length)).slice(-8192);
-    for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n")) {
-      const line = parseStatus(text.slice(0, at));
-      text = text.slice(at + 1);
-      if (line !== undefined) on.line(line);
+    text += chunk.toString("utf8", 0, length);
+    const lines = text.split("\n");
+    text = lines.pop() ?? "";
+    if (text.length > MAX_LINE) {
+      lines.push(text);
+      text = "";
     }
+    for (const line of lines) on.line(parseStatus(line));
     if (length > 0) return;
     stop();
     closeSync(fd);
