@@ -75,7 +75,8 @@ export interface Native {
   unmount(target: string, flags: number): boolean;
   /** First bytes of a file whose path is resolved inside root (openat2 RESOLVE_IN_ROOT); undefined when there is none. */
   readHeadInRoot(root: string, path: string, length: number): Buffer | undefined;
-  openInRoot(root: string, path: string, flags: number): number;
+  /** Opens a regular file for reading, resolved the same way; EINVAL for another kind of file. */
+  openInRoot(root: string, path: string): number;
   makeFifo(path: string): void;
   /** Bytes that are in a FIFO and nobody has read (FIONREAD). */
   fifoPending(fd: number): number;

@@ -22,7 +22,18 @@ export type Workload =
   | { readonly form: "module"; readonly file: WorkloadFile; readonly export: string | undefined }
   | { readonly form: "component"; readonly transpiled: string; readonly export: string | undefined };
 
-export type WorkloadFile = { readonly path: string } | { readonly inRootfs: string };
+/** By what is trusted and, beneath it, a path that an image or another container may have filled with symlinks. */
+export type WorkloadFile =
+  | { readonly path: string }
+  | { readonly inRootfs: string }
+  | { readonly mountSource: string; readonly inMount: string };
+
+/** The directory that a workload's file is resolved in, and its path there: arguments of `native.openInRoot`. */
+export function locate(file: WorkloadFile, rootfs: string): readonly [root: string, path: string] {
+  if ("inRootfs" in file) return [rootfs, file.inRootfs];
+  if ("inMount" in file) return [file.mountSource, file.inMount];
+  return ["/", file.path];
+}
 
 /** A mount of config.json that the guest gets. */
 export interface WasmMount {

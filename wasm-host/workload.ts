@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, openSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync, readFileSync } from "node:fs";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
 import { loadComponent, readTranspiled, type TranspiledFiles } from "./component.ts";
-import type { WasmConfig, WorkloadFile } from "./config.ts";
+import { locate, type WasmConfig, type WorkloadFile } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant } from "./grant.ts";
 import { compileModule, prepareModule } from "./module.ts";
@@ -50,7 +50,7 @@ function prepareComponent(config: WasmConfig, files: TranspiledFiles, grant: Gra
 const MAX_MODULE_BYTES = 512 * 1024 * 1024;
 
 function readModule(rootfs: string, file: WorkloadFile): Uint8Array {
-  const fd = "path" in file ? openSync(file.path, "r") : native.openInRoot(rootfs, file.inRootfs, 0);
+  const fd = native.openInRoot(...locate(file, rootfs));
   try {
     const { size } = fstatSync(fd);
     if (size > MAX_MODULE_BYTES) throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);

@@ -19,12 +19,21 @@
 namespace tandem {
 namespace {
 
-UniqueFd openInRoot(int root, const std::string& path, uint64_t flags) {
+// Only a regular file: to open whatever else an image may hold waits (a FIFO) or acts (a device).
+UniqueFd openInRoot(const std::string& root, const std::string& path) {
+  UniqueFd rootFd(checked(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", root));
   open_how how{};
-  how.flags = flags | O_CLOEXEC;
+  how.flags = O_PATH | O_CLOEXEC;
   // The image wrote every symlink on this path: they may not lead out of the rootfs, nor through /proc's magic links.
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
+  UniqueFd found(static_cast<int>(
+      checked(syscall(SYS_openat2, rootFd.get(), path.c_str(), &how, sizeof how), "openat2", path)));
+  struct stat status {};
+  checked(fstat(found.get(), &status), "fstat", path);
+  if (!S_ISREG(status.st_mode)) throw ErrnoError(S_ISDIR(status.st_mode) ? EISDIR : EINVAL, "openat2", path);
+  // By what was looked at, not by its name again.
+  const std::string self = "/proc/self/fd/" + std::to_string(found.get());
+  return UniqueFd(checked(open(self.c_str(), O_RDONLY | O_CLOEXEC), "open", path));
 }
 
 Napi::Value mountFs(const Napi::CallbackInfo& info) {
@@ -49,29 +58,30 @@ Napi::Value unmountFs(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value readHeadInRoot(const Napi::CallbackInfo& info) {
-  const std::string root = info[0].As<Napi::String>();
   const std::string path = info[1].As<Napi::String>();
-  UniqueFd rootFd(checked(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", root));
-  // O_NONBLOCK: the image may have put a FIFO there.
-  UniqueFd file = openInRoot(rootFd.get(), path, O_RDONLY | O_NONBLOCK);
-  if (!file) {
-    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == EXDEV) return info.Env().Undefined();
-    throw ErrnoError(errno, "openat2", path);
+  UniqueFd file;
+  try {
+    file = openInRoot(info[0].As<Napi::String>(), path);
+  } catch (const ErrnoError& error) {
+    switch (error.code().value()) {
+      case ENOENT:
+      case ENOTDIR:
+      case ELOOP:
+      case EXDEV:
+      case EISDIR:
+      case EINVAL:
+        return info.Env().Undefined();
+      default:
+        throw;
+    }
   }
-  struct stat status {};
-  checked(fstat(file.get(), &status), "fstat", path);
-  if (!S_ISREG(status.st_mode)) return info.Env().Undefined();
   std::vector<char> head(info[2].As<Napi::Number>().Uint32Value());
   const ssize_t length = checked(pread(file.get(), head.data(), head.size(), 0), "pread", path);
   return Napi::Buffer<char>::Copy(info.Env(), head.data(), static_cast<size_t>(length));
 }
 
 Napi::Value openInRootFs(const Napi::CallbackInfo& info) {
-  const std::string root = info[0].As<Napi::String>();
-  const std::string path = info[1].As<Napi::String>();
-  UniqueFd rootFd(checked(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", root));
-  UniqueFd file = openInRoot(rootFd.get(), path, info[2].As<Napi::Number>().Uint32Value());
-  checked(file.get(), "openat2", path);
+  UniqueFd file = openInRoot(info[0].As<Napi::String>(), info[1].As<Napi::String>());
   return Napi::Number::New(info.Env(), file.release());
 }
 

@@ -1,4 +1,5 @@
-import { basename, dirname, posix } from "node:path";
+import { posix } from "node:path";
+import { locate, type WorkloadFile } from "../../wasm-host/config.ts";
 import { TandemError } from "../errors.ts";
 import type { ImageInfo } from "../image/image-info.ts";
 import type { WasmForm } from "../image/layers.ts";
@@ -41,7 +42,7 @@ export interface LinuxSelection {
 
 export interface WasmSelection {
   readonly kind: "wasm";
-  readonly module: { readonly path: string; readonly digest?: string } | { readonly inRootfs: string };
+  readonly module: WorkloadFile & { readonly digest?: string };
   readonly form: WasmForm;
   /** The entry that `path.wasm#export` names. */
   readonly export: string | undefined;
@@ -57,7 +58,7 @@ interface Candidate {
   /** As the container sees it. */
   readonly path: string;
   /** Where its bytes are: in the rootfs, or on the host when a mount of config.json covers it. */
-  readonly file: { readonly inRootfs: string } | { readonly path: string };
+  readonly file: WorkloadFile;
   readonly head: Uint8Array;
 }
 
@@ -249,36 +250,29 @@ function searchPath(spec: SelectSpec): readonly string[] {
 }
 
 function readCandidate(request: SelectRequest, path: string): Candidate | undefined {
-  const source = bindSource(request.spec, path);
+  const file = bindSource(request.spec, path) ?? { inRootfs: path };
   try {
-    const head =
-      source === undefined
-        ? request.readHead(request.rootfs, path, WASM_HEAD_LENGTH)
-        : request.readHead(dirname(source), basename(source), WASM_HEAD_LENGTH);
-    if (head === undefined) return undefined;
-    return { path, file: source === undefined ? { inRootfs: path } : { path: source }, head };
+    const head = request.readHead(...locate(file, request.rootfs), WASM_HEAD_LENGTH);
+    return head === undefined ? undefined : { path, file, head };
   } catch (error) {
     throw TandemError.from(error, `container ${request.id}: entrypoint ${path}`);
   }
 }
 
-/** The host's path of what a bind mount of config.json will put at `path`. The last mount that covers it is on top. */
-function bindSource(spec: SelectSpec, path: string): string | undefined {
+/**
+ * The file on the host that a bind mount of config.json will put at `path`. The last mount that covers it is on top. What lies
+ * beneath a volume's directory may be another container's symlinks: it is resolved within.
+ */
+function bindSource(spec: SelectSpec, path: string): WorkloadFile | undefined {
   for (const mount of [...(spec.mounts ?? [])].reverse()) {
     const destination = posix.resolve("/", mount.destination);
-    const rest =
-      destination === "/"
-        ? path.slice(1)
-        : path === destination
-          ? ""
-          : path.startsWith(`${destination}/`)
-            ? path.slice(destination.length + 1)
-            : undefined;
-    if (rest === undefined) continue;
+    const below = destination === "/" ? "/" : `${destination}/`;
+    if (path !== destination && !path.startsWith(below)) continue;
     const bind =
       mount.type === "bind" || mount.options?.some((option) => option === "bind" || option === "rbind");
     if (bind !== true || mount.source === undefined) return undefined;
-    return rest === "" ? mount.source : posix.join(mount.source, rest);
+    if (path === destination) return { path: mount.source };
+    return { mountSource: mount.source, inMount: path.slice(below.length) };
   }
   return undefined;
 }

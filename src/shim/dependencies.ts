@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
-import { closeSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { locate } from "../../wasm-host/config.ts";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
 import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
 import type { Executor } from "../executor/executor.ts";
 import { runHooks } from "../executor/hooks.ts";
@@ -97,7 +99,7 @@ async function transpile(selection: WasmSelection, rootfs: string, signal: Abort
   if ("path" in module && module.digest !== undefined) {
     return (await ensureTranspiled({ ...request, path: module.path, digest: module.digest })).dir;
   }
-  const fd = "path" in module ? native.openInRoot("/", module.path, 0) : native.openInRoot(rootfs, module.inRootfs, 0);
+  const fd = native.openInRoot(...locate(module, rootfs));
   try {
     // By descriptor: the image may not exchange the file between our look and the worker's.
     const path = `/proc/${native.getpid()}/fd/${fd}`;
@@ -107,7 +109,12 @@ async function transpile(selection: WasmSelection, rootfs: string, signal: Abort
   }
 }
 
+/** A sparse file has any size and costs its author nothing. */
+const MAX_COMPONENT_BYTES = 512 * 1024 * 1024;
+
 function digestOf(fd: number): string {
+  const { size } = fstatSync(fd);
+  if (size > MAX_COMPONENT_BYTES) throw new TandemError("resource_exhausted", `component of ${size} bytes: too large`);
   const hash = createHash("sha256");
   const chunk = Buffer.allocUnsafe(1 << 18);
   for (let at = 0, length = 1; length > 0; at += length) {
