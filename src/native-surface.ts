@@ -37,8 +37,11 @@ export interface Native {
   /** On a deadly signal n: writes `{"exit":128+n}` and a newline to the descriptor and leaves with 128+n. */
   exitOnSignal(statusFd: number): void;
   setProcessName(name: string): void;
-  setSubreaper(): void;
+  /** Name, session, child subreaper, SIGTERM, SIGINT and SIGHUP ignored, working directory `/`. */
+  enterShim(name: string): void;
   setSession(): void;
+  /** Makes the C heap's free memory one piece, so that forked children dirty few pages. For a zygote, before its first fork. */
+  fillHeapHoles(): void;
 
   // --- poll (addon/poll.cc): readiness of descriptors that libuv has no type for -------------------------------------
   /** Calls back each time the descriptor is readable or hung up, until the returned function is called. Does not own fd. */

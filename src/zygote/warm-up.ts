@@ -14,6 +14,7 @@ export function createShimHost(zygoteSocket: string): ShimHost {
   return {
     zygote: { socket: zygoteSocket, launcher: launcherPath },
     containerInit: native.sealExecutable(join(directories.lib, "container-init")),
+    log: createLog(),
   };
 }
 
@@ -24,10 +25,10 @@ export function createWasmHost(scratch: string): WasmHost {
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
 export async function warmUp(shim: ShimHost, wasm: WasmHost, directory: string): Promise<void> {
-  const log = createLog({ path: undefined, debug: false });
   cgroupLayout();
   readMachine();
-  await rehearse(shim, wasm, directory, log);
+  await rehearse(shim, wasm, directory);
   // The garbage of the rehearsal would be copied by every child that collects its own.
   globalThis.gc?.();
+  native.fillHeapHoles();
 }
