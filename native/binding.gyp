@@ -12,6 +12,7 @@
       "sources": [
         "addon/addon.cc",
         "addon/process.cc",
+        "addon/pages.cc",
         "addon/poll.cc",
         "addon/unix_socket.cc",
         "addon/mount.cc",

@@ -43,6 +43,12 @@ export interface Native {
   /** Makes the C heap's free memory one piece, so that forked children dirty few pages. For a zygote, before its first fork. */
   fillHeapHoles(): void;
 
+  // --- pages (addon/pages.cc) -----------------------------------------------------------------------------------------
+  /** The pages that this forked process has written to or read from files since its birth; opaque, for populatePages. */
+  ownPages(): Buffer;
+  /** Gets the same pages in a sibling, in batches and ahead of need. */
+  populatePages(pages: Buffer): void;
+
   // --- poll (addon/poll.cc): readiness of descriptors that libuv has no type for -------------------------------------
   /** Calls back each time the descriptor is readable or hung up, until the returned function is called. Does not own fd. */
   onReadable(fd: number, callback: () => void): () => void;

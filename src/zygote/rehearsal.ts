@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, readSync } from "node:fs";
+import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { connect, Server, type ServiceClient } from "ttrpc-ts";
 import type { WasmConfig } from "../../wasm-host/config.ts";
 import { isolateOptions, type WasmHost } from "../../wasm-host/isolation.ts";
@@ -8,7 +8,9 @@ import { Events } from "../api/gen/containerd/services/events/ttrpc/v1/events_pb
 import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import { native } from "../native.ts";
 import { serveShim, type ShimHost } from "../shim/shim.ts";
+import { settleHeaps } from "./heaps.ts";
 import { Stage } from "./rehearsal-stage.ts";
+import { type SpareKinds, Spares } from "./spares.ts";
 import { serveRequests } from "./zygote.ts";
 
 /** Enough for V8 to have compiled what a shim runs; more makes the start of a zygote longer and a shim no faster. */
@@ -21,15 +23,20 @@ const ROUNDS = 12;
  *
  * The Linux program is container-init itself, which does nothing when nobody hands it a plan.
  */
-export async function rehearse(shim: ShimHost, wasm: WasmHost, directory: string): Promise<void> {
+export async function rehearse(shim: ShimHost, wasm: WasmHost, directory: string): Promise<SpareKinds> {
   const stage = new Stage(directory);
   const understudy = startUnderstudy(wasm, stage.zygote);
   const host = { ...shim, zygote: { ...shim.zygote, socket: stage.zygote } };
   try {
     for (let round = 0; round < ROUNDS; round++) {
-      await playPod(host, stage);
+      await playPod(stage, startShim(host, stage));
       playGuest(wasm, stage);
     }
+    await settleHeaps();
+    return new Map([
+      ["shim", { newPid: false, pages: await pagesOfShim(host, stage) }],
+      ["wasm", { newPid: true, pages: pagesOfGuest(wasm, stage) }],
+    ]);
   } finally {
     understudy.end();
     stage.clear();
@@ -43,7 +50,8 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
   const { pid, pidfd } = native.fork({});
   if (pid === 0) {
     native.autoReap();
-    serveRequests(listener, { wasm: (fields, fds) => becomeWasmProcess(wasm, fields, fds) }, () => native.exitNow(0));
+    const roles = { wasm: (fields: readonly Buffer[], fds: readonly number[]) => becomeWasmProcess(wasm, fields, fds) };
+    serveRequests({ listener, roles, spares: new Spares(new Map(), roles), end: () => native.exitNow(0) });
     native.exitNow(0);
   }
   closeSync(listener);
@@ -75,12 +83,17 @@ function playGuest(wasm: WasmHost, stage: Stage): void {
   closeSync(stdio);
 }
 
-async function playPod(host: ShimHost, stage: Stage): Promise<void> {
-  const events = new Server().service(Events, { forward: () => ({}) });
-  await events.listen({ path: stage.events });
+/** A shim in this process; resolves when it has ended. */
+function startShim(host: ShimHost, stage: Stage): Promise<void> {
   const ended = Promise.withResolvers<void>();
   const listener = native.listenStream(stage.tasks);
   serveShim(host, { parameters: stage.parameters, listener, end: ended.resolve });
+  return ended.promise;
+}
+
+async function playPod(stage: Stage, ended: Promise<void>): Promise<void> {
+  const events = new Server().service(Events, { forward: () => ({}) });
+  await events.listen({ path: stage.events });
   const client = await connect(stage.tasks);
   const task = client.service(Task);
   for (const program of ["program", "/module.wasm"]) {
@@ -89,8 +102,70 @@ async function playPod(host: ShimHost, stage: Stage): Promise<void> {
   }
   await task.shutdown({ id: "rehearsal" });
   await client.close();
-  await ended.promise;
+  await ended;
   await events.stop();
+}
+
+/** Forks a shim, plays a pod against it, and has it tell which pages it needed. */
+async function pagesOfShim(host: ShimHost, stage: Stage): Promise<Buffer> {
+  const listener = native.listenStream(stage.tasks);
+  const [read, write] = native.pipe();
+  const child = native.fork({});
+  if (child.pid === 0) {
+    closeSync(read);
+    serveShim(host, { parameters: stage.parameters, listener, end: () => tellPages(write) });
+    return await new Promise<never>(() => undefined);
+  }
+  closeSync(listener);
+  closeSync(write);
+  const ended = new Promise<void>((resolve) => {
+    const stop = native.onReadable(read, () => {
+      stop();
+      resolve();
+    });
+  });
+  await playPod(stage, ended);
+  return collectPages(read, child);
+}
+
+/** The same of a wasm process, as far as one can be played without giving up one's rights. */
+function pagesOfGuest(wasm: WasmHost, stage: Stage): Buffer {
+  const [read, write] = native.pipe();
+  const child = native.fork({ newPid: true });
+  if (child.pid === 0) {
+    playGuest(wasm, stage);
+    tellPages(write);
+  }
+  closeSync(write);
+  return collectPages(read, child);
+}
+
+function tellPages(pipe: number): never {
+  const pages = native.ownPages();
+  // A pipe takes 64 KiB at once: some thousand ranges.
+  writeSync(pipe, pages);
+  return native.exitNow(0);
+}
+
+/** A descriptor that was watched for readiness does not block any more. */
+function readToEnd(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    native.waitReadable(fd, -1);
+    const chunk = Buffer.alloc(65536);
+    const length = readSync(fd, chunk, 0, chunk.length, null);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+  }
+}
+
+function collectPages(pipe: number, { pidfd }: { readonly pidfd: number }): Buffer {
+  const pages = readToEnd(pipe);
+  closeSync(pipe);
+  native.waitReadable(pidfd, -1);
+  native.waitPidfd(pidfd);
+  closeSync(pidfd);
+  return pages;
 }
 
 async function playTask(task: ServiceClient<typeof Task>, stage: Stage): Promise<void> {
