@@ -13,6 +13,7 @@
         "addon/addon.cc",
         "addon/process.cc",
         "addon/descriptors.cc",
+        "addon/pages.cc",
         "addon/poll.cc",
         "addon/unix_socket.cc",
         "addon/mount.cc",

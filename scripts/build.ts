@@ -32,6 +32,12 @@ const zygoteFlags = [
   "--v8-pool-size=0", // The scavenger would hand work to V8's own threads and wait for them for ever.
   "--no-warnings", // A warning on stderr would become part of the address (shim-protocol §1.5).
   "--expose-gc", // The zygote collects its warm-up's garbage before the first fork.
+  "--retain-maps-for-n-gc=1000", // Hidden classes outlive the objects of the warm-up that had them.
+  // A shim runs each function a few times: compiled code of its own would cost it more pages than time. A wasm process turns
+  // them on again (wasm-host/workload.ts).
+  "--no-sparkplug",
+  "--no-maglev",
+  "--no-opt",
   "--no-flush-bytecode", // What the warm-up compiled must still be compiled when a child needs it.
 ];
 

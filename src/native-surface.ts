@@ -37,8 +37,17 @@ export interface Native {
   /** On a deadly signal n: writes `{"exit":128+n}` and a newline to the descriptor and leaves with 128+n. */
   exitOnSignal(statusFd: number): void;
   setProcessName(name: string): void;
-  setSubreaper(): void;
+  /** Name, session, child subreaper, SIGTERM, SIGINT and SIGHUP ignored, working directory `/`. */
+  enterShim(name: string): void;
   setSession(): void;
+  /** Makes the C heap's free memory one piece, so that forked children dirty few pages. For a zygote, before its first fork. */
+  fillHeapHoles(): void;
+
+  // --- pages (addon/pages.cc) -----------------------------------------------------------------------------------------
+  /** The pages that this forked process has written to or read from files since its birth; opaque, for populatePages. */
+  ownPages(): Buffer;
+  /** Gets the same pages in a sibling, in batches and ahead of need. */
+  populatePages(pages: Buffer): void;
 
   // --- descriptors (addon/descriptors.cc) -------------------------------------------------------------------------------
   /** Has the zygote look once which of its descriptors are the runtime's own, for `isolate` in its children. */

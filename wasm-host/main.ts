@@ -1,4 +1,5 @@
 import { closeSync, readSync, writeSync } from "node:fs";
+import { setFlagsFromString } from "node:v8";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
 import type { StatusLine, WasmConfig } from "./config.ts";
@@ -41,6 +42,8 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     return native.exitNow(code);
   };
   waitForStart(go, exit);
+  // The zygote warms up without: see zygoteFlags in scripts/build.ts.
+  for (const flag of ["--sparkplug", "--maglev", "--opt"]) setFlagsFromString(flag);
   runToEnd(run, exit);
 }
 

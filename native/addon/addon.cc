@@ -7,6 +7,7 @@ namespace {
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportProcess(exports);
   tandem::exportDescriptors(exports);
+  tandem::exportPages(exports);
   tandem::exportPoll(exports);
   tandem::exportUnixSocket(exports);
   tandem::exportMount(exports);

@@ -7,6 +7,7 @@ namespace tandem {
 
 void exportProcess(Napi::Object exports);
 void exportDescriptors(Napi::Object exports);
+void exportPages(Napi::Object exports);
 void exportPoll(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
 void exportMount(Napi::Object exports);

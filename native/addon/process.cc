@@ -1,6 +1,6 @@
 // Processes: fork, exit, wait, signals by pidfd, descriptors of a child.
 #include <fcntl.h>
-#include <linux/close_range.h>
+#include <malloc.h>
 #include <node_api.h>
 #include <sched.h>
 #include <signal.h>
@@ -156,14 +156,39 @@ Napi::Value setProcessName(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-Napi::Value setSubreaper(const Napi::CallbackInfo& info) {
+Napi::Value enterShim(const Napi::CallbackInfo& info) {
+  prctl(PR_SET_NAME, info[0].As<Napi::String>().Utf8Value().c_str());
+  // Ctrl-C in the terminal of a containerd started by hand must not reach the shims.
+  setsid();
   // Processes that daemonise inside a container without a pid namespace must not escape to the host's init.
   checked(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl", "PR_SET_CHILD_SUBREAPER");
+  // Stopping a shim by signal would leave its containers without a supervisor.
+  for (const int ignored : {SIGTERM, SIGINT, SIGHUP}) signal(ignored, SIG_IGN);
+  // containerd removes the bundle.
+  checked(chdir("/"), "chdir", "/");
+  return info.Env().Undefined();
+}
+
+// Uses up the holes that the warm-up left in the C heap. A child that allocated from them would write to, and so copy, as many
+// pages as there are holes; from the end of the heap it takes a few pages in a row. What is taken is never given back.
+Napi::Value fillHeapHoles(const Napi::CallbackInfo& info) {
+  constexpr size_t largest = 256 * 1024;
+  constexpr size_t smallest = 24;
+  // Chunks of the last free piece of the heap are at its end: those are not holes.
+  const char* end = static_cast<char*>(sbrk(0)) - mallinfo2().keepcost;
+  for (size_t size = largest; size >= smallest; size = size > 2048 ? size / 2 : size - 16) {
+    for (;;) {
+      void* hole = malloc(size);
+      if (hole >= end || hole == nullptr) {
+        free(hole);
+        break;
+      }
+    }
+  }
   return info.Env().Undefined();
 }
 
 Napi::Value setSession(const Napi::CallbackInfo& info) {
-  // Ctrl-C in the terminal of a containerd started by hand must not reach the shims.
   setsid();
   return info.Env().Undefined();
 }
@@ -184,7 +209,8 @@ void exportProcess(Napi::Object exports) {
   exportFunction<replaceFd>(exports, "replaceFd");
   exportFunction<exitOnSignal>(exports, "exitOnSignal");
   exportFunction<setProcessName>(exports, "setProcessName");
-  exportFunction<setSubreaper>(exports, "setSubreaper");
+  exportFunction<enterShim>(exports, "enterShim");
+  exportFunction<fillHeapHoles>(exports, "fillHeapHoles");
   exportFunction<setSession>(exports, "setSession");
 }
 

@@ -61,8 +61,9 @@ export class EventPublisher implements EventSink {
     await Promise.race([this.#sending ?? Promise.resolve(), timeout]);
   }
 
-  async close(): Promise<void> {
-    await this.#client?.close();
+  close(): void {
+    // Resolves and never rejects; nobody needs to know when.
+    void this.#client?.close();
   }
 
   async #send(): Promise<void> {

@@ -8,7 +8,7 @@ import { serveResolver } from "./resolver.ts";
 export function becomeResolver(fields: readonly Buffer[], fds: readonly number[]): void {
   native.setProcessName("tandem-resolve");
   native.setSession();
-  const log = createLog({ path: undefined, debug: false });
+  const { log } = createLog();
   const ending = new AbortController();
   process.once("SIGTERM", () => ending.abort());
   const containerdAddress = fields[1]?.toString() ?? "";

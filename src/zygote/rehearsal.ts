@@ -1,5 +1,4 @@
-import { chmodSync, closeSync, constants, copyFileSync, mkdirSync, openSync, readSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { connect, Server, type ServiceClient } from "ttrpc-ts";
 import type { WasmConfig } from "../../wasm-host/config.ts";
 import { isolateOptions, type WasmHost } from "../../wasm-host/isolation.ts";
@@ -7,15 +6,11 @@ import { becomeWasmProcess } from "../../wasm-host/main.ts";
 import { prepareWorkload } from "../../wasm-host/workload.ts";
 import { Events } from "../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
 import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
-import { EventPublisher } from "../containerd/event-publisher.ts";
-import { directories } from "../directories.ts";
-import type { Log } from "../log.ts";
 import { native } from "../native.ts";
-import { createContainerDependencies } from "../shim/dependencies.ts";
-import type { ShimHost } from "../shim/shim.ts";
-import { serveTasks } from "../task/server.ts";
-import { rehearsalModule } from "./rehearsal-module.ts";
-import { rehearsalSpec } from "./rehearsal-spec.ts";
+import { serveShim, type ShimHost } from "../shim/shim.ts";
+import { settleHeaps } from "./heaps.ts";
+import { Stage } from "./rehearsal-stage.ts";
+import { type SpareKinds, Spares } from "./spares.ts";
 import { serveRequests } from "./zygote.ts";
 
 /** Enough for V8 to have compiled what a shim runs; more makes the start of a zygote longer and a shim no faster. */
@@ -28,18 +23,24 @@ const ROUNDS = 12;
  *
  * The Linux program is container-init itself, which does nothing when nobody hands it a plan.
  */
-export async function rehearse(shim: ShimHost, wasm: WasmHost, directory: string, log: Log): Promise<void> {
+export async function rehearse(shim: ShimHost, wasm: WasmHost, directory: string): Promise<SpareKinds> {
   const stage = new Stage(directory);
   const understudy = startUnderstudy(wasm, stage.zygote);
   const host = { ...shim, zygote: { ...shim.zygote, socket: stage.zygote } };
   try {
     for (let round = 0; round < ROUNDS; round++) {
-      await playPod(host, stage, log);
+      await playPod(stage, startShim(host, stage));
       playGuest(wasm, stage);
     }
+    await settleHeaps();
+    return new Map([
+      ["shim", { newPid: false, pages: await pagesOfShim(host, stage) }],
+      ["wasm", { newPid: true, pages: pagesOfGuest(wasm, stage) }],
+    ]);
   } finally {
     understudy.end();
     stage.clear();
+    shim.log.redirect(undefined, false);
   }
 }
 
@@ -49,7 +50,8 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
   const { pid, pidfd } = native.fork({});
   if (pid === 0) {
     native.autoReap();
-    serveRequests(listener, { wasm: (fields, fds) => becomeWasmProcess(wasm, fields, fds) }, () => native.exitNow(0));
+    const roles = { wasm: (fields: readonly Buffer[], fds: readonly number[]) => becomeWasmProcess(wasm, fields, fds) };
+    serveRequests({ listener, roles, spares: new Spares(new Map(), roles), end: () => native.exitNow(0) });
     native.exitNow(0);
   }
   closeSync(listener);
@@ -84,104 +86,90 @@ function playGuest(wasm: WasmHost, stage: Stage): void {
   for (const fd of [root, stdio]) closeSync(fd);
 }
 
-/** The files that a rehearsal needs, in a directory of the zygote's own. */
-class Stage {
-  readonly bundle: string;
-  readonly tasks: string;
-  readonly events: string;
-  readonly stdout: string;
-  readonly zygote: string;
-  readonly snapshot: string;
-  readonly guest: WasmConfig;
-  readonly #directory: string;
-
-  constructor(directory: string) {
-    this.#directory = join(directory, "rehearsal");
-    rmSync(this.#directory, { recursive: true, force: true });
-    this.bundle = join(this.#directory, "bundle");
-    this.tasks = join(this.#directory, "task.sock");
-    this.events = join(this.#directory, "events.sock");
-    this.stdout = join(this.#directory, "stdout");
-    this.zygote = join(this.#directory, "zygote.sock");
-    this.snapshot = join(this.#directory, "snapshot");
-    const { snapshot } = this;
-    for (const path of ["bin", "proc", "sys", "dev", "run"]) mkdirSync(join(snapshot, path), { recursive: true });
-    mkdirSync(join(this.bundle, "rootfs"), { recursive: true });
-    copyFileSync(join(directories.lib, "container-init"), join(snapshot, "bin/program"));
-    chmodSync(join(snapshot, "bin/program"), 0o755);
-    writeFileSync(join(snapshot, "module.wasm"), rehearsalModule);
-    native.makeFifo(this.stdout);
-    this.guest = {
-      id: "rehearsal",
-      workload: { form: "module", file: { inRootfs: "/module.wasm" }, export: undefined },
-      args: ["/module.wasm"],
-      env: ["PATH=/usr/bin:/bin"],
-      rootfs: snapshot,
-      readonlyRootfs: false,
-      mounts: [{ target: "/run", source: { tmpfs: ["mode=755", "size=65536k"] }, readonly: false }],
-      isolation: {
-        cgroupFiles: [],
-        oomScoreAdj: 0,
-        rlimits: [[7, "1024", "1024"]],
-        joinNamespaces: [],
-        unshare: 0,
-        hostname: undefined,
-        umask: 0o022,
-        user: { uid: 0, gid: 0, additionalGids: [0] },
-      },
-      httpPort: 8080,
-    };
-  }
-
-  /** The bundle's config.json for one of the two programs. */
-  setProgram(program: string): void {
-    const spec = rehearsalSpec(program, `/tandem-rehearsal-${native.getpid()}`);
-    writeFileSync(join(this.bundle, "config.json"), JSON.stringify(spec));
-  }
-
-  clear(): void {
-    rmSync(this.#directory, { recursive: true, force: true });
-  }
+/** A shim in this process; resolves when it has ended. */
+function startShim(host: ShimHost, stage: Stage): Promise<void> {
+  const ended = Promise.withResolvers<void>();
+  const listener = native.listenStream(stage.tasks);
+  serveShim(host, { parameters: stage.parameters, listener, end: ended.resolve });
+  return ended.promise;
 }
 
-async function playPod(host: ShimHost, stage: Stage, log: Log): Promise<void> {
+async function playPod(stage: Stage, ended: Promise<void>): Promise<void> {
   const events = new Server().service(Events, { forward: () => ({}) });
   await events.listen({ path: stage.events });
-  const publisher = new EventPublisher({ address: stage.events, namespace: "rehearsal", log });
-  const ended = Promise.withResolvers<void>();
-  serveTasks({
-    listener: native.listenStream(stage.tasks),
-    socketPath: stage.tasks,
-    namespace: "rehearsal",
-    version: "rehearsal",
-    log,
-    dependencies: createContainerDependencies({
-      ...host,
-      socketPath: stage.tasks,
-      events: publisher,
-      log,
-      lookup: async () => undefined,
-    }),
-    onShutdown: () => {
-      publisher.flush(1000).finally(() => ended.resolve());
-    },
-  });
   const client = await connect(stage.tasks);
   const task = client.service(Task);
-  try {
-    for (const program of ["program", "/module.wasm"]) {
-      stage.setProgram(program);
-      await playTask(task, stage);
-    }
-    await task.shutdown({ id: "rehearsal" });
-  } finally {
-    await client.close();
+  for (const program of ["program", "/module.wasm"]) {
+    stage.setProgram(program);
+    await playTask(task, stage);
   }
-  await ended.promise;
-  await publisher.close();
+  await task.shutdown({ id: "rehearsal" });
+  await client.close();
+  await ended;
   await events.stop();
 }
 
+/** Forks a shim, plays a pod against it, and has it tell which pages it needed. */
+async function pagesOfShim(host: ShimHost, stage: Stage): Promise<Buffer> {
+  const listener = native.listenStream(stage.tasks);
+  const [read, write] = native.pipe();
+  const child = native.fork({});
+  if (child.pid === 0) {
+    closeSync(read);
+    serveShim(host, { parameters: stage.parameters, listener, end: () => tellPages(write) });
+    return await new Promise<never>(() => undefined);
+  }
+  closeSync(listener);
+  closeSync(write);
+  const ended = new Promise<void>((resolve) => {
+    const stop = native.onReadable(read, () => {
+      stop();
+      resolve();
+    });
+  });
+  await playPod(stage, ended);
+  return collectPages(read, child);
+}
+
+/** The same of a wasm process, as far as one can be played without giving up one's rights. */
+function pagesOfGuest(wasm: WasmHost, stage: Stage): Buffer {
+  const [read, write] = native.pipe();
+  const child = native.fork({ newPid: true });
+  if (child.pid === 0) {
+    playGuest(wasm, stage);
+    tellPages(write);
+  }
+  closeSync(write);
+  return collectPages(read, child);
+}
+
+function tellPages(pipe: number): never {
+  const pages = native.ownPages();
+  // A pipe takes 64 KiB at once: some thousand ranges.
+  writeSync(pipe, pages);
+  return native.exitNow(0);
+}
+
+/** A descriptor that was watched for readiness does not block any more. */
+function readToEnd(fd: number): Buffer {
+  const chunks: Buffer[] = [];
+  for (;;) {
+    native.waitReadable(fd, -1);
+    const chunk = Buffer.alloc(65536);
+    const length = readSync(fd, chunk, 0, chunk.length, null);
+    if (length === 0) return Buffer.concat(chunks);
+    chunks.push(chunk.subarray(0, length));
+  }
+}
+
+function collectPages(pipe: number, { pidfd }: { readonly pidfd: number }): Buffer {
+  const pages = readToEnd(pipe);
+  closeSync(pipe);
+  native.waitReadable(pidfd, -1);
+  native.waitPidfd(pidfd);
+  closeSync(pidfd);
+  return pages;
+}
 
 async function playTask(task: ServiceClient<typeof Task>, stage: Stage): Promise<void> {
   const id = "rehearsal";

@@ -8,12 +8,14 @@ import { native } from "../native.ts";
 import { directories, launcherPath } from "../directories.ts";
 import type { ShimHost } from "../shim/shim.ts";
 import { rehearse } from "./rehearsal.ts";
+import type { SpareKinds } from "./spares.ts";
 
 /** What every shim needs and the zygote makes once. */
 export function createShimHost(zygoteSocket: string): ShimHost {
   return {
     zygote: { socket: zygoteSocket, launcher: launcherPath },
     containerInit: native.sealExecutable(join(directories.lib, "container-init")),
+    log: createLog(),
   };
 }
 
@@ -23,11 +25,14 @@ export function createWasmHost(scratch: string): WasmHost {
 }
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
-export async function warmUp(shim: ShimHost, wasm: WasmHost, directory: string): Promise<void> {
-  const log = createLog({ path: undefined, debug: false });
+export async function warmUp(shim: ShimHost, wasm: WasmHost, directory: string): Promise<SpareKinds> {
   cgroupLayout();
   readMachine();
-  await rehearse(shim, wasm, directory, log);
-  // The garbage of the rehearsal would be copied by every child that collects its own.
-  globalThis.gc?.();
+  try {
+    return await rehearse(shim, wasm, directory);
+  } catch (error) {
+    // Without a rehearsal every start is slower and nothing else: containers must run all the same.
+    shim.log.log.error({ err: error }, "rehearsal failed, starts will be slow");
+    return new Map();
+  }
 }

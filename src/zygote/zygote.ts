@@ -3,7 +3,8 @@ import { join } from "node:path";
 import { directories } from "../directories.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
-import { encodeReply, openRequest } from "./request.ts";
+import { decodeFields, encodeReply, openRequest } from "./request.ts";
+import { type SpareKinds, Spares } from "./spares.ts";
 
 /** What a forked child becomes. It owns the descriptors. */
 export type Role = (fields: readonly Buffer[], fds: readonly number[]) => void;
@@ -12,11 +13,13 @@ export interface ZygoteOptions {
   /** Directory of the zygote's socket; made by the launcher, root's, 0700. */
   readonly directory: string;
   readonly roles: Readonly<Record<string, Role>>;
-  /** Everything that children should find done: modules loaded, code compiled, objects made. */
-  warm(): Promise<void>;
+  /** Does everything that children should find done: modules loaded, code compiled, objects made. */
+  warm(): Promise<SpareKinds>;
 }
 
 const IDLE_CHECK_MS = 60_000;
+/** A start that has just been served needs the cores more than the next one's spare does. */
+const REFILL_DELAY_MS = 20;
 export const SOCKET_NAME = "zygote.sock";
 
 /**
@@ -27,7 +30,7 @@ export const SOCKET_NAME = "zygote.sock";
  */
 export async function runZygote(options: ZygoteOptions): Promise<void> {
   native.noteDescriptors();
-  await options.warm();
+  const kinds = await options.warm();
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const socket = join(options.directory, SOCKET_NAME);
   // The launcher holds the lock under which a zygote is started: whoever left this socket is dead.
@@ -36,22 +39,36 @@ export async function runZygote(options: ZygoteOptions): Promise<void> {
   native.autoReap();
   const listener = native.listenSeqpacket(socket);
   writeFileSync(join(options.directory, "zygote.pid"), `${native.getpid()}\n`);
-  serveRequests(listener, options.roles, () => end(options.directory));
+  const { roles } = options;
+  serveRequests({ listener, roles, spares: new Spares(kinds, roles), end: () => end(options.directory) });
+}
+
+export interface ServeOptions {
+  readonly listener: number;
+  readonly roles: ZygoteOptions["roles"];
+  readonly spares: Spares;
+  end(): never;
 }
 
 /** Forks on request, for ever; returns in a child, when its role has been taken up. */
-export function serveRequests(listener: number, roles: ZygoteOptions["roles"], end: () => never): void {
+export function serveRequests(options: ServeOptions): void {
+  const { listener, spares } = options;
   const life = new Life();
   for (;;) {
-    const message = native.acceptRequest(listener, IDLE_CHECK_MS);
+    const message = native.acceptRequest(listener, spares.isFull ? IDLE_CHECK_MS : REFILL_DELAY_MS);
     if (message !== undefined) {
-      if (handle(message, listener, roles, life)) return;
-    } else if (life.isOver()) end();
+      if (handle(message, options, life)) return;
+    } else if (!spares.isFull) {
+      if (spares.refill(() => closeSync(listener))) return;
+    } else if (life.isOver()) {
+      spares.closeAll();
+      options.end();
+    }
   }
 }
 
-/** Returns true in the child. */
-function handle(message: ZygoteMessage, listener: number, roles: ZygoteOptions["roles"], life: Life): boolean {
+/** Answers one request. Returns true in the child. */
+function handle(message: ZygoteMessage, options: ServeOptions, life: Life): boolean {
   const reply = (answer: Parameters<typeof encodeReply>[0], fds: number[] = []): void => {
     try {
       native.sendMessage(message.fd, encodeReply(answer), fds);
@@ -62,22 +79,20 @@ function handle(message: ZygoteMessage, listener: number, roles: ZygoteOptions["
   let { fds } = message;
   let fields: readonly Buffer[] = [];
   try {
-    const request = openRequest(message.data, fds);
+    const spare = takeSpare(message, options.spares);
+    const request = spare === undefined ? openRequest(message.data, fds) : { fields: decodeFields(message.data), fds };
     ({ fds, fields } = request);
-    const kind = request.fields[0]?.toString() ?? "";
-    const role = roles[kind];
-    if (role === undefined) throw new Error(`unknown request ${JSON.stringify(kind)}`);
-    const pidNamespace = kind === "wasm" ? pidNamespaceOf(request.fields, fds) : {};
-    const child = native.fork(pidNamespace);
+    const child = spare ?? forkFor(request, options);
     if (child.pid === 0) {
-      closeSync(listener);
+      closeSync(options.listener);
       closeSync(message.fd);
-      role(request.fields, fds);
+      options.spares.closeAll();
+      options.roles[kindOf(request.fields)]?.(request.fields, fds);
       return true;
     }
-    life.born(child.pid, request.fields);
     reply({ pid: child.pid }, [child.pidfd]);
     closeSync(child.pidfd);
+    life.born(child.pid, request.fields);
   } catch (error) {
     reply({ error: error instanceof Error ? error.message : String(error) });
   }
@@ -86,6 +101,26 @@ function handle(message: ZygoteMessage, listener: number, roles: ZygoteOptions["
   for (const fd of fds) closeSync(fd);
   closeSync(message.fd);
   return false;
+}
+
+function kindOf(fields: readonly Buffer[]): string {
+  return fields[0]?.toString() ?? "";
+}
+
+type Child = { readonly pid: number; readonly pidfd: number };
+
+function takeSpare({ data, fds }: ZygoteMessage, spares: Spares): Child | undefined {
+  const fields = decodeFields(data);
+  const kind = kindOf(fields);
+  // A spare was born into a pid namespace of its own already.
+  if (kind === "wasm" && fields[1]?.toString() !== "new") return undefined;
+  return spares.take(kind, data, fds);
+}
+
+function forkFor({ fields, fds }: { fields: readonly Buffer[]; fds: readonly number[] }, options: ServeOptions): Child {
+  const kind = kindOf(fields);
+  if (options.roles[kind] === undefined) throw new Error(`unknown request ${JSON.stringify(kind)}`);
+  return native.fork(kind === "wasm" ? pidNamespaceOf(fields, fds) : {});
 }
 
 /** Field 1 of a "wasm" request: "new", or the index of the descriptor of the pid namespace to be born into. */

@@ -1,0 +1,83 @@
+import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { WasmConfig } from "../../wasm-host/config.ts";
+import { directories } from "../directories.ts";
+import { native } from "../native.ts";
+import type { ShimParameters } from "./request.ts";
+import { rehearsalModule } from "./rehearsal-module.ts";
+import { rehearsalSpec } from "./rehearsal-spec.ts";
+
+/** The files that a rehearsal needs, in a directory of the zygote's own. */
+export class Stage {
+  readonly bundle: string;
+  readonly tasks: string;
+  readonly events: string;
+  readonly stdout: string;
+  readonly zygote: string;
+  readonly snapshot: string;
+  readonly guest: WasmConfig;
+  readonly parameters: ShimParameters;
+  readonly #directory: string;
+
+  constructor(directory: string) {
+    this.#directory = join(directory, "rehearsal");
+    rmSync(this.#directory, { recursive: true, force: true });
+    this.bundle = join(this.#directory, "bundle");
+    this.tasks = join(this.#directory, "task.sock");
+    this.events = join(this.#directory, "events.sock");
+    this.stdout = join(this.#directory, "stdout");
+    this.zygote = join(this.#directory, "zygote.sock");
+    this.snapshot = join(this.#directory, "snapshot");
+    const { snapshot } = this;
+    for (const path of ["bin", "proc", "sys", "dev", "run"]) mkdirSync(join(snapshot, path), { recursive: true });
+    mkdirSync(join(this.bundle, "rootfs"), { recursive: true });
+    copyFileSync(join(directories.lib, "container-init"), join(snapshot, "bin/program"));
+    chmodSync(join(snapshot, "bin/program"), 0o755);
+    writeFileSync(join(snapshot, "module.wasm"), rehearsalModule);
+    native.makeFifo(this.stdout);
+    native.makeFifo(join(this.bundle, "log"));
+    this.parameters = {
+      namespace: "rehearsal",
+      id: "rehearsal",
+      address: "",
+      ttrpcAddress: this.events,
+      publishBinary: "",
+      bundle: this.bundle,
+      socketPath: this.tasks,
+      group: "rehearsal",
+      debug: "",
+      schedCore: "",
+      stdin: Buffer.alloc(0),
+    };
+    this.guest = {
+      id: "rehearsal",
+      workload: { form: "module", file: { inRootfs: "/module.wasm" }, export: undefined },
+      args: ["/module.wasm"],
+      env: ["PATH=/usr/bin:/bin"],
+      rootfs: snapshot,
+      readonlyRootfs: false,
+      mounts: [{ target: "/run", source: { tmpfs: ["mode=755", "size=65536k"] }, readonly: false }],
+      isolation: {
+        cgroupFiles: [],
+        oomScoreAdj: 0,
+        rlimits: [[7, "1024", "1024"]],
+        joinNamespaces: [],
+        unshare: 0,
+        hostname: undefined,
+        umask: 0o022,
+        user: { uid: 0, gid: 0, additionalGids: [0] },
+      },
+      httpPort: 8080,
+    };
+  }
+
+  /** The bundle's config.json for one of the two programs. */
+  setProgram(program: string): void {
+    const spec = rehearsalSpec(program, `/tandem-rehearsal-${native.getpid()}`);
+    writeFileSync(join(this.bundle, "config.json"), JSON.stringify(spec));
+  }
+
+  clear(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}
