@@ -306,6 +306,7 @@ export class Container {
     const kills = this.#parts.cgroup.oomKills();
     if (kills <= this.#oomReported) return;
     this.#oomReported = kills;
+    this.#deps.log.warn({ id: this.id, kills }, "out of memory");
     this.#deps.events.publish({ topic: "/tasks/oom", containerId: this.id });
   }
 

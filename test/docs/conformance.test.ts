@@ -1,5 +1,5 @@
 /** docs/conformance.md says what the code does: each row is looked up, and each "honoured" and "refused" is tried. */
-import { existsSync } from "node:fs";
+import { existsSync, globSync } from "node:fs";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
@@ -270,6 +270,26 @@ conformance("every flag of the launcher has a row", () => {
     (match) => `-${match[1]}`,
   );
   assert.equal([...named].sort(), known.sort());
+});
+
+conformance("every verb, argument and flag of tandem has its place", () => {
+  const table = tableBelow(document, "## The command `tandem`");
+  const named = table.map(([verb = "", args = "", flags = ""]) => [
+    ...codesOf(verb),
+    ...codesOf(args),
+    ...codesOf(flags),
+  ]);
+  const sources = globSync("src/cli/*.ts", { cwd: root }).map(read);
+  const known = sources.flatMap((source) => {
+    const verb = /\.command\("([^"]+)"\)/.exec(source)?.[1];
+    if (verb === undefined) return [];
+    const args = [...source.matchAll(/\.argument\("([^"]+)"/g)].map((match) => match[1] ?? "");
+    const flags = [...source.matchAll(/\.(?:option|requiredOption)\("[^"]*(--[\w-]+)/g)].map(
+      (match) => match[1] ?? "",
+    );
+    return [[verb, ...args, ...flags]];
+  });
+  assert.equal(named.map(String).sort(), known.map(String).sort());
 });
 
 conformance("every function of WASI 0.1 has a row", () => {

@@ -1,0 +1,55 @@
+/** docs/grant.md says what grant.ts, wasm-config.ts and serve.ts say. */
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { parseSpec } from "../../src/bundle/spec.ts";
+import { toWasmConfig } from "../../src/executor/wasm-config.ts";
+import { defaultHttpLimits } from "../../wasm-host/http/serve.ts";
+import { codesOf, read, tableBelow } from "./markdown.ts";
+import { wasmRequest, wasmSelection } from "./pictures.ts";
+
+const grant = suite("docs/grant.md");
+const document = read("docs/grant.md");
+const kernelFilesystems = "proc, sysfs, cgroup, cgroup2, mqueue, devpts, securityfs, debugfs, bpf";
+
+function configOf(changes: object = {}) {
+  const json = { ociVersion: "1.3.0", process: { cwd: "/", args: ["/app.wasm"] }, ...changes };
+  return toWasmConfig(wasmRequest(parseSpec(JSON.stringify(json))), wasmSelection, undefined);
+}
+
+grant("has a row for each part of a grant", () => {
+  const body =
+    /export interface Grant \{([^}]*(?:\{[^}]*\}[^}]*)*)\n\}/.exec(read("wasm-host/grant.ts"))?.[1] ?? "";
+  const parts = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1]);
+  const named = tableBelow(document, "# What a wasm container gets").flatMap(([cell = ""]) => codesOf(cell));
+  assert.equal(named.sort(), parts.sort());
+});
+
+grant("has the limits of http in their order", () => {
+  const [, ...after] = document.split("An HTTP component");
+  const limits = tableBelow(`# here\n${after.join("")}`, "# here").map(([, limit]) => Number(limit));
+  assert.equal(limits, Object.values(defaultHttpLimits));
+});
+
+grant("names the port and the annotation", () => {
+  assert.is(configOf().httpPort, 8080);
+  assert.is(configOf({ annotations: { "tandem.dev/http-port": "81" } }).httpPort, 81);
+  assert.match(document, /port\n8080 or what the annotation `tandem.dev\/http-port` says/);
+});
+
+grant("names the file systems that are left out", () => {
+  assert.ok(document.includes(kernelFilesystems));
+  const mounts = kernelFilesystems.split(", ").map((type) => ({ destination: "/x", type, source: type }));
+  assert.equal(configOf({ mounts }).mounts, []);
+});
+
+grant("tells what of /dev there is", () => {
+  const bind = (destination: string) => ({ destination, type: "bind", source: "/srv", options: ["bind"] });
+  const tmpfs = { destination: "/dev", type: "tmpfs", source: "tmpfs" };
+  const { mounts } = configOf({ mounts: [tmpfs, bind("/dev/shm"), bind("/dev/termination-log")] });
+  assert.equal(
+    mounts.map(({ target }) => target),
+    ["/dev/termination-log"],
+  );
+});
+
+grant.run();
