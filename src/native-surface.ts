@@ -40,6 +40,8 @@ export interface Native {
   /** Name, session, child subreaper, SIGTERM, SIGINT and SIGHUP ignored, working directory `/`. */
   enterShim(name: string): void;
   setSession(): void;
+  /** SIGKILL when the thread that forked this process ends. */
+  dieWithParent(): void;
   /** Makes the C heap's free memory one piece, so that forked children dirty few pages. For a zygote, before its first fork. */
   fillHeapHoles(): void;
 

@@ -188,6 +188,11 @@ Napi::Value fillHeapHoles(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value dieWithParent(const Napi::CallbackInfo& info) {
+  checked(prctl(PR_SET_PDEATHSIG, SIGKILL), "prctl", "PR_SET_PDEATHSIG");
+  return info.Env().Undefined();
+}
+
 Napi::Value setSession(const Napi::CallbackInfo& info) {
   setsid();
   return info.Env().Undefined();
@@ -211,6 +216,7 @@ void exportProcess(Napi::Object exports) {
   exportFunction<setProcessName>(exports, "setProcessName");
   exportFunction<enterShim>(exports, "enterShim");
   exportFunction<fillHeapHoles>(exports, "fillHeapHoles");
+  exportFunction<dieWithParent>(exports, "dieWithParent");
   exportFunction<setSession>(exports, "setSession");
 }
 

@@ -127,7 +127,7 @@ export class CompileCache {
   #tryLock(key: string): (() => void) | undefined {
     const path = join(this.#options.directory, `${key}.lock`);
     return this.#onDisk(() => {
-      mkdirSync(this.#options.directory, { recursive: true, mode: 0o755 });
+      mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
       const mine = `${path}-${process.pid}-${performance.now()}`;
       const fd = openSync(mine, "wx", 0o600);
       try {

@@ -2,7 +2,10 @@
  * Turns a component into JavaScript glue and core modules: a process of its own, because jco's transpiler takes 150 MB and a
  * second, and because it reads what a stranger wrote.
  *
- *   node transpile-worker <component> <sha256 or ""> <empty output directory>
+ *   node transpile-worker <component> <sha256 or ""> <empty output directory> [walled]
+ *
+ * "walled": what is the component's (its types go through the transpiler, its core modules through V8's compiler) is touched only
+ * behind the wall of a wasm process.
  *
  * Exit status 0 and the files with manifest.json, or 1 and one line on stderr.
  */
@@ -15,10 +18,11 @@ import { $init, type GenerateOptions, generate } from "@bytecodealliance/jco-tra
 import { TandemError } from "../errors.ts";
 import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
 import { readComponentInterfaces } from "./component-interfaces.ts";
+import { runWalled } from "./walled-child.ts";
 
-async function main([path, digest, directory]: readonly string[]): Promise<void> {
+async function main([path, digest, directory, walled]: readonly string[]): Promise<void> {
   if (path === undefined || digest === undefined || directory === undefined) {
-    throw new TandemError("invalid_argument", "transpile-worker <component> <sha256> <directory>");
+    throw new TandemError("invalid_argument", "transpile-worker <component> <sha256> <directory> [walled]");
   }
   const bytes = readFileSync(path);
   if (digest !== "" && sha256(bytes) !== digest)
@@ -28,6 +32,14 @@ async function main([path, digest, directory]: readonly string[]): Promise<void>
     imports.some((name) => /^wasi:(http|sockets)\//.test(name)) ||
     exports.some((name) => name.startsWith("wasi:http/"));
   await $init;
+  const write = (output: string): void => writeEntry(bytes, { imports, exports, suspends }, output);
+  if (walled !== "walled") return write(directory);
+  process.exitCode = runWalled(directory, write);
+}
+
+/** Transpiles and writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */
+function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, directory: string): void {
+  const { suspends } = about;
   const generated = generate(bytes, generateOptions(suspends));
 
   const files: Record<string, FileRecord> = {};
@@ -45,7 +57,7 @@ async function main([path, digest, directory]: readonly string[]): Promise<void>
     keep("glue.js", Buffer.from(glue));
     keep("glue.cache", compileWhole(glue));
   }
-  const manifest: ComponentManifest = { imports, exports, suspends, files };
+  const manifest: ComponentManifest = { ...about, files };
   writeDurably(join(directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
 }
 

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
 import { type CacheEntry, CompileCache } from "./compile-cache.ts";
 
@@ -25,6 +26,8 @@ export interface TranspileRequest {
   readonly stateDir: string;
   readonly signal?: AbortSignal;
   readonly maxBytes?: number;
+  /** Keeps a hostile component from whoever transpiles it, with root's rights and the zygote's V8 flags. Always, in production. */
+  readonly walled?: boolean;
   /** Told once when there is work to do. */
   readonly onProgress?: (message: string) => void;
 }
@@ -48,7 +51,8 @@ export async function ensureTranspiled(request: TranspileRequest): Promise<Cache
   });
   const build = (directory: string): Promise<void> => {
     request.onProgress?.(`transpiling ${request.digest}`);
-    return runWorker([request.path, sha256, directory], request);
+    const wall = request.walled === true ? ["walled"] : [];
+    return runWorker([request.path, sha256, directory, ...wall], request);
   };
   return await cache.findOrBuild(cacheKey(sha256), build, request.signal);
 }
@@ -78,7 +82,7 @@ function runWorker(args: readonly string[], request: TranspileRequest): Promise<
   const timeout = AbortSignal.timeout(transpileTimeoutMs);
   const worker = spawn(process.execPath, [...workerFlags(), workerPath(), ...args], {
     cwd: "/",
-    env: {},
+    env: request.walled === true ? { LD_PRELOAD: join(directories.lib, "tandem-dofork.so") } : {},
     stdio: ["ignore", "ignore", "pipe"],
     signal: request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]),
     killSignal: "SIGKILL",

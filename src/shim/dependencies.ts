@@ -94,7 +94,7 @@ function wasm({ zygote, log }: DependencyOptions, request: CreateOptions, select
 
 /** The transpiled form of a component, from the cache or made now. A file of the rootfs has no digest yet. */
 async function transpile(selection: WasmSelection, rootfs: string, signal: AbortSignal, log: Log): Promise<string> {
-  const request = { stateDir: directories.state, signal, onProgress: (message: string) => log.info(message) };
+  const request = { stateDir: directories.state, signal, walled: true, onProgress: (message: string) => log.info(message) };
   const { module } = selection;
   if ("path" in module && module.digest !== undefined) {
     return (await ensureTranspiled({ ...request, path: module.path, digest: module.digest })).dir;

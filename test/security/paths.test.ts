@@ -32,11 +32,14 @@ paths.before(() => {
 });
 paths.after(() => rmSync(directory, { recursive: true }));
 
-paths("a FIFO, a directory and what leads out of the rootfs are no entrypoints, and nobody waits for them", () => {
-  for (const name of ["fifo", "absolute", "relative", "magic/etc/passwd", "../host/secret", "."])
-    assert.is(native.readHeadInRoot(rootfs, `/${name}`, 8), undefined, name);
-  assert.equal(native.readHeadInRoot(rootfs, "/fine", 8), MODULE);
-});
+paths(
+  "a FIFO, a directory and what leads out of the rootfs are no entrypoints, and nobody waits for them",
+  () => {
+    for (const name of ["fifo", "absolute", "relative", "magic/etc/passwd", "../host/secret", "."])
+      assert.is(native.readHeadInRoot(rootfs, `/${name}`, 8), undefined, name);
+    assert.equal(native.readHeadInRoot(rootfs, "/fine", 8), MODULE);
+  },
+);
 
 paths("a device is not even opened", () => {
   // 10:237 has no driver: an open would fail with ENXIO, which is an error and not "no entrypoint".
@@ -56,20 +59,26 @@ paths("the module itself is opened like its first bytes", () => {
   }
 });
 
-paths("a neighbour's symlink in a shared volume leads nowhere, neither to bytes nor to a module of the host", async () => {
-  const choose = (entry: string) =>
-    selectExecutor({
-      id: "c",
-      spec: { process: { args: [entry], cwd: "/" }, mounts: [{ destination: "/data", source: volume, type: "bind" }] },
-      rootfs,
-      readHead: native.readHeadInRoot,
-      lookup: async () => undefined,
-    });
-  for (const entry of ["/data/out/secret", "/data/up/secret", "/data/out/module", "/data/up/module"])
-    await rejects(() => choose(entry), "invalid_argument", /no such file/);
-  writeFileSync(join(volume, "own"), MODULE);
-  const selection = await choose("/data/own");
-  assert.equal(selection.kind === "wasm" && locate(selection.module, rootfs), [volume, "own"]);
-});
+paths(
+  "a neighbour's symlink in a shared volume leads nowhere, neither to bytes nor to a module of the host",
+  async () => {
+    const choose = (entry: string) =>
+      selectExecutor({
+        id: "c",
+        spec: {
+          process: { args: [entry], cwd: "/" },
+          mounts: [{ destination: "/data", source: volume, type: "bind" }],
+        },
+        rootfs,
+        readHead: native.readHeadInRoot,
+        lookup: async () => undefined,
+      });
+    for (const entry of ["/data/out/secret", "/data/up/secret", "/data/out/module", "/data/up/module"])
+      await rejects(() => choose(entry), "invalid_argument", /no such file/);
+    writeFileSync(join(volume, "own"), MODULE);
+    const selection = await choose("/data/own");
+    assert.equal(selection.kind === "wasm" && locate(selection.module, rootfs), [volume, "own"]);
+  },
+);
 
 paths.run();
