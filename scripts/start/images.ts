@@ -30,13 +30,7 @@ export async function publish(
   const reference = await pushImage(client, registryAddress, image, (text) => onProgress(`push ${text}`));
   onProgress("containerd pulls");
   // CRI's own images live in this namespace; whatever client pulls one there, CRI sees it.
-  await containerd.ctrOk(["images", "pull", "--plain-http", "--platform", platformOf(image), reference], {
-    namespace: "k8s.io",
-  });
-}
-
-function platformOf({ platform }: BuiltImage): string {
-  return `${platform.os}/${platform.architecture}`;
+  await containerd.ctrOk(["images", "pull", "--plain-http", reference], { namespace: "k8s.io" });
 }
 
 /** The media types that an executor is chosen by: the config's where it is one of wasm, and those of the layers. */

@@ -35,9 +35,10 @@ export function inspect(pid: number, sandboxPid: number): Inspection {
     (container === machine ? host : container === sandbox ? pod : own).push(kind);
   }
   const node = realpathSync(join(root, "dist/lib/tandem/node"));
+  const program = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, ""); // by a build meanwhile
   return {
     pid,
-    executor: readlinkSync(`/proc/${pid}/exe`) === node ? "wasm" : "linux",
+    executor: program === node ? "wasm" : "linux",
     namespaces: { own, pod, host },
     cgroup: cgroupOf(pid),
     memory: proportionalSetSize(pid),

@@ -59,9 +59,9 @@ const widths = { container: 34, executor: 10, process: 23, memory: 9, firstByte:
 const tableWidth = Object.values(widths).reduce((sum, width) => sum + width, Object.keys(widths).length + 1);
 
 const note = [
-  "first byte: from CRI's StartContainer to the first line or the first answer; then the same of a second container. The first start of",
-  "a component on a node includes its translation to JavaScript, which is kept: mixed-pod's function is http-function's image, started",
-  "again. memory: PSS, pages shared with other processes counted in parts.",
+  "first byte: from CRI's StartContainer to the first line or the first answer; below it, that of a second container.",
+  "The first start of a component on a node includes its translation to JavaScript, which is kept: mixed-pod's function is",
+  "http-function's image, started again. memory: PSS; pages shared with other processes count in parts.",
 ].join("\n");
 
 export function renderTable(report: Report, options: TableOptions): string {
@@ -144,7 +144,7 @@ function summarise(said: readonly string[]): string[] {
 }
 
 function starts({ coldStartMs, againMs }: ReportedContainer): string[] {
-  const again = againMs === undefined ? [] : [`then ${milliseconds(againMs)}`];
+  const again = againMs === undefined ? [] : [milliseconds(againMs)];
   return [milliseconds(coldStartMs), ...again];
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import Table from "cli-table3";
 import type { Command } from "commander";
 import { type Client, connect } from "ttrpc-ts";
@@ -37,32 +37,43 @@ export function addPs(program: Command): void {
   program
     .command("ps")
     .description("list the containers of this node that Tandem runs, as their shims tell it")
-    .option("--state <directory>", "containerd's state directory", defaultState)
     .option("--json", "as JSON")
-    .action(async (options: { readonly state: string; readonly json?: boolean }) => {
-      const listed = await listContainers(options.state);
+    .action(async (options: { readonly json?: boolean }) => {
+      const listed = await listContainers();
       process.stdout.write(
         options.json === true ? `${JSON.stringify(listed, undefined, 2)}\n` : renderList(listed),
       );
     });
 }
 
-async function listContainers(state: string): Promise<Listed[]> {
-  const bySocket = Map.groupBy(findBundles(state), ({ socket }) => socket);
+async function listContainers(): Promise<Listed[]> {
+  const bySocket = Map.groupBy(findBundles(), ({ socket }) => socket);
   const lists = await Promise.all([...bySocket].map(([socket, bundles]) => askShim(socket, bundles)));
   return lists.flat();
 }
 
 /** The bundles whose shim is one of this run directory. containerd writes a shim's address into each bundle. */
-function findBundles(state: string): Bundle[] {
-  const tasks = join(state, taskPlugin);
+function findBundles(): Bundle[] {
   const prefix = join(directories.run, "s/");
-  return namesOf(tasks).flatMap((namespace) =>
-    namesOf(join(tasks, namespace)).flatMap((id) => {
-      const socket = socketOf(join(tasks, namespace, id));
-      return socket?.startsWith(prefix) === true ? [{ namespace, id, socket }] : [];
-    }),
+  return [...bundleDirectories()].flatMap((directory) => {
+    const socket = socketOf(directory);
+    if (socket?.startsWith(prefix) !== true) return [];
+    return [{ namespace: basename(dirname(directory)), id: basename(directory), socket }];
+  });
+}
+
+/** Those in containerd's usual place, and those of any other containerd whose root file systems are mounted. */
+function bundleDirectories(): Set<string> {
+  const tasks = join(defaultState, taskPlugin);
+  const usual = namesOf(tasks).flatMap((namespace) =>
+    namesOf(join(tasks, namespace)).map((id) => join(tasks, namespace, id)),
   );
+  const mounted = readFileSync("/proc/self/mountinfo", "utf8")
+    .split("\n")
+    .map((line) => line.split(" ")[4] ?? "")
+    .filter((path) => path.includes(`/${taskPlugin}/`) && path.endsWith("/rootfs"))
+    .map((path) => dirname(path));
+  return new Set([...usual, ...mounted]);
 }
 
 /** `address` up to containerd 1.7, `bootstrap.json` since (shim-protocol §1). */
@@ -80,8 +91,9 @@ async function askShim(socket: string, bundles: readonly Bundle[]): Promise<List
   let shim: Client;
   try {
     shim = await connect(socket);
-  } catch {
-    // It was killed, and containerd has not cleaned up yet: that, too, is an answer.
+  } catch (error) {
+    // Killed, and containerd has not cleaned up yet: that, too, is an answer.
+    if ((error as { code?: unknown }).code !== "unavailable") throw error;
     return bundles.map(({ namespace, id }) => ({
       namespace,
       id,
@@ -107,10 +119,11 @@ const statusNames = new Map<number, string>(
   Object.entries(Status).map(([name, value]) => [value, name.toLowerCase()]),
 );
 
-/** A wasm process is a fork of the zygote: its program is Tandem's own Node. */
+/** A wasm process is a fork of the zygote: its program is Tandem's own Node, maybe one that an upgrade has replaced since. */
 function executorOf(pid: number): string {
   try {
-    return readlinkSync(`/proc/${pid}/exe`) === join(directories.lib, "node") ? "wasm" : "linux";
+    const program = readlinkSync(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, "");
+    return program === join(directories.lib, "node") ? "wasm" : "linux";
   } catch {
     return ""; // ended
   }
@@ -118,6 +131,11 @@ function executorOf(pid: number): string {
 
 function namesOf(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory) : [];
+}
+
+/** CRI's ids are random digits: the first thirteen are enough, as crictl shows them. */
+function shortId(id: string): string {
+  return /^[0-9a-f]{64}$/.test(id) ? id.slice(0, 13) : id;
 }
 
 function renderList(listed: readonly Listed[]): string {
@@ -133,6 +151,6 @@ function renderList(listed: readonly Listed[]): string {
     chars,
   });
   for (const { namespace, id, status, executor, pid, shimPid } of listed)
-    table.push([namespace, id, status, executor, pid || "", shimPid || ""]);
+    table.push([namespace, shortId(id), status, executor, pid || "", shimPid || ""]);
   return `${table.toString()}\n`;
 }
