@@ -96,11 +96,17 @@ function formatMemory(kilobytes: number | undefined): string {
   return kilobytes === undefined ? "" : `${(kilobytes / 1024).toFixed(2)} MB`;
 }
 
+/** A shim that fails to start prints what it likes; --json has all of it. */
+function oneLine(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ").trim();
+  return line.length > 240 ? `${line.slice(0, 240)}…` : line;
+}
+
 /** The whole report as text. */
 export function formatResults(results: Results): string {
   const machine = Object.entries(results.machine).map(([key, value]) => `${key}: ${value}`);
   const systems = results.systems.map(({ name, description }) => `${name}: ${description}`);
-  const missing = results.missing.map(({ name, reason }) => `not measured: ${name}: ${reason}`);
+  const missing = results.missing.map(({ name, reason }) => `not measured: ${name}: ${oneLine(reason)}`);
   const micro = results.micro.map(({ name, value }) => `${name}: ${value}`);
   const tables = [
     ...(results.systems.some((system) => system.times !== undefined) ? [coldStartTable(results)] : []),
