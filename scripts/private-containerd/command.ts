@@ -6,6 +6,8 @@ export interface CommandOptions {
   readonly input?: string | Uint8Array;
   /** Kills the command and rejects after this time; 60 s unless told. */
   readonly timeoutMs?: number;
+  /** Of stdout and stderr; utf8 unless told. */
+  readonly encoding?: BufferEncoding;
 }
 
 export interface Finished {
@@ -44,8 +46,8 @@ export function run(
     clearTimeout(timer);
     resolve({
       status: code ?? 137,
-      stdout: Buffer.concat(out).toString(),
-      stderr: Buffer.concat(err).toString(),
+      stdout: Buffer.concat(out).toString(options.encoding),
+      stderr: Buffer.concat(err).toString(options.encoding),
     });
   });
   return promise;

@@ -33,6 +33,10 @@ function binariesOf(generation: Generation): string {
   return join(root, ".cache/containerd", generation, "bin");
 }
 
+function shimsOf(options: ContainerdOptions): string {
+  return options.shimDirectory ?? process.env["TANDEM_TEST_SHIMS"] ?? join(root, "dist/bin");
+}
+
 export interface ContainerdOptions {
   readonly generation: Generation;
   /** Folder that is put first on containerd's PATH; unless told that of TANDEM_TEST_SHIMS, or dist/bin. */
@@ -60,6 +64,8 @@ export interface Containerd extends AsyncDisposable {
   readonly ctrPath: string;
   /** Path of this generation's ctr. */
   readonly ctrProgram: string;
+  /** Path of the shim's executable that it runs. */
+  readonly shimProgram: string;
   pid(): number;
   ctr(
     parameters: readonly string[],
@@ -113,6 +119,7 @@ class PrivateContainerd implements Containerd {
   readonly runDirectory = join(this.directory, "run");
   readonly ctrPath: string;
   readonly ctrProgram: string;
+  readonly shimProgram: string;
   readonly #options: ContainerdOptions;
   readonly #onExit = () => this.#killNow();
   #process: ChildProcess | undefined;
@@ -122,6 +129,7 @@ class PrivateContainerd implements Containerd {
     this.#options = options;
     this.generation = options.generation;
     this.ctrPath = join(binariesOf(options.generation), "ctr");
+    this.shimProgram = join(shimsOf(options), "containerd-shim-tandem-v1");
     this.ctrProgram = join(binariesOf(options.generation), "ctr");
     const { generation, directory, address } = this;
     writeFileSync(
@@ -185,11 +193,10 @@ class PrivateContainerd implements Containerd {
   }
 
   environment(): Readonly<NodeJS.ProcessEnv> {
-    const shims = this.#options.shimDirectory ?? process.env["TANDEM_TEST_SHIMS"] ?? join(root, "dist/bin");
     return {
       ...process.env,
       PATH: [
-        shims,
+        dirname(this.shimProgram),
         binariesOf(this.generation),
         "/usr/sbin",
         "/usr/bin",
