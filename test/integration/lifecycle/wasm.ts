@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import type { Case } from "./case.ts";
 import { fails } from "./fails.ts";
 import { namespaceOf, statusOf } from "./proc.ts";
+import { specOf } from "./spec.ts";
 
 const only = ["tandem-wasm"] as const;
 const module = "/hello-wasm.wasm";
@@ -152,6 +153,38 @@ export const wasmCases: readonly Case[] = [
       await c.run();
       assert.is(await c.wait(), 0);
       assert.is(await c.stdout.end(), "");
+    },
+  },
+  {
+    name: "hooks run around a guest, and a late one that fails harms nothing",
+    on: only,
+    async run(scene, runtime) {
+      const { directory, namespace } = scene.containerd;
+      const log = join(directory, "wasm-hooks");
+      const hook = (name: string, status = 0) => ({
+        path: "/bin/sh",
+        args: ["sh", "-c", `read -r state; echo "${name} $state" >> ${log}; exit ${status}`],
+      });
+      const id = "wasm-hooks";
+      const options = { id, args: runtime.programs.exit(3) };
+      const hooks = {
+        prestart: [hook("prestart")],
+        createRuntime: [hook("createRuntime")],
+        poststart: [hook("poststart", 1)],
+        poststop: [hook("poststop", 1)],
+      };
+      await using c = scene.container(runtime, {
+        ...options,
+        spec: { ...specOf(namespace, id, options), hooks },
+      });
+      await c.run();
+      assert.is(await c.wait(), 3);
+      await c.delete();
+      const ran = readFileSync(log, "utf8").trim().split("\n");
+      assert.equal(
+        ran.map((line) => `${line.split(" ")[0]} ${/"status":"(\w+)"/.exec(line)?.[1]}`),
+        ["prestart creating", "createRuntime creating", "poststart running", "poststop stopped"],
+      );
     },
   },
   {
