@@ -27,6 +27,7 @@ interface Options {
   readonly passes: readonly string[];
   readonly pods: number;
   readonly tasks: number;
+  readonly age: number;
   readonly json?: true;
   readonly plot?: string;
   readonly dist: string;
@@ -51,6 +52,7 @@ function parseOptions(): Options {
     .option("--passes <passes>", `of ${passNames.join(", ")}`, parseNames, [...passNames])
     .option("--pods <n>", "idle pods whose memory is measured", parseCount, 50)
     .option("--tasks <n>", "containers to measure throughput with", parseCount, 80)
+    .option("--age <seconds>", "leave a zygote alone for so long before it is measured", parseCount, 0)
     .option("--json", "print the results as JSON and nothing else")
     .option("--plot <file>", "draw the cold starts into an SVG file")
     .option("--dist <directory>", "the Tandem to measure, as npm run build leaves it", join(root, "dist"))
@@ -86,6 +88,7 @@ async function inside(directory: string, options: Options): Promise<number> {
   const { missing, ...rest } = await runPasses(workspace, systems.filter(isWanted), {
     ...options,
     passes: new Set(options.passes),
+    ageMs: options.age * 1000,
     quiet: options.json === true,
     lib: join(options.dist, "lib/tandem"),
     directory,

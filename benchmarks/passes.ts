@@ -12,6 +12,8 @@ export interface PassOptions {
   readonly rounds: number;
   readonly pods: number;
   readonly tasks: number;
+  /** Milliseconds that zygotes are left alone before they are measured. */
+  readonly ageMs: number;
   /** Names of passes to run: times, throughput, faults, memory, parts. */
   readonly passes: ReadonlySet<string>;
   readonly quiet: boolean;
@@ -47,6 +49,7 @@ export async function runPasses(
       const { times, failures } = await measureColdStarts(workspace, group, {
         rounds,
         warmUps: 2,
+        ageMs: options.ageMs,
         onRound: (round) => showProgress(task, `round ${round + 1} of ${rounds}`),
       });
       for (const [name, series] of times) set(measured, name, { times: summariseTimes(series) });
@@ -82,7 +85,12 @@ export async function runPasses(
       })),
       eachOf("faults", `page faults, ${FAULT_ROUNDS} cold starts`, async (system) => {
         workspace.endZygotes();
-        return { pageFaults: await measurePageFaults(workspace, system, FAULT_ROUNDS) };
+        return {
+          pageFaults: await measurePageFaults(workspace, system, {
+            rounds: FAULT_ROUNDS,
+            ageMs: options.ageMs,
+          }),
+        };
       }),
       eachOf("memory", `memory of ${options.pods} idle pods`, async (system) => {
         workspace.endZygotes();

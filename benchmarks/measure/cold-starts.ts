@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { coldStart, type Times } from "../container/lifecycle.ts";
 import type { System } from "../systems.ts";
 import type { Workspace } from "../workspace.ts";
@@ -6,6 +7,8 @@ export interface ColdStartOptions {
   readonly rounds: number;
   /** Not counted: they start the zygote, fill caches and compile the driver's own code. */
   readonly warmUps: number;
+  /** How long the zygote is left alone after them: one that has been up for minutes must fork as well as a new one. */
+  readonly ageMs: number;
   onRound(round: number): void;
 }
 
@@ -28,6 +31,7 @@ export async function measureColdStarts(
   const failures = new Map<string, Error>();
   for (let round = -options.warmUps; round < options.rounds; round++) {
     options.onRound(round);
+    if (round === 0) await sleep(options.ageMs);
     for (const system of systems) {
       if (failures.has(system.name)) continue;
       try {

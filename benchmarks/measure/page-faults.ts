@@ -14,12 +14,13 @@ const FLUSH_MS = 2_100;
 export async function measurePageFaults(
   workspace: Workspace,
   system: System,
-  rounds: number,
+  options: { readonly rounds: number; readonly ageMs: number },
 ): Promise<number> {
+  const { rounds, ageMs } = options;
   const once = () => coldStart(workspace.container({ system, behaviour: "print", counted: true }));
   // The zygote's start and the first use of everything belong to no container.
   for (let warmUp = 0; warmUp < 2; warmUp++) await once();
-  await sleep(FLUSH_MS);
+  await sleep(Math.max(FLUSH_MS, ageMs));
   const before = workspace.cgroups.pageFaults(system.name);
   for (let round = 0; round < rounds; round++) await once();
   await sleep(FLUSH_MS);
