@@ -15,7 +15,7 @@ import { buildImage, type ImageName, imageNames } from "./start/images.ts";
 import { inOwnNetwork, type PodNetwork, prepareNetwork } from "./start/network.ts";
 import { Node } from "./start/node.ts";
 import { registryAddress } from "./start/registry.ts";
-import { type Report, renderTable, toReported } from "./start/report.ts";
+import { type Report, type ReportedContainer, renderTable, toReported } from "./start/report.ts";
 import { missingPrivileges, missingPrograms, toGeneration } from "./start/requirements.ts";
 import { root, tandemPath } from "./start/root.ts";
 import { type Outcome, workloads } from "./start/workloads.ts";
@@ -145,9 +145,11 @@ const runs: readonly Step[] = workloads.map((workload) => ({
 const wait: Step = {
   title: "wait for those that end",
   async run(progress) {
-    const { version, network } = nodeOf(progress);
-    const containers = (await Promise.all(progress.outcomes.map((outcome) => outcome()))).map(toReported);
-    progress.report = { containerd: version, network, containers };
+    const { version, network, containerd } = nodeOf(progress);
+    const containers: ReportedContainer[] = [];
+    // The last first: a server's log is read when its clients are done.
+    for (const outcome of progress.outcomes.toReversed()) containers.unshift(toReported(await outcome()));
+    progress.report = { containerd: version, network, directory: containerd.directory, containers };
     return undefined;
   },
 };

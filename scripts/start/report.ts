@@ -8,6 +8,8 @@ import type { Outcome } from "./workloads.ts";
 export interface Report {
   readonly containerd: string;
   readonly network: PodNetwork;
+  /** Where everything of the run was: root, state, sockets, caches, the registry. */
+  readonly directory: string;
   readonly containers: readonly ReportedContainer[];
 }
 
