@@ -5,7 +5,17 @@
  *     node scripts/build.ts [DIRECTORY]     default: dist
  */
 import { createHash } from "node:crypto";
-import { chmodSync, copyFileSync, existsSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -58,7 +68,9 @@ async function bundle(): Promise<void> {
     minifySyntax: true,
     legalComments: "none",
     // CommonJS dependencies (grpc-js) ask for require.
-    banner: { js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);" },
+    banner: {
+      js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);",
+    },
     logLevel: "warning",
   });
 }

@@ -27,6 +27,8 @@ export interface Native {
   autoReap(): void;
   /** Reaps one re-parented process by its pid; true when it was dead and is gone now. */
   reapOrphan(pid: number): boolean;
+  /** Pid of a child that has ended and that nobody has reaped, left as it is; undefined when there is none. */
+  peekDeadChild(): number | undefined;
   pidfdOpen(pid: number): number;
   pidfdSendSignal(pidfd: number, signal: number): void;
   close(fd: number): void;

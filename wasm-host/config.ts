@@ -38,7 +38,9 @@ export function locate(file: WorkloadFile, rootfs: string): readonly [root: stri
 /** A mount of config.json that the guest gets. */
 export interface WasmMount {
   readonly target: string;
-  readonly source: { readonly bind: string; readonly recursive: boolean } | { readonly tmpfs: readonly string[] };
+  readonly source:
+    | { readonly bind: string; readonly recursive: boolean }
+    | { readonly tmpfs: readonly string[] };
   readonly readonly: boolean;
 }
 

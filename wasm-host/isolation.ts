@@ -19,7 +19,11 @@ export function enterIsolation(host: WasmHost, config: WasmConfig, keep: readonl
 }
 
 /** Everything that `native.isolate` wants, opened while the host can still be seen. The descriptors are the caller's. */
-export function isolateOptions(host: WasmHost, config: WasmConfig, keep: readonly number[] = []): IsolateOptions {
+export function isolateOptions(
+  host: WasmHost,
+  config: WasmConfig,
+  keep: readonly number[] = [],
+): IsolateOptions {
   const { isolation, rootfs, readonlyRootfs: readonly } = config;
   const root = { fd: native.cloneMount(rootfs, { recursive: true, readonly }), target: "/", directory: true };
   return {

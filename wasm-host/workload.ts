@@ -22,7 +22,9 @@ const ownStdio: Grant["stdio"] = { stdin: 0, stdout: 1, stderr: 2 };
 export function prepareWorkload(config: WasmConfig, enterIsolation: () => number, stdio = ownStdio): Run {
   const { workload } = config;
   const source =
-    workload.form === "module" ? readModule(config.rootfs, workload.file) : readTranspiled(workload.transpiled);
+    workload.form === "module"
+      ? readModule(config.rootfs, workload.file)
+      : readTranspiled(workload.transpiled);
   const grant = toGrant(config, enterIsolation(), stdio);
   if (!(source instanceof Uint8Array)) return prepareComponent(config, source, grant);
   const entry = workload.export;
@@ -53,7 +55,8 @@ function readModule(rootfs: string, file: WorkloadFile): Uint8Array {
   const fd = native.openInRoot(...locate(file, rootfs));
   try {
     const { size } = fstatSync(fd);
-    if (size > MAX_MODULE_BYTES) throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
+    if (size > MAX_MODULE_BYTES)
+      throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
     return readFileSync(fd);
   } finally {
     closeSync(fd);

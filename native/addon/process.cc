@@ -106,6 +106,13 @@ Napi::Value reapOrphan(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), pid > 0);
 }
 
+Napi::Value peekDeadChild(const Napi::CallbackInfo& info) {
+  siginfo_t state{};
+  // WNOWAIT: looks and leaves it for whoever waits for it. ECHILD: there are no children.
+  if (waitid(P_ALL, 0, &state, WEXITED | WNOHANG | WNOWAIT) != 0 || state.si_pid == 0) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), state.si_pid);
+}
+
 Napi::Value openPidfd(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), pidfdOpen(info[0].As<Napi::Number>().Int32Value()));
 }
@@ -208,6 +215,7 @@ void exportProcess(Napi::Object exports) {
   exportFunction<waitPidfd>(exports, "waitPidfd");
   exportFunction<autoReap>(exports, "autoReap");
   exportFunction<reapOrphan>(exports, "reapOrphan");
+  exportFunction<peekDeadChild>(exports, "peekDeadChild");
   exportFunction<openPidfd>(exports, "pidfdOpen");
   exportFunction<pidfdSendSignal>(exports, "pidfdSendSignal");
   exportFunction<closeFd>(exports, "close");

@@ -21,7 +21,10 @@ const FINISH_GRACE_MS = 12_000;
  * @throws TandemError invalid_argument for a URI without a path, not_found or permission_denied from exec.
  * @see shim-protocol §6.4: argv is the path, then each key and value; descriptors 3 and 4 are the streams, 5 is "ready".
  */
-export function startLoggingBinary(uri: string, owner: { readonly id: string; readonly namespace: string }): LoggingBinary {
+export function startLoggingBinary(
+  uri: string,
+  owner: { readonly id: string; readonly namespace: string },
+): LoggingBinary {
   const url = new URL(uri);
   if (url.pathname === "" || !url.pathname.startsWith("/")) {
     throw new TandemError("invalid_argument", `stdout ${uri}: the logging binary needs an absolute path`);
@@ -41,7 +44,8 @@ export function startLoggingBinary(uri: string, owner: { readonly id: string; re
   });
   for (const fd of [stdout[0], stderr[0], ready[1]]) closeSync(fd);
   try {
-    if (child.pid === undefined) throw new TandemError("not_found", `logging binary ${url.pathname}: cannot be executed`);
+    if (child.pid === undefined)
+      throw new TandemError("not_found", `logging binary ${url.pathname}: cannot be executed`);
     waitReady(ready[0], url.pathname);
   } catch (error) {
     for (const fd of [stdout[1], stderr[1]]) closeSync(fd);
@@ -56,7 +60,10 @@ export function startLoggingBinary(uri: string, owner: { readonly id: string; re
 function waitReady(fd: number, path: string): void {
   // A byte or the end of the pipe: both mean ready. receiveMessage is for sockets; a bounded poll needs only readability.
   if (!native.waitReadable(fd, READY_TIMEOUT_MS)) {
-    throw new TandemError("deadline_exceeded", `logging binary ${path}: not ready after ${READY_TIMEOUT_MS / 1000} s`);
+    throw new TandemError(
+      "deadline_exceeded",
+      `logging binary ${path}: not ready after ${READY_TIMEOUT_MS / 1000} s`,
+    );
   }
   readSync(fd, Buffer.alloc(1), 0, 1, null);
 }

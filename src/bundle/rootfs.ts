@@ -31,12 +31,13 @@ const MAX_MOUNT_DATA = 4095; // one page with its NUL: mount(2)
  */
 export function mountRootfs(bundle: string, mounts: readonly RootfsMount[], rootPath: string): Rootfs {
   const root = join(bundle, "rootfs");
-  if (mounts.length === 0) return { path: resolve(bundle, rootPath), mountPoints: [], unmount: () => undefined };
+  if (mounts.length === 0)
+    return { path: resolve(bundle, rootPath), mountPoints: [], unmount: () => undefined };
   const mountPoints: string[] = [];
   const unmount = (): void => {
     for (let point = mountPoints.pop(); point !== undefined; point = mountPoints.pop()) {
       // MNT_DETACH: a process in D state may hold the mount for a while; its name must be free when containerd removes the bundle.
-      while (native.unmount(point, constants.MNT_DETACH)) continue;
+      while (native.unmount(point, constants.MNT_DETACH));
     }
   };
   try {
@@ -89,7 +90,10 @@ function mountShortened(mount: RootfsMount, target: string, flags: number, data:
   const prefix = commonDirectory(directories);
   const short = data.replace(lower, directories.map((path) => path.slice(prefix.length)).join(":"));
   if (prefix === "" || Buffer.byteLength(short) > MAX_MOUNT_DATA) {
-    throw new TandemError("invalid_argument", `mount ${mount.source}: ${directories.length} layers do not fit into a page`);
+    throw new TandemError(
+      "invalid_argument",
+      `mount ${mount.source}: ${directories.length} layers do not fit into a page`,
+    );
   }
   const previous = process.cwd();
   process.chdir(prefix);

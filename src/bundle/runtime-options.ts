@@ -63,17 +63,23 @@ function fromRunc(bytes: Uint8Array): RuntimeOptions {
 
 /** A shim is forked before it hears of options, and serves containers that may not agree on them. */
 function refuseShimCgroup(): never {
-  throw new TandemError("unimplemented", "runtime option ShimCgroup: the shim stays in the cgroup of its zygote");
+  throw new TandemError(
+    "unimplemented",
+    "runtime option ShimCgroup: the shim stays in the cgroup of its zygote",
+  );
 }
 
 function fromRuntime(bytes: Uint8Array): RuntimeOptions {
   const options = fromBinary(RuntimeOptionsSchema, bytes);
-  if (options.configPath === "") return fromToml(Buffer.from(options.configBody).toString(), "runtime options");
+  if (options.configPath === "")
+    return fromToml(Buffer.from(options.configBody).toString(), "runtime options");
   let text: string;
   try {
     text = readFileSync(options.configPath, "utf8");
   } catch (error) {
-    throw new TandemError("invalid_argument", `runtime options: ${TandemError.from(error).message}`, { cause: error });
+    throw new TandemError("invalid_argument", `runtime options: ${TandemError.from(error).message}`, {
+      cause: error,
+    });
   }
   return fromToml(text, options.configPath);
 }
@@ -84,7 +90,9 @@ function fromToml(text: string, source: string): RuntimeOptions {
   try {
     table = parse(text);
   } catch (error) {
-    throw new TandemError("invalid_argument", `${source}: ${(error as Error).message.split("\n")[0]}`, { cause: error });
+    throw new TandemError("invalid_argument", `${source}: ${(error as Error).message.split("\n")[0]}`, {
+      cause: error,
+    });
   }
   for (const [key, value] of Object.entries(table)) {
     if (withoutMeaning.has(key)) continue;

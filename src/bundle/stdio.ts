@@ -90,9 +90,15 @@ function openOutput(target: string, name: "stdout" | "stderr", logger: LoggingBi
       return { fd: openStream(path, constants.O_RDWR, name), fifo: path };
     case "file":
       mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-      return { fd: openStream(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, name), fifo: undefined };
+      return {
+        fd: openStream(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, name),
+        fifo: undefined,
+      };
     default:
-      throw new TandemError("invalid_argument", `${name}: unsupported scheme ${scheme}: use a fifo, file:// or binary://`);
+      throw new TandemError(
+        "invalid_argument",
+        `${name}: unsupported scheme ${scheme}: use a fifo, file:// or binary://`,
+      );
   }
 }
 
@@ -112,7 +118,12 @@ class Streams implements OpenStdio {
   #stdinOpen = true;
   #closing: Promise<void> | undefined;
 
-  constructor(fds: Stdio, stdinKeeper: number, outputs: readonly Output[], logger: LoggingBinary | undefined) {
+  constructor(
+    fds: Stdio,
+    stdinKeeper: number,
+    outputs: readonly Output[],
+    logger: LoggingBinary | undefined,
+  ) {
     this.fds = fds;
     this.#stdinKeeper = stdinKeeper;
     this.#outputs = outputs;
@@ -162,7 +173,8 @@ async function closeFifo(fd: number, path: string): Promise<void> {
   }
   closeSync(fd);
   const deadline = Date.now() + READER_GRACE_MS;
-  while (!hasReader(path) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  while (!hasReader(path) && Date.now() < deadline)
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   closeSync(writer);
 }
 

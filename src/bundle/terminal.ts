@@ -55,8 +55,10 @@ class CopiedTerminal implements Terminal {
   constructor(master: number, stdin: number | undefined, stdout: number | undefined) {
     this.#master = master;
     this.#screen = new ReadStream(master);
-    this.#input = stdin === undefined ? undefined : new Socket({ fd: stdin, readable: true, writable: false });
-    this.#output = stdout === undefined ? undefined : new Socket({ fd: stdout, readable: false, writable: true });
+    this.#input =
+      stdin === undefined ? undefined : new Socket({ fd: stdin, readable: true, writable: false });
+    this.#output =
+      stdout === undefined ? undefined : new Socket({ fd: stdout, readable: false, writable: true });
     this.#ended = new Promise((resolve) => {
       this.#screen.once("close", () => resolve());
       // EIO is how a master says that the last slave was closed (tty_ioctl(4)); nothing can be read after any other error either.

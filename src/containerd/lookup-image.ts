@@ -23,7 +23,9 @@ export function createLookup(zygote: ZygoteAddress, containerdAddress: string): 
     } catch (error) {
       // The same code tells of a living resolver whose containerd is down; only the client's own message names the socket.
       const noResolver =
-        error instanceof TandemError && error.code === "unavailable" && error.message.startsWith(`resolver ${socket}:`);
+        error instanceof TandemError &&
+        error.code === "unavailable" &&
+        error.message.startsWith(`resolver ${socket}:`);
       if (!noResolver) throw error;
       startResolver(zygote, socket, containerdAddress);
       return await resolve(socket, { namespace, containerId });

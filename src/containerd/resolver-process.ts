@@ -1,7 +1,7 @@
+import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
 import { createLog } from "../log.ts";
 import { native } from "../native.ts";
-import { directories } from "../directories.ts";
 import { serveResolver } from "./resolver.ts";
 
 /** A freshly forked process becomes the resolver of one containerd; it ends when nobody has asked for a while. */
@@ -12,7 +12,12 @@ export function becomeResolver(fields: readonly Buffer[], fds: readonly number[]
   const ending = new AbortController();
   process.once("SIGTERM", () => ending.abort());
   const containerdAddress = fields[1]?.toString() ?? "";
-  serveResolver({ listenFd: fds[0] ?? -1, containerdAddress, stateDir: directories.state, signal: ending.signal }).then(
+  serveResolver({
+    listenFd: fds[0] ?? -1,
+    containerdAddress,
+    stateDir: directories.state,
+    signal: ending.signal,
+  }).then(
     () => native.exitNow(0),
     (error: unknown) => {
       log.error({ err: TandemError.from(error), containerd: containerdAddress }, "resolver");

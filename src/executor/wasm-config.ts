@@ -13,7 +13,17 @@ const CLONE_NEWIPC = 0x08000000;
 const CLONE_NEWNET = 0x40000000;
 
 /** The kernel's own file systems: never granted to a guest (design: deny by default). */
-const kernelFilesystems = new Set(["proc", "sysfs", "cgroup", "cgroup2", "mqueue", "devpts", "securityfs", "debugfs", "bpf"]);
+const kernelFilesystems = new Set([
+  "proc",
+  "sysfs",
+  "cgroup",
+  "cgroup2",
+  "mqueue",
+  "devpts",
+  "securityfs",
+  "debugfs",
+  "bpf",
+]);
 
 const DEFAULT_HTTP_PORT = 8080;
 const HTTP_PORT_ANNOTATION = "tandem.dev/http-port";
@@ -24,7 +34,11 @@ const HTTP_PORT_ANNOTATION = "tandem.dev/http-port";
  *
  * @throws TandemError naming the property that a wasm container cannot honour.
  */
-export function toWasmConfig(request: CreateRequest, selection: WasmSelection, transpiled: string | undefined): WasmConfig {
+export function toWasmConfig(
+  request: CreateRequest,
+  selection: WasmSelection,
+  transpiled: string | undefined,
+): WasmConfig {
   const { spec } = request;
   const process = spec.process;
   if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
@@ -57,17 +71,23 @@ function toWasmMount(mount: SpecMount): WasmMount | undefined {
   const bind = type === "bind" || options.includes("bind") || options.includes("rbind");
   if (destination === "/dev" || destination.startsWith("/dev/")) {
     // /dev/shm and the termination log are binds into a /dev that a guest does not have.
-    return bind && destination !== "/dev/shm" ? { target: destination, source: bindOf(mount, options), readonly } : undefined;
+    return bind && destination !== "/dev/shm"
+      ? { target: destination, source: bindOf(mount, options), readonly }
+      : undefined;
   }
   if (bind) return { target: destination, source: bindOf(mount, options), readonly };
   if (kernelFilesystems.has(type)) return undefined;
   if (type === "tmpfs") return { target: destination, source: { tmpfs: tmpfsOptions(options) }, readonly };
-  throw new TandemError("invalid_argument", `mounts: ${destination}: type ${type} cannot be granted to a wasm container`);
+  throw new TandemError(
+    "invalid_argument",
+    `mounts: ${destination}: type ${type} cannot be granted to a wasm container`,
+  );
 }
 
 function bindOf(mount: SpecMount, options: readonly string[]): WasmMount["source"] {
   const { source } = mount;
-  if (source === undefined) throw new TandemError("invalid_argument", `mounts: ${mount.destination}: bind without a source`);
+  if (source === undefined)
+    throw new TandemError("invalid_argument", `mounts: ${mount.destination}: bind without a source`);
   return { bind: source, recursive: options.includes("rbind") };
 }
 
@@ -80,7 +100,11 @@ function toIsolation(spec: Spec, process: SpecProcess, cgroupFiles: readonly str
   return {
     cgroupFiles,
     oomScoreAdj: process.oomScoreAdj ?? 0,
-    rlimits: (process.rlimits ?? []).map((limit) => [resourceNumber(limit.type), String(limit.soft), String(limit.hard)]),
+    rlimits: (process.rlimits ?? []).map((limit) => [
+      resourceNumber(limit.type),
+      String(limit.soft),
+      String(limit.hard),
+    ]),
     joinNamespaces,
     unshare,
     // A hostname without a namespace of its own would rename the host.
@@ -154,6 +178,7 @@ const resources: Readonly<Record<string, number>> = {
 
 function resourceNumber(name: string): number {
   const number = resources[name];
-  if (number === undefined) throw new TandemError("invalid_argument", `process.rlimits: unknown type ${name}`);
+  if (number === undefined)
+    throw new TandemError("invalid_argument", `process.rlimits: unknown type ${name}`);
   return number;
 }

@@ -3,7 +3,15 @@ import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
 import { type ErrorCode, errorCodes, TandemError } from "../errors.ts";
 import { native } from "../native.ts";
 import { forkFromZygote, type ZygoteAddress } from "../zygote/client.ts";
-import type { CreateRequest, Executor, ExecutorContainer, ExecutorProcess, ExecRequest, ExitStatus, Stdio } from "./executor.ts";
+import type {
+  CreateRequest,
+  ExecRequest,
+  Executor,
+  ExecutorContainer,
+  ExecutorProcess,
+  ExitStatus,
+  Stdio,
+} from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
 import { toWasmConfig } from "./wasm-config.ts";
 
@@ -31,7 +39,13 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
       const transpiled =
         selection.form === "component" ? await options.transpile(request.rootfs, request.signal) : undefined;
       const config = toWasmConfig(request, selection, transpiled);
-      const init = await spawnWasm(options.zygote, config, requireStdio(request.stdio, "process.terminal"), "new", request.signal);
+      const init = await spawnWasm(
+        options.zygote,
+        config,
+        requireStdio(request.stdio, "process.terminal"),
+        "new",
+        request.signal,
+      );
       const runLate = (kind: "poststart" | "poststop", pid: number): Promise<void> =>
         options.runHooks(kind, pid).catch((error: unknown) => options.warn(TandemError.from(error)));
       try {
@@ -73,7 +87,10 @@ async function execWasm(
   exec: ExecRequest,
 ): Promise<ExecutorProcess> {
   if (options.selection.form === "component") {
-    throw new TandemError("unimplemented", `exec ${exec.execId}: a component has one entry, exec needs a module`);
+    throw new TandemError(
+      "unimplemented",
+      `exec ${exec.execId}: a component has one entry, exec needs a module`,
+    );
   }
   const stdio = requireStdio(exec.stdio, "process.terminal");
   const [program = ""] = exec.process.args ?? [];
@@ -256,7 +273,10 @@ function parseStatus(text: string): StatusLine | undefined {
   if ("ready" in value) return { ready: true };
   if ("exit" in value && typeof value.exit === "number") return { exit: value.exit & 0xff };
   if ("error" in value && typeof value.error === "string") {
-    return { error: value.error, code: "code" in value && typeof value.code === "string" ? value.code : "internal" };
+    return {
+      error: value.error,
+      code: "code" in value && typeof value.code === "string" ? value.code : "internal",
+    };
   }
   return undefined;
 }

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { locate } from "../../wasm-host/config.ts";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
+import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
 import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
 import type { Executor } from "../executor/executor.ts";
@@ -19,7 +20,6 @@ import { native } from "../native.ts";
 import type { ContainerDependencies, CreateOptions } from "../task/container.ts";
 import type { EventSink } from "../task/events.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
-import { directories } from "../directories.ts";
 
 export interface DependencyOptions {
   readonly socketPath: string;
@@ -63,7 +63,8 @@ export function createContainerDependencies(options: DependencyOptions): Contain
       return selection;
     },
     createContainer: (selection, request, { spec, rootfs, cgroup, stdio }) => {
-      const executor = selection.kind === "linux" ? linux(options, request) : wasm(options, request, selection, spec);
+      const executor =
+        selection.kind === "linux" ? linux(options, request) : wasm(options, request, selection, spec);
       const { id, namespace, bundle } = request;
       const signal = AbortSignal.timeout(CREATE_TIMEOUT_MS);
       return executor.create({ id, namespace, bundle, rootfs, spec, cgroup, stdio: stdio?.fds, signal });
@@ -82,7 +83,12 @@ function linux({ containerInit, log }: DependencyOptions, { id, options }: Creat
   });
 }
 
-function wasm({ zygote, log }: DependencyOptions, request: CreateOptions, selection: WasmSelection, spec: Spec): Executor {
+function wasm(
+  { zygote, log }: DependencyOptions,
+  request: CreateOptions,
+  selection: WasmSelection,
+  spec: Spec,
+): Executor {
   return createWasmExecutor({
     zygote,
     selection,
@@ -93,8 +99,18 @@ function wasm({ zygote, log }: DependencyOptions, request: CreateOptions, select
 }
 
 /** The transpiled form of a component, from the cache or made now. A file of the rootfs has no digest yet. */
-async function transpile(selection: WasmSelection, rootfs: string, signal: AbortSignal, log: Log): Promise<string> {
-  const request = { stateDir: directories.state, signal, walled: true, onProgress: (message: string) => log.info(message) };
+async function transpile(
+  selection: WasmSelection,
+  rootfs: string,
+  signal: AbortSignal,
+  log: Log,
+): Promise<string> {
+  const request = {
+    stateDir: directories.state,
+    signal,
+    walled: true,
+    onProgress: (message: string) => log.info(message),
+  };
   const { module } = selection;
   if ("path" in module && module.digest !== undefined) {
     return (await ensureTranspiled({ ...request, path: module.path, digest: module.digest })).dir;
@@ -114,7 +130,8 @@ const MAX_COMPONENT_BYTES = 512 * 1024 * 1024;
 
 function digestOf(fd: number): string {
   const { size } = fstatSync(fd);
-  if (size > MAX_COMPONENT_BYTES) throw new TandemError("resource_exhausted", `component of ${size} bytes: too large`);
+  if (size > MAX_COMPONENT_BYTES)
+    throw new TandemError("resource_exhausted", `component of ${size} bytes: too large`);
   const hash = createHash("sha256");
   const chunk = Buffer.allocUnsafe(1 << 18);
   for (let at = 0, length = 1; length > 0; at += length) {

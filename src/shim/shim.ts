@@ -1,5 +1,5 @@
-import { createLookup } from "../containerd/lookup-image.ts";
 import { EventPublisher } from "../containerd/event-publisher.ts";
+import { createLookup } from "../containerd/lookup-image.ts";
 import type { Log, RedirectableLog } from "../log.ts";
 import { native } from "../native.ts";
 import { serveTasks } from "../task/server.ts";

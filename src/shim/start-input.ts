@@ -20,7 +20,8 @@ export function parseStartInput(parameters: ShimParameters): StartInput {
   if (parameters.stdin.length === 0) return fallback;
   try {
     const bootstrap = fromBinary(BootstrapParamsSchema, parameters.stdin);
-    if (bootstrap.instanceId !== parameters.id || bootstrap.namespace !== parameters.namespace) return fallback;
+    if (bootstrap.instanceId !== parameters.id || bootstrap.namespace !== parameters.namespace)
+      return fallback;
     return {
       ttrpcAddress: bootstrap.containerdTtrpcAddress || parameters.ttrpcAddress,
       debug: fallback.debug || bootstrap.logLevel <= DEBUG_LEVEL,

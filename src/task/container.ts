@@ -1,13 +1,13 @@
-import { removeStateFile, writeStateFile } from "../bundle/state-file.ts";
 import { mountRootfs, type Rootfs, type RootfsMount } from "../bundle/rootfs.ts";
 import type { RuntimeOptions } from "../bundle/runtime-options.ts";
 import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
+import { removeStateFile, writeStateFile } from "../bundle/state-file.ts";
 import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { ExecutorContainer, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
-import type { Cgroup } from "../isolation/cgroup.ts";
 import type { LinuxResources } from "../isolation/cgroup/resources.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
 import type { EventSink } from "./events.ts";
 import { assertCan } from "./status.ts";
@@ -48,9 +48,16 @@ export class Container {
   readonly bundle: string;
   readonly selection: Selection;
   readonly init: TaskProcess;
+  /** Whether its processes outlive their parents in somebody else's pid namespace. */
+  readonly sharesPids: boolean;
   readonly #execs = new Map<string, TaskProcess>();
   readonly #execSpecs = new Map<string, SpecProcess>();
-  readonly #parts: { readonly cgroup: Cgroup; readonly rootfs: Rootfs; readonly executor: ExecutorContainer; readonly namespace: string };
+  readonly #parts: {
+    readonly cgroup: Cgroup;
+    readonly rootfs: Rootfs;
+    readonly executor: ExecutorContainer;
+    readonly namespace: string;
+  };
   readonly #deps: ContainerDependencies;
   readonly #stopWatchingOom: () => void;
   #oomReported = 0;
@@ -63,13 +70,15 @@ export class Container {
     request: CreateOptions,
     selection: Selection,
     init: TaskProcess,
-    parts: { cgroup: Cgroup; rootfs: Rootfs; executor: ExecutorContainer },
+    parts: { spec: Spec; cgroup: Cgroup; rootfs: Rootfs; executor: ExecutorContainer },
     deps: ContainerDependencies,
   ) {
     this.id = request.id;
     this.bundle = request.bundle;
     this.selection = selection;
     this.init = init;
+    const pids = parts.spec.linux?.namespaces?.find(({ type }) => type === "pid");
+    this.sharesPids = selection.kind === "linux" && (pids === undefined || (pids.path ?? "") !== "");
     this.#parts = { ...parts, namespace: request.namespace };
     this.#deps = deps;
     this.#stopWatchingOom = parts.cgroup.watchOom(() => this.#reportOom());
@@ -79,7 +88,10 @@ export class Container {
   /** Brings a container to "created" and publishes TaskCreate. On failure nothing of it is left. */
   static async create(request: CreateOptions, deps: ContainerDependencies): Promise<Container> {
     if (request.checkpoint !== "") {
-      throw new TandemError("unimplemented", `container ${request.id}: restoring a checkpoint is not supported`);
+      throw new TandemError(
+        "unimplemented",
+        `container ${request.id}: restoring a checkpoint is not supported`,
+      );
     }
     const spec = deps.loadSpec(request.bundle);
     const rootfs = mountRootfs(request.bundle, request.rootfs, spec.root?.path ?? "rootfs");
@@ -95,10 +107,15 @@ export class Container {
         poststop: poststopHooks(spec),
       });
       stdio = request.stdio.terminal ? undefined : openStdio(request.stdio, request);
-      const executor = await deps.createContainer(selection, request, { spec, rootfs: rootfs.path, cgroup, stdio });
+      const executor = await deps.createContainer(selection, request, {
+        spec,
+        rootfs: rootfs.path,
+        cgroup,
+        stdio,
+      });
       const init = new TaskProcess("", request.stdio);
       init.attach(executor.init, stdio);
-      const container = new Container(request, selection, init, { cgroup, rootfs, executor }, deps);
+      const container = new Container(request, selection, init, { spec, cgroup, rootfs, executor }, deps);
       deps.events.publish({
         topic: "/tasks/create",
         containerId: request.id,
@@ -122,8 +139,18 @@ export class Container {
   process(execId: string): TaskProcess {
     if (execId === "") return this.init;
     const exec = this.#execs.get(execId);
-    if (exec === undefined) throw new TandemError("not_found", `exec ${execId} of container ${this.id}: not found`);
+    if (exec === undefined)
+      throw new TandemError("not_found", `exec ${execId} of container ${this.id}: not found`);
     return exec;
+  }
+
+  get cgroups(): readonly string[] {
+    return this.#parts.cgroup.dirs;
+  }
+
+  /** Whether the pid is one that the executor waits for. */
+  awaits(pid: number): boolean {
+    return this.init.pid === pid || [...this.#execs.values()].some((exec) => exec.pid === pid);
   }
 
   get isStopped(): boolean {
@@ -245,8 +272,11 @@ export class Container {
   async #startExec(exec: TaskProcess): Promise<number> {
     assertCan("exec", this.init.status, this.#name(""));
     const spec = this.#execSpecs.get(exec.execId);
-    if (spec === undefined) throw new TandemError("internal", `${this.#name(exec.execId)}: has no process spec`);
-    const stdio = exec.paths.terminal ? undefined : openStdio(exec.paths, { id: this.id, namespace: this.#parts.namespace });
+    if (spec === undefined)
+      throw new TandemError("internal", `${this.#name(exec.execId)}: has no process spec`);
+    const stdio = exec.paths.terminal
+      ? undefined
+      : openStdio(exec.paths, { id: this.id, namespace: this.#parts.namespace });
     try {
       const process = await this.#parts.executor.exec({
         execId: exec.execId,
@@ -271,9 +301,17 @@ export class Container {
   }
 
   #execExited(exec: TaskProcess, exit: ExitStatus): void {
-    exec.closeStreams().catch((error: unknown) => this.#deps.log.warn({ err: error, execId: exec.execId }, "closing streams"));
+    exec
+      .closeStreams()
+      .catch((error: unknown) => this.#deps.log.warn({ err: error, execId: exec.execId }, "closing streams"));
     exec.stopped(exit);
-    this.#deps.events.publish({ topic: "/tasks/exit", containerId: this.id, id: exec.execId, pid: exec.pid, exit });
+    this.#deps.events.publish({
+      topic: "/tasks/exit",
+      containerId: this.id,
+      id: exec.execId,
+      pid: exec.pid,
+      exit,
+    });
   }
 
   /** The exits of execs come first, then OOM, then init's: each explains the next (shim-protocol §4.2). */
@@ -285,12 +323,22 @@ export class Container {
     await Promise.all(running.map((exec) => exec.wait()));
     this.#reportOom();
     this.#stopWatchingOom();
-    this.init.closeStreams().catch((error: unknown) => this.#deps.log.warn({ err: error }, "closing streams"));
+    this.init
+      .closeStreams()
+      .catch((error: unknown) => this.#deps.log.warn({ err: error }, "closing streams"));
     this.init.stopped(exit);
-    this.#deps.events.publish({ topic: "/tasks/exit", containerId: this.id, id: this.id, pid: this.init.pid, exit });
+    this.#deps.events.publish({
+      topic: "/tasks/exit",
+      containerId: this.id,
+      id: this.id,
+      pid: this.init.pid,
+      exit,
+    });
     // Between the exit and the client's Delete there is time for what costs some.
     setImmediate(() => {
-      this.#release().catch((error: unknown) => this.#deps.log.error({ err: error, id: this.id }, "cleaning up"));
+      this.#release().catch((error: unknown) =>
+        this.#deps.log.error({ err: error, id: this.id }, "cleaning up"),
+      );
     });
   }
 

@@ -1,6 +1,7 @@
 import { TandemError } from "../errors.ts";
 import type { ExitStatus } from "../executor/executor.ts";
 import { Container, type ContainerDependencies, type CreateOptions } from "./container.ts";
+import { reapOrphans } from "./orphans.ts";
 
 /** The containers of one shim, by id. */
 export class Registry {
@@ -9,6 +10,7 @@ export class Registry {
   readonly #creating = new Set<string>();
   readonly #deps: ContainerDependencies;
   #everUsed = false;
+  #reaping = false;
 
   constructor(deps: ContainerDependencies) {
     this.#deps = deps;
@@ -33,10 +35,20 @@ export class Registry {
     try {
       const container = await Container.create(request, this.#deps);
       this.#containers.set(id, container);
+      if (container.sharesPids && !this.#reaping) this.#startReaping();
       return container;
     } finally {
       this.#creating.delete(id);
     }
+  }
+
+  #startReaping(): void {
+    this.#reaping = true;
+    const containers = this.#containers;
+    reapOrphans({
+      isAwaited: (pid) => [...containers.values()].some((container) => container.awaits(pid)),
+      cgroups: () => [...containers.values()].flatMap((container) => container.cgroups),
+    });
   }
 
   find(id: string): Container | undefined {

@@ -46,7 +46,12 @@ export function serveTasks(options: TaskServerOptions): TaskServer {
       options.onShutdown();
     });
   };
-  const service = createTaskService({ registry, namespace: options.namespace, version: options.version, shutdown });
+  const service = createTaskService({
+    registry,
+    namespace: options.namespace,
+    version: options.version,
+    shutdown,
+  });
   server.service(Task, service, { names: [Task.typeName, TaskV3.typeName] });
   server.listen({ fd: options.listener }).catch((error: unknown) => {
     log.fatal({ err: error }, "the pod's socket cannot be served");

@@ -69,7 +69,11 @@ export function createTaskService(options: TaskServiceOptions): ServiceImpl<type
     },
     async delete(request) {
       const { pid, exit } = await registry.delete(request.id, request.execId);
-      return create(DeleteResponseSchema, { pid, exitStatus: exit.status, exitedAt: timestampFromDate(exit.exitedAt) });
+      return create(DeleteResponseSchema, {
+        pid,
+        exitStatus: exit.status,
+        exitedAt: timestampFromDate(exit.exitedAt),
+      });
     },
     state(request) {
       const container = registry.container(request.id);
@@ -78,7 +82,9 @@ export function createTaskService(options: TaskServiceOptions): ServiceImpl<type
     pids(request) {
       const processes = registry.container(request.id).pids();
       return create(PidsResponseSchema, {
-        processes: processes.map(({ pid, execId }) => (execId === "" ? { pid } : { pid, info: processDetails(execId) })),
+        processes: processes.map(({ pid, execId }) =>
+          execId === "" ? { pid } : { pid, info: processDetails(execId) },
+        ),
       });
     },
     async pause(request) {
@@ -118,7 +124,10 @@ export function createTaskService(options: TaskServiceOptions): ServiceImpl<type
     },
     async wait(request) {
       const exit = await registry.container(request.id).process(request.execId).wait();
-      return create(WaitResponseSchema, { exitStatus: exit.status, exitedAt: timestampFromDate(exit.exitedAt) });
+      return create(WaitResponseSchema, {
+        exitStatus: exit.status,
+        exitedAt: timestampFromDate(exit.exitedAt),
+      });
     },
     stats(request) {
       return create(StatsResponseSchema, { stats: registry.container(request.id).stats() });
@@ -167,7 +176,10 @@ function processDetails(execId: string): Any {
 /** What an Any with JSON in it holds. */
 function jsonOf(any: Any | undefined, typeUrl: string, what: string): unknown {
   if (any?.typeUrl !== typeUrl) {
-    throw new TandemError("invalid_argument", `${what}: expected ${typeUrl}, got ${any?.typeUrl || "nothing"}`);
+    throw new TandemError(
+      "invalid_argument",
+      `${what}: expected ${typeUrl}, got ${any?.typeUrl || "nothing"}`,
+    );
   }
   try {
     return JSON.parse(Buffer.from(any.value).toString());

@@ -44,7 +44,8 @@ export function forkFromZygote(
 function ask(zygote: ZygoteAddress, message: Buffer, fds: readonly number[]): ZygoteChild {
   // A zygote that was just dying may still have taken the connection: the second one is a new zygote's.
   const child = askOnce(zygote, message, fds) ?? askOnce(zygote, message, fds);
-  if (child === undefined) throw new TandemError("unavailable", `zygote ${zygote.socket}: closed the connection`);
+  if (child === undefined)
+    throw new TandemError("unavailable", `zygote ${zygote.socket}: closed the connection`);
   return child;
 }
 
@@ -75,7 +76,10 @@ function connect(zygote: ZygoteAddress): number {
     // Dead or never there: the launcher brings one up and returns when it answers.
     const started = spawnSync(zygote.launcher, ["zygote"], { encoding: "utf8", cwd: "/" });
     if (started.status !== 0) {
-      throw new TandemError("unavailable", `zygote cannot be started: ${started.stderr?.trim() ?? started.error?.message}`);
+      throw new TandemError(
+        "unavailable",
+        `zygote cannot be started: ${started.stderr?.trim() ?? started.error?.message}`,
+      );
     }
     return native.connectSeqpacket(started.stdout.trim());
   }

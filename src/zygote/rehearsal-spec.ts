@@ -1,7 +1,13 @@
 /** config.json of the rehearsed container: what `ctr run` and CRI ask for, so that every branch of theirs has been taken once. */
 export function rehearsalSpec(program: string, cgroupsPath: string): unknown {
   const capabilities = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"];
-  const allow = (type: string, major: number, minor?: number): object => ({ allow: true, type, major, minor, access: "rwm" });
+  const allow = (type: string, major: number, minor?: number): object => ({
+    allow: true,
+    type,
+    major,
+    minor,
+    access: "rwm",
+  });
   return {
     ociVersion: "1.2.0",
     process: {
@@ -17,20 +23,41 @@ export function rehearsalSpec(program: string, cgroupsPath: string): unknown {
     hostname: "rehearsal",
     mounts: [
       { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+      {
+        destination: "/dev",
+        type: "tmpfs",
+        source: "tmpfs",
+        options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+      },
       {
         destination: "/dev/pts",
         type: "devpts",
         source: "devpts",
         options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
       },
-      { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "noexec", "nodev", "mode=1777"] },
-      { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
+      {
+        destination: "/dev/shm",
+        type: "tmpfs",
+        source: "shm",
+        options: ["nosuid", "noexec", "nodev", "mode=1777"],
+      },
+      {
+        destination: "/dev/mqueue",
+        type: "mqueue",
+        source: "mqueue",
+        options: ["nosuid", "noexec", "nodev"],
+      },
       { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
     ],
     linux: {
       resources: {
-        devices: [{ allow: false, access: "rwm" }, allow("c", 1, 3), allow("c", 1, 8), allow("c", 136), allow("c", 5, 2)],
+        devices: [
+          { allow: false, access: "rwm" },
+          allow("c", 1, 3),
+          allow("c", 1, 8),
+          allow("c", 136),
+          allow("c", 5, 2),
+        ],
         cpu: { shares: 1024 },
       },
       cgroupsPath,

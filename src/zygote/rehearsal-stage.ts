@@ -3,9 +3,9 @@ import { join } from "node:path";
 import type { WasmConfig } from "../../wasm-host/config.ts";
 import { directories } from "../directories.ts";
 import { native } from "../native.ts";
-import type { ShimParameters } from "./request.ts";
 import { rehearsalModule } from "./rehearsal-module.ts";
 import { rehearsalSpec } from "./rehearsal-spec.ts";
+import type { ShimParameters } from "./request.ts";
 
 /** The files that a rehearsal needs, in a directory of the zygote's own. */
 export class Stage {
@@ -29,7 +29,8 @@ export class Stage {
     this.zygote = join(this.#directory, "zygote.sock");
     this.snapshot = join(this.#directory, "snapshot");
     const { snapshot } = this;
-    for (const path of ["bin", "proc", "sys", "dev", "run"]) mkdirSync(join(snapshot, path), { recursive: true });
+    for (const path of ["bin", "proc", "sys", "dev", "run"])
+      mkdirSync(join(snapshot, path), { recursive: true });
     mkdirSync(join(this.bundle, "rootfs"), { recursive: true });
     copyFileSync(join(directories.lib, "container-init"), join(snapshot, "bin/program"));
     chmodSync(join(snapshot, "bin/program"), 0o755);

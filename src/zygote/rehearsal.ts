@@ -7,7 +7,7 @@ import { prepareWorkload } from "../../wasm-host/workload.ts";
 import { Events } from "../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
 import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import { native } from "../native.ts";
-import { serveShim, type ShimHost } from "../shim/shim.ts";
+import { type ShimHost, serveShim } from "../shim/shim.ts";
 import { settleHeaps } from "./heaps.ts";
 import { Stage } from "./rehearsal-stage.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
@@ -50,7 +50,9 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
   const { pid, pidfd } = native.fork({});
   if (pid === 0) {
     native.autoReap();
-    const roles = { wasm: (fields: readonly Buffer[], fds: readonly number[]) => becomeWasmProcess(wasm, fields, fds) };
+    const roles = {
+      wasm: (fields: readonly Buffer[], fds: readonly number[]) => becomeWasmProcess(wasm, fields, fds),
+    };
     serveRequests({ listener, roles, spares: new Spares(new Map(), roles), end: () => native.exitNow(0) });
     native.exitNow(0);
   }

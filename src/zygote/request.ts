@@ -54,7 +54,8 @@ export function decodeFields(message: Buffer): Buffer[] {
   for (let index = 0; index < count; index++) {
     const length = message.readUInt32LE(offset);
     offset += 4;
-    if (offset + length > message.length) throw new RangeError(`field ${index} of ${length} bytes is cut off`);
+    if (offset + length > message.length)
+      throw new RangeError(`field ${index} of ${length} bytes is cut off`);
     fields.push(message.subarray(offset, offset + length));
     offset += length;
   }
@@ -62,7 +63,10 @@ export function decodeFields(message: Buffer): Buffer[] {
 }
 
 /** The fields of a request, wherever they are, and the descriptors that are really the caller's. */
-export function openRequest(data: Buffer, fds: readonly number[]): { fields: Buffer[]; fds: readonly number[] } {
+export function openRequest(
+  data: Buffer,
+  fds: readonly number[],
+): { fields: Buffer[]; fds: readonly number[] } {
   const fields = decodeFields(data);
   const kind = fields[0]?.toString() ?? "";
   const memfd = fds.at(-1);

@@ -37,7 +37,11 @@ export class Spares {
   }
 
   /** Hands a request to a spare; undefined when there is none. The pidfd is the caller's. */
-  take(kind: string, data: Uint8Array, fds: readonly number[]): { readonly pid: number; readonly pidfd: number } | undefined {
+  take(
+    kind: string,
+    data: Uint8Array,
+    fds: readonly number[],
+  ): { readonly pid: number; readonly pidfd: number } | undefined {
     const spares = this.#waiting.get(kind);
     for (let spare = spares?.shift(); spare !== undefined; spare = spares?.shift()) {
       try {
@@ -55,7 +59,9 @@ export class Spares {
 
   /** Forks one spare of the kind that has fewest. Returns true in the child, when it has taken up its role. */
   refill(closeInherited: () => void): boolean {
-    const [kind, spares] = [...this.#waiting].reduce((least, entry) => (entry[1].length < least[1].length ? entry : least));
+    const [kind, spares] = [...this.#waiting].reduce((least, entry) =>
+      entry[1].length < least[1].length ? entry : least,
+    );
     const { newPid, pages } = this.#kinds.get(kind) ?? { newPid: false, pages: Buffer.alloc(0) };
     const [ours, theirs] = native.socketpair();
     const child = native.fork({ newPid });

@@ -1,11 +1,11 @@
 import { join } from "node:path";
 import type { WasmHost } from "../../wasm-host/isolation.ts";
+import { directories, launcherPath } from "../directories.ts";
 import { readMachine } from "../executor/machine.ts";
 import { cgroupLayout } from "../isolation/cgroup/layout.ts";
-import { createLog } from "../log.ts";
 import { wasmFilter } from "../isolation/wasm-seccomp.ts";
+import { createLog } from "../log.ts";
 import { native } from "../native.ts";
-import { directories, launcherPath } from "../directories.ts";
 import type { ShimHost } from "../shim/shim.ts";
 import { rehearse } from "./rehearsal.ts";
 import type { SpareKinds } from "./spares.ts";
@@ -21,7 +21,10 @@ export function createShimHost(zygoteSocket: string): ShimHost {
 
 /** What every wasm process needs and the zygote makes once. `scratch` is a directory to mount on meanwhile. */
 export function createWasmHost(scratch: string): WasmHost {
-  return { emptyMountNamespace: native.createEmptyMountNamespace(scratch), filter: wasmFilter({ network: true }) };
+  return {
+    emptyMountNamespace: native.createEmptyMountNamespace(scratch),
+    filter: wasmFilter({ network: true }),
+  };
 }
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */

@@ -80,7 +80,8 @@ function handle(message: ZygoteMessage, options: ServeOptions, life: Life): bool
   let fields: readonly Buffer[] = [];
   try {
     const spare = takeSpare(message, options.spares);
-    const request = spare === undefined ? openRequest(message.data, fds) : { fields: decodeFields(message.data), fds };
+    const request =
+      spare === undefined ? openRequest(message.data, fds) : { fields: decodeFields(message.data), fds };
     ({ fds, fields } = request);
     const child = spare ?? forkFor(request, options);
     if (child.pid === 0) {
@@ -117,14 +118,20 @@ function takeSpare({ data, fds }: ZygoteMessage, spares: Spares): Child | undefi
   return spares.take(kind, data, fds);
 }
 
-function forkFor({ fields, fds }: { fields: readonly Buffer[]; fds: readonly number[] }, options: ServeOptions): Child {
+function forkFor(
+  { fields, fds }: { fields: readonly Buffer[]; fds: readonly number[] },
+  options: ServeOptions,
+): Child {
   const kind = kindOf(fields);
   if (options.roles[kind] === undefined) throw new Error(`unknown request ${JSON.stringify(kind)}`);
   return native.fork(kind === "wasm" ? pidNamespaceOf(fields, fds) : {});
 }
 
 /** Field 1 of a "wasm" request: "new", or the index of the descriptor of the pid namespace to be born into. */
-function pidNamespaceOf(fields: readonly Buffer[], fds: readonly number[]): Parameters<typeof native.fork>[0] {
+function pidNamespaceOf(
+  fields: readonly Buffer[],
+  fds: readonly number[],
+): Parameters<typeof native.fork>[0] {
   const choice = fields[1]?.toString() ?? "new";
   if (choice === "new") return { newPid: true };
   const fd = fds[Number(choice)];
