@@ -1,0 +1,270 @@
+/**
+ * A guest that has broken out of V8: native code in a wasm process, played by system calls that a tracer makes in its place
+ * (test/security/fixtures/syscall-in.c). Each way out must be closed by the kernel, not by Node.
+ */
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { availableGenerations } from "../../scripts/private-containerd/containerd.ts";
+import { native } from "../../src/native.ts";
+import { isAlive, parentOf, statusOf } from "./lifecycle/proc.ts";
+import { tandemWasm } from "./lifecycle/runtimes.ts";
+import { Scene } from "./lifecycle/scene.ts";
+
+const security = suite("a guest that has broken out of V8");
+const generation = availableGenerations().find((one) => one === "2.1") ?? availableGenerations()[0];
+const directory = mkdtempSync(join(tmpdir(), "tandem-security-"));
+const tracer = join(directory, "syscall-in");
+let scene: Scene;
+
+security.before(async () => {
+  if (generation === undefined) throw new Error("no containerd on this machine");
+  const source = fileURLToPath(new URL("../security/fixtures/syscall-in.c", import.meta.url));
+  execFileSync("cc", ["-O1", "-o", tracer, source]);
+  scene = await Scene.open({ generation });
+});
+security.after(async () => {
+  await scene[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true });
+});
+
+type Call = readonly [name: string, ...parameters: (string | number)[]];
+
+function numberOf(name: string): string {
+  return String(
+    native.largestSyscall([name], native.nativeSeccompArchitecture()) ?? assert.unreachable(name),
+  );
+}
+
+/** Makes the calls in the process, one after the other. */
+function callsIn(pid: number, ...calls: readonly Call[]): string[] {
+  const words = calls
+    .flatMap(([name, ...parameters]) => ["--", numberOf(name), ...parameters.map(String)])
+    .slice(1);
+  return execFileSync(tracer, [String(pid), ...words], { encoding: "utf8", timeout: 10_000 })
+    .trim()
+    .split("\n");
+}
+
+async function sleeping(env: readonly string[] = []) {
+  const container = scene.container(tandemWasm, { args: tandemWasm.programs.sleep, env });
+  const pid = await container.run();
+  await container.stdout.shows("sleeping\n");
+  return { container, pid };
+}
+
+/** Descriptor ↦ what it leads to. */
+function descriptorsOf(pid: number): Map<number, string> {
+  const names = readdirSync(`/proc/${pid}/fd`).map(Number);
+  return new Map(names.map((fd) => [fd, readlinkSync(`/proc/${pid}/fd/${fd}`)]));
+}
+
+const O_DIRECTORY = 0o200000;
+const refused: readonly (readonly [why: string, call: Call, results: readonly string[]])[] = [
+  ["a file of the machine", ["openat", -100, "@/etc/passwd", 0], ["ENOENT", "EACCES"]],
+  ["the way up from its root", ["openat", -100, "@/fs/../../../etc/passwd", 0], ["ENOENT", "EACCES"]],
+  ["/proc", ["openat", -100, "@/proc/1/environ", 0], ["ENOENT", "EACCES"]],
+  ["a unix socket", ["socket", 1, 1, 0], ["EPERM"]],
+  ["netlink", ["socket", 16, 3, 0], ["EPERM"]],
+  ["a packet socket", ["socket", 17, 3, 0], ["EPERM"]],
+  ["a raw socket", ["socket", 2, 3, 1], ["EPERM"]],
+  ["a protocol that the kernel would load", ["socket", 2, 1, 132], ["EPERM"]],
+  ["a pair of unix sockets, to pass descriptors", ["socketpair", 1, 1, 0, "*16"], ["EPERM"]],
+  ["a process", ["fork"], ["EPERM"]],
+  ["a process by clone", ["clone", 17, 0, 0, 0, 0], ["EPERM"]],
+  ["a user namespace by clone", ["clone", 0x10000011, 0, 0, 0, 0], ["EPERM"]],
+  ["a process by clone3", ["clone3", "*128", 88], ["ENOSYS"]],
+  ["an io_uring", ["io_uring_setup", 8, "*128"], ["ENOSYS"]],
+  ["a signal to a process of the machine", ["kill", process.pid, 0], ["ESRCH"]],
+  ["the mode of a stream, whose inode is the machine's", ["fchmod", 1, 0], ["EPERM"]],
+  ["a set-uid file", ["chmod", "@/fs/hello-wasm.wasm", 0o4755], ["EPERM"]],
+  ["a device", ["mknodat", -100, "@/fs/null", 0o20666, 0x103], ["EPERM"]],
+  ["a capability", ["capset", "*8", "*24"], ["EPERM"]],
+  ["another uid", ["setresuid", 1, 1, 1], ["EPERM"]],
+  ["another session", ["setsid"], ["EPERM"]],
+  ["a higher limit", ["prlimit64", 0, 7, "*16", 0], ["EPERM"]],
+  ["shared memory of System V", ["shmget", 1, 4096, 0o1666], ["EPERM"]],
+  ["a message queue", ["mq_open", "@q", 0o102, 0o600, 0], ["EPERM"]],
+  ["another hostname", ["sethostname", "@x", 1], ["EPERM"]],
+  ["an inotify of the machine", ["inotify_init1", 0], ["EPERM"]],
+  ["a memory file", ["memfd_create", "@x", 0], ["EPERM"]],
+  ["a pidfd", ["pidfd_open", 1, 0], ["EPERM"]],
+];
+
+security("gets nothing by asking the kernel", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const results = callsIn(pid, ...refused.map(([, call]) => call));
+  for (const [index, [why, , expected]] of refused.entries())
+    assert.ok(expected.includes(results[index] ?? ""), `${why}: ${results[index]}`);
+});
+
+for (const name of [
+  "execve",
+  "ptrace",
+  "setns",
+  "unshare",
+  "mount",
+  "bpf",
+  "keyctl",
+  "userfaultfd",
+  "open_by_handle_at",
+]) {
+  security(`dies by asking for ${name}`, async () => {
+    const { container, pid } = await sleeping();
+    await using _ = container;
+    assert.equal(callsIn(pid, [name]), ["SIGSYS"]);
+    assert.is(await container.wait(), 137, "killed, without a word of its own");
+  });
+}
+
+security("has its streams, its root, its event loop and no descriptor of the zygote's", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const own = descriptorsOf(pid);
+  const fifos = join(scene.containerd.directory, "fifos");
+  for (const [fd, target] of own)
+    assert.match(
+      target,
+      fd <= 2
+        ? new RegExp(`^(${fifos}/.*|/dev/null)$`)
+        : /^(\/fs|pipe:\[\d+\]|anon_inode:\[event(fd|poll)\])$/,
+      `${fd}`,
+    );
+  // What both have would be a way in: an epoll set, a pipe. Those without a number are asked below.
+  const zygote = [...descriptorsOf(parentOf(pid)).values()].filter((target) => target.startsWith("pipe:"));
+  for (const target of own.values()) assert.not(zygote.includes(target), target);
+  assert.equal([...own.values()].filter((target) => target === "/fs").length, 1);
+});
+
+security("shares no epoll set with the zygote: what it adds wakes nobody", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const zygote = parentOf(pid);
+  const entries = (of: number): string => {
+    const sets = [...descriptorsOf(of)].filter(([, target]) => target.includes("eventpoll"));
+    return sets.map(([fd]) => readFileSync(`/proc/${of}/fdinfo/${fd}`, "utf8")).join();
+  };
+  const before = entries(zygote);
+  const sets = [...descriptorsOf(pid)].filter(([, target]) => target.includes("eventpoll"));
+  // The event's bytes say EPOLLIN and a descriptor that libuv does not have.
+  for (const [fd] of sets) callsIn(pid, ["epoll_ctl", fd, 1, 1, "@AAAABBBBBBBB"]);
+  assert.is(entries(zygote), before);
+  assert.ok(isAlive(zygote));
+});
+
+security("is in a process group of its own: kill(0) reaches itself only", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const [, , group, session] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  assert.equal([group, session], [String(pid), String(pid)]);
+});
+
+security("has no right left", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const { CapInh, CapPrm, CapEff, CapBnd, CapAmb, NoNewPrivs, Seccomp, Threads } = statusOf(pid);
+  for (const set of [CapInh, CapPrm, CapEff, CapBnd, CapAmb]) assert.is(set, "0".repeat(16));
+  assert.equal([NoNewPrivs, Seccomp, Threads], ["1", "2", "1"]);
+  for (const type of ["mnt", "pid", "ipc", "net", "uts"])
+    assert.is.not(
+      readlinkSync(`/proc/${pid}/ns/${type}`),
+      readlinkSync(`/proc/${parentOf(pid)}/ns/${type}`),
+      type,
+    );
+});
+
+/** Whether the bytes are anywhere in the memory of a process. */
+function holds(pid: number, needle: string): boolean {
+  const memory = openSync(`/proc/${pid}/mem`, "r");
+  try {
+    for (const line of readFileSync(`/proc/${pid}/maps`, "latin1").split("\n")) {
+      const [, from = "0", to = "0", rights = ""] = /^([0-9a-f]+)-([0-9a-f]+) (\S+)/.exec(line) ?? [];
+      const length = Number(BigInt(`0x${to}`) - BigInt(`0x${from}`));
+      if (!rights.startsWith("rw") || length > 1 << 28) continue;
+      const bytes = Buffer.alloc(length);
+      try {
+        readSync(memory, bytes, 0, length, BigInt(`0x${from}`) as unknown as number);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
+      }
+      if (bytes.includes(needle)) return true;
+    }
+    return false;
+  } finally {
+    closeSync(memory);
+  }
+}
+
+security("finds no other container's secrets in its memory, nor does the zygote keep any", async () => {
+  const secret = `secret-${process.pid}-of-the-neighbour`;
+  const neighbour = await sleeping([`PASSWORD=${secret}`]);
+  await using _neighbour = neighbour.container;
+  assert.ok(holds(neighbour.pid, secret), "the test finds what is there");
+  const others = [await sleeping(), await sleeping(), await sleeping()];
+  try {
+    for (const { pid } of others) assert.not(holds(pid, secret), `wasm process ${pid}`);
+    assert.not(holds(parentOf(neighbour.pid), secret), "zygote");
+  } finally {
+    for (const { container } of others) await container.remove();
+  }
+});
+
+function statusPipeOf(pid: number): number {
+  return Math.max(
+    ...[...descriptorsOf(pid)].filter(([, target]) => target.startsWith("pipe:")).map(([fd]) => fd),
+  );
+}
+
+for (const [what, call] of [
+  ["garbage", (pipe: number): Call => ["write", pipe, "@garbage\n", 8]],
+  ["a second ready", (pipe: number): Call => ["write", pipe, '@{"ready":true}\n', 15]],
+  ["a line without an end", (pipe: number): Call => ["write", pipe, "*12000", 12_000]],
+  ["its end, and lives on", (pipe: number): Call => ["close", pipe]],
+] as const) {
+  security(`is killed when it gives the shim ${what}`, async () => {
+    const { container, pid } = await sleeping();
+    await using _ = container;
+    callsIn(pid, call(statusPipeOf(pid)));
+    assert.is(await container.wait(), 137);
+    assert.not(isAlive(pid));
+  });
+}
+
+security("cannot make another status than its own last one", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const pipe = statusPipeOf(pid);
+  callsIn(pid, ["write", pipe, '@{"exit":3}\n', 11], ["write", pipe, '@{"exit":0}\n', 11]);
+  assert.is(await container.wait(), 3);
+});
+
+security("leaves the machine's /dev/null as it was", async () => {
+  const { mode, uid } = statSync("/dev/null");
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  assert.is(readlinkSync(`/proc/${pid}/fd/0`), "/dev/null");
+  assert.equal(callsIn(pid, ["fchmod", 0, 0], ["fchown", 0, 1, 1]), ["EPERM", "EPERM"]);
+  assert.equal([statSync("/dev/null").mode, statSync("/dev/null").uid], [mode, uid]);
+  assert.ok(existsSync("/dev/null"));
+  assert.equal(callsIn(pid, ["openat", 0, "@..", O_DIRECTORY]), ["ENOTDIR"]);
+});
+
+// The tracer knows the registers of one architecture.
+if (process.arch === "x64") security.run();
