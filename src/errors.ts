@@ -35,7 +35,9 @@ export class TandemError extends Error {
   static from(thrown: unknown, context?: string): TandemError {
     const prefix = context === undefined ? "" : `${context}: `;
     if (thrown instanceof TandemError) {
-      return context === undefined ? thrown : new TandemError(thrown.code, prefix + thrown.message, { cause: thrown });
+      return context === undefined
+        ? thrown
+        : new TandemError(thrown.code, prefix + thrown.message, { cause: thrown });
     }
     if (thrown instanceof Error) {
       const errno = (thrown as NodeJS.ErrnoException).code;

@@ -1,5 +1,5 @@
 import { closeSync, constants, openSync, writeSync } from "node:fs";
-import { type Logger, pino } from "pino";
+import { type Logger, pino, stdSerializers } from "pino";
 
 export type Log = Logger;
 
@@ -24,6 +24,8 @@ export function createLog(): RedirectableLog {
       level: "info",
       base: null,
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      // By its name: the bundler renames classes.
+      serializers: { err: (error: Error) => ({ ...stdSerializers.err(error), type: error.name }) },
       formatters: { level: (label) => ({ level: label === "warn" ? "warning" : label }) },
     },
     sink,

@@ -10,8 +10,8 @@ import { becomeWasmProcess } from "../wasm-host/main.ts";
 import { becomeResolver } from "./containerd/resolver-process.ts";
 import { native } from "./native.ts";
 import { becomeShim } from "./shim/shim.ts";
-import { createShimHost, createWasmHost, warmUp } from "./zygote/warm-up.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
+import { createShimHost, createWasmHost, warmUp } from "./zygote/warm-up.ts";
 import { type Role, runZygote } from "./zygote/zygote.ts";
 
 // It was for this process only: whatever is started from here must not be preloaded with it.

@@ -16,7 +16,10 @@ export interface ZygoteMessage {
 export interface Native {
   // --- process (addon/process.cc) -------------------------------------------------------------------------------------
   /** fork(2) and uv_loop_fork; returns 0 in the child. With newPid, the child is pid 1 of a new pid namespace; with pidNamespace, it is born into that one (descriptor of /proc/x/ns/pid). */
-  fork(options: { readonly newPid?: boolean; readonly pidNamespace?: number }): { readonly pid: number; readonly pidfd: number };
+  fork(options: { readonly newPid?: boolean; readonly pidNamespace?: number }): {
+    readonly pid: number;
+    readonly pidfd: number;
+  };
   /** _exit(2): no handlers, no joining of threads that a forked child does not have. */
   exitNow(status: number): never;
   /** Minor page faults of this process so far (getrusage). */
@@ -71,7 +74,10 @@ export interface Native {
   /** sendmsg with descriptors, on a SEQPACKET socket. */
   sendMessage(fd: number, data: Uint8Array, fds: readonly number[]): void;
   /** recvmsg; blocks unless nonBlocking. An empty `data` means the peer is gone; undefined that there is nothing yet. */
-  receiveMessage(fd: number, options: { readonly nonBlocking?: boolean; readonly timeoutMs?: number }): { readonly data: Buffer; readonly fds: readonly number[] } | undefined;
+  receiveMessage(
+    fd: number,
+    options: { readonly nonBlocking?: boolean; readonly timeoutMs?: number },
+  ): { readonly data: Buffer; readonly fds: readonly number[] } | undefined;
   connectSeqpacket(path: string): number;
   /** Binds with mode 0600 and listens; EADDRINUSE when the path exists. */
   listenSeqpacket(path: string): number;
@@ -128,7 +134,12 @@ export interface Native {
   /** prlimit(2). */
   setResourceLimit(pid: number, resource: number, soft: bigint, hard: bigint): void;
   /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
-  openMountSource(path: string, recursive: boolean, userNamespace: number | undefined, idmapRecursive: boolean): number;
+  openMountSource(
+    path: string,
+    recursive: boolean,
+    userNamespace: number | undefined,
+    idmapRecursive: boolean,
+  ): number;
 
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */
@@ -143,14 +154,59 @@ export interface Native {
   // --- WASI 0.1 (addon/wasi_*.cc) ----------------------------------------------------------------------------------------
   // Unlike everything above, these throw nothing: they return 0 or a WASI errno. `memory` is a view of the guest's whole linear
   // memory; pointers, lengths and `result` are offsets in it, checked against its size. `mode` holds the guest's fdflags.
-  wasiRead(memory: Uint8Array, fd: number, mode: number, iovecs: number, count: number, result: number): number;
-  wasiWrite(memory: Uint8Array, fd: number, mode: number, iovecs: number, count: number, result: number): number;
-  wasiReadAt(memory: Uint8Array, fd: number, iovecs: number, count: number, offset: bigint, result: number): number;
-  wasiWriteAt(memory: Uint8Array, fd: number, mode: number, iovecs: number, count: number, offset: bigint, result: number): number;
+  wasiRead(
+    memory: Uint8Array,
+    fd: number,
+    mode: number,
+    iovecs: number,
+    count: number,
+    result: number,
+  ): number;
+  wasiWrite(
+    memory: Uint8Array,
+    fd: number,
+    mode: number,
+    iovecs: number,
+    count: number,
+    result: number,
+  ): number;
+  wasiReadAt(
+    memory: Uint8Array,
+    fd: number,
+    iovecs: number,
+    count: number,
+    offset: bigint,
+    result: number,
+  ): number;
+  wasiWriteAt(
+    memory: Uint8Array,
+    fd: number,
+    mode: number,
+    iovecs: number,
+    count: number,
+    offset: bigint,
+    result: number,
+  ): number;
   /** lseek(2); whence is Linux's. */
   wasiSeek(memory: Uint8Array, fd: number, offset: bigint, whence: number, result: number): number;
-  wasiReceive(memory: Uint8Array, fd: number, mode: number, iovecs: number, count: number, flags: number, result: number, resultFlags: number): number;
-  wasiSend(memory: Uint8Array, fd: number, mode: number, iovecs: number, count: number, result: number): number;
+  wasiReceive(
+    memory: Uint8Array,
+    fd: number,
+    mode: number,
+    iovecs: number,
+    count: number,
+    flags: number,
+    result: number,
+    resultFlags: number,
+  ): number;
+  wasiSend(
+    memory: Uint8Array,
+    fd: number,
+    mode: number,
+    iovecs: number,
+    count: number,
+    result: number,
+  ): number;
   wasiShutdown(fd: number, how: number): number;
   /** out: [fd] */
   wasiAccept(fd: number, mode: number, out: Int32Array): number;
@@ -159,7 +215,15 @@ export interface Native {
   wasiRandom(memory: Uint8Array, buffer: number, length: number): number;
   wasiYield(): number;
   /** poll_oneoff; fds[i] belongs to subscription i and is a negative Linux errno where the guest has no such descriptor. */
-  wasiPoll(memory: Uint8Array, subscriptions: number, events: number, count: number, unstable: number, fds: Int32Array, result: number): number;
+  wasiPoll(
+    memory: Uint8Array,
+    subscriptions: number,
+    events: number,
+    count: number,
+    unstable: number,
+    fds: Int32Array,
+    result: number,
+  ): number;
   /** out: [WASI file type, access (1 reading, 2 writing), whether a terminal, WASI fdflags] */
   wasiKind(fd: number, out: Int32Array): number;
   wasiSetAppend(fd: number, on: number): number;
@@ -171,17 +235,85 @@ export interface Native {
   wasiAllocate(fd: number, offset: bigint, length: bigint): number;
   wasiAdvise(fd: number, offset: bigint, length: bigint, advice: number): number;
   wasiSync(fd: number, dataOnly: number): number;
-  wasiReadDirectory(memory: Uint8Array, fd: number, buffer: number, length: number, cookie: bigint, result: number): number;
+  wasiReadDirectory(
+    memory: Uint8Array,
+    fd: number,
+    buffer: number,
+    length: number,
+    cookie: bigint,
+    result: number,
+  ): number;
   /** openat2(2) beneath `directory`; flags are listed in addon/wasi_path.cc; out: [fd, WASI file type] */
-  wasiOpen(memory: Uint8Array, directory: number, path: number, length: number, flags: number, out: Int32Array): number;
-  wasiPathStat(memory: Uint8Array, directory: number, follow: number, path: number, length: number, result: number, unstable: number): number;
-  wasiPathSetTimes(memory: Uint8Array, directory: number, follow: number, path: number, length: number, atime: bigint, mtime: bigint, flags: number): number;
+  wasiOpen(
+    memory: Uint8Array,
+    directory: number,
+    path: number,
+    length: number,
+    flags: number,
+    out: Int32Array,
+  ): number;
+  wasiPathStat(
+    memory: Uint8Array,
+    directory: number,
+    follow: number,
+    path: number,
+    length: number,
+    result: number,
+    unstable: number,
+  ): number;
+  wasiPathSetTimes(
+    memory: Uint8Array,
+    directory: number,
+    follow: number,
+    path: number,
+    length: number,
+    atime: bigint,
+    mtime: bigint,
+    flags: number,
+  ): number;
   wasiPathMakeDirectory(memory: Uint8Array, directory: number, path: number, length: number): number;
-  wasiPathRemove(memory: Uint8Array, directory: number, path: number, length: number, isDirectory: number): number;
-  wasiPathReadLink(memory: Uint8Array, directory: number, path: number, length: number, buffer: number, size: number, result: number): number;
-  wasiPathSymlink(memory: Uint8Array, contents: number, contentsLength: number, directory: number, path: number, length: number): number;
-  wasiPathLink(memory: Uint8Array, from: number, path: number, length: number, to: number, toPath: number, toLength: number): number;
-  wasiPathRename(memory: Uint8Array, from: number, path: number, length: number, to: number, toPath: number, toLength: number): number;
+  wasiPathRemove(
+    memory: Uint8Array,
+    directory: number,
+    path: number,
+    length: number,
+    isDirectory: number,
+  ): number;
+  wasiPathReadLink(
+    memory: Uint8Array,
+    directory: number,
+    path: number,
+    length: number,
+    buffer: number,
+    size: number,
+    result: number,
+  ): number;
+  wasiPathSymlink(
+    memory: Uint8Array,
+    contents: number,
+    contentsLength: number,
+    directory: number,
+    path: number,
+    length: number,
+  ): number;
+  wasiPathLink(
+    memory: Uint8Array,
+    from: number,
+    path: number,
+    length: number,
+    to: number,
+    toPath: number,
+    toLength: number,
+  ): number;
+  wasiPathRename(
+    memory: Uint8Array,
+    from: number,
+    path: number,
+    length: number,
+    to: number,
+    toPath: number,
+    toLength: number,
+  ): number;
 }
 
 export interface SpawnOptions {

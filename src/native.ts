@@ -18,7 +18,9 @@ function load(): Native {
       failures.push(`${path}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
     }
   }
-  throw new Error(`the native addon cannot be loaded; run \`npm run build:native\`\n  ${failures.join("\n  ")}`);
+  throw new Error(
+    `the native addon cannot be loaded; run \`npm run build:native\`\n  ${failures.join("\n  ")}`,
+  );
 }
 
 export const native: Native = load();

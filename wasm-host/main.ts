@@ -35,7 +35,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     // Create fails with the reason.
     const failure = TandemError.from(error);
     say({ error: failure.message, code: failure.code });
-    return native.exitNow(exitStatuses.hostError);
+    native.exitNow(exitStatuses.hostError);
   }
   const exit = (code: number): never => {
     say({ exit: code });

@@ -100,16 +100,26 @@ async function execWasm(
   const base = toWasmConfig({ ...request, spec }, options.selection, undefined);
   const own = request.spec.process?.args?.[0]?.split("#", 1)[0];
   const file = path === "" || path === own ? options.selection.module : { inRootfs: path };
-  const config: WasmConfig = { ...base, workload: { form: "module", file, export: entry } };
-  const pidNamespace = openSync(`/proc/${init.pid}/ns/pid`, "r");
+  const [pidNamespace = -1, ...others] = initNamespaces.map((name) =>
+    openSync(`/proc/${init.pid}/ns/${name}`, "r"),
+  );
   try {
-    // It still lives, so the pid was its own when the file was opened and not a later process's.
+    // It still lives, so the pid was its own when the files were opened and not a later process's.
     init.kill(0);
+    const joinNamespaces = others.map((fd) => `/proc/${native.getpid()}/fd/${fd}`);
+    const config: WasmConfig = {
+      ...base,
+      workload: { form: "module", file, export: entry },
+      isolation: { ...base.isolation, joinNamespaces, unshare: 0, hostname: undefined },
+    };
     return await spawnWasm(options.zygote, config, stdio, pidNamespace, exec.signal);
   } finally {
-    closeSync(pidNamespace);
+    for (const fd of [pidNamespace, ...others]) closeSync(fd);
   }
 }
+
+/** What an exec shares with the container's init; its mounts are made anew, from the same grant. */
+const initNamespaces = ["pid", "net", "ipc", "uts", "cgroup"] as const;
 
 function requireStdio(stdio: Stdio | undefined, property: string): Stdio {
   if (stdio !== undefined) return stdio;
@@ -195,13 +205,10 @@ class WasmProcess implements ExecutorProcess {
   #hear(line: StatusLine | undefined): void {
     const expected = this.#expected;
     this.#expected = "nothing";
-    if (line === undefined || expected === "nothing") return this.#destroy();
-    if ("exit" in line) {
-      this.#exit = line.exit;
-      return;
-    }
-    if (expected !== "start") return this.#destroy();
-    if ("error" in line) this.#failure = new TandemError(toCode(line.code), line.error);
+    if (line === undefined || expected === "nothing") this.#destroy();
+    else if ("exit" in line) this.#exit = line.exit;
+    else if (expected !== "start") this.#destroy();
+    else if ("error" in line) this.#failure = new TandemError(toCode(line.code), line.error);
     else {
       this.#expected = "exit";
       this.#ready.resolve();

@@ -91,15 +91,7 @@ const base: readonly Allowed[] = [
         "link",
         "linkat",
       ],
-      ...[
-        "symlink",
-        "symlinkat",
-        "utimensat",
-        "umask",
-        "dup",
-        "dup2",
-        "dup3",
-      ],
+      ...["symlink", "symlinkat", "utimensat", "umask", "dup", "dup2", "dup3"],
     ],
   },
   // No chmod: WASI has none, and stdio may be the machine's own /dev/null or FIFO, which belong to whoever is uid 0.
@@ -223,7 +215,11 @@ const network: readonly Allowed[] = [
     [SOCK_STREAM, SOCK_DGRAM].map((type) => ({
       why: "TCP and UDP; no netlink, packet, vsock or unix sockets, no protocol whose module the kernel would have to load",
       names: ["socket"],
-      args: [equals(0, family), { index: 1, op: "SCMP_CMP_MASKED_EQ" as const, value: SOCK_TYPE_MASK, valueTwo: type }, equals(2, 0)],
+      args: [
+        equals(0, family),
+        { index: 1, op: "SCMP_CMP_MASKED_EQ" as const, value: SOCK_TYPE_MASK, valueTwo: type },
+        equals(2, 0),
+      ],
     })),
   ),
   {
