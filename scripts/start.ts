@@ -196,6 +196,10 @@ async function onlyBuild(missing: readonly string[], settings: Settings): Promis
     settings,
   );
   await runSteps([build], { images: new Map(), outcomes: [] }, settings);
+  say(
+    "to have them as files for `ctr images import`: node_modules/.bin/node examples/build.ts --out DIRECTORY",
+    settings,
+  );
   return 1;
 }
 

@@ -104,7 +104,8 @@ export class Cri implements Disposable {
     const config = {
       metadata: { name, namespace: "default", uid: `${name}-uid`, attempt: 0 },
       logDirectory,
-      hostname: name,
+      // A pod on the node's network has the node's name, too: it gets no uts namespace.
+      hostname: this.#namespaces.network === NamespaceMode.NODE ? "" : name,
       annotations: { ...annotations },
       // Beside the cgroups of `ctr`, where leftovers.ts looks.
       linux: {

@@ -63,7 +63,8 @@ export function serveShim(host: ShimHost, { parameters, listener, end }: Shim): 
       events
         .flush(FLUSH_GRACE_MS)
         .then(() => events.close())
-        .finally(end);
+        .catch((error: unknown) => log.error({ err: error }, "flushing events"))
+        .then(end, end);
     },
   });
   const idle = setTimeout(() => {

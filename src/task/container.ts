@@ -82,7 +82,9 @@ export class Container {
     this.#parts = { ...parts, namespace: request.namespace };
     this.#deps = deps;
     this.#stopWatchingOom = parts.cgroup.watchOom(() => this.#reportOom());
-    parts.executor.init.exited.then((exit) => this.#initExited(exit));
+    parts.executor.init.exited
+      .then((exit) => this.#initExited(exit))
+      .catch((error: unknown) => deps.log.error({ err: error, id: this.id }, "handling an exit"));
   }
 
   /** Brings a container to "created" and publishes TaskCreate. On failure nothing of it is left. */
@@ -292,7 +294,9 @@ export class Container {
         execId: exec.execId,
         pid: exec.pid,
       });
-      process.exited.then((exit) => this.#execExited(exec, exit));
+      process.exited
+        .then((exit) => this.#execExited(exec, exit))
+        .catch((error: unknown) => this.#deps.log.error({ err: error, id: this.id }, "handling an exit"));
       return exec.pid;
     } catch (error) {
       await stdio?.close();

@@ -130,17 +130,15 @@ const moments: Readonly<Record<string, (scene: Scene, id: string, before: number
   "the rootfs is mounted": (scene, id) => existsSync(join(bundleOf(scene, id), "rootfs/hello-wasm.wasm")),
 };
 
-async function containerdDiesDuringCreate(
-  scene: Scene,
-  moment: (typeof moments)[string],
-): Promise<void> {
+async function containerdDiesDuringCreate(scene: Scene, moment: (typeof moments)[string]): Promise<void> {
   const { containerd, client } = scene;
   const before = shims(scene).length;
   const c = scene.container(tandemWasm, { args: tandemWasm.programs.sleep });
   // It may have succeeded, or not: both are fine.
   const creating = c.create().catch(() => undefined);
   const deadline = Date.now() + 10_000;
-  while (!moment(scene, c.id, before) && Date.now() < deadline) await new Promise((resolve) => setImmediate(resolve));
+  while (!moment(scene, c.id, before) && Date.now() < deadline)
+    await new Promise((resolve) => setImmediate(resolve));
   await containerd.kill9();
   await creating;
   await containerd.start();

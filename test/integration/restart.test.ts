@@ -2,10 +2,10 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
-import { tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
-import { isAlive } from "./lifecycle/proc.ts";
-import { Scene } from "./lifecycle/scene.ts";
 import { chosenGenerations } from "./lifecycle/generations.ts";
+import { isAlive } from "./lifecycle/proc.ts";
+import { tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
+import { Scene } from "./lifecycle/scene.ts";
 
 /** How containerd ends. */
 const ways = {
@@ -80,7 +80,9 @@ for (const generation of chosenGenerations()) {
   });
   restart.after(() => scene[Symbol.asyncDispose]());
   for (const [name, end] of Object.entries(ways)) {
-    restart(`running tasks, their logs, execs and exits survive it being ${name}`, () => survives(scene, end));
+    restart(`running tasks, their logs, execs and exits survive it being ${name}`, () =>
+      survives(scene, end),
+    );
     restart(`an exit is told that happened while it was ${name}`, () => tellsOfAnExitMeanwhile(scene, end));
   }
   restart("nothing is left", () => scene.containerd.assertClean());

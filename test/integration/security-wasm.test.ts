@@ -4,10 +4,10 @@
  */
 import { execFileSync } from "node:child_process";
 import {
+  closeSync,
   existsSync,
   mkdtempSync,
   openSync,
-  closeSync,
   readdirSync,
   readFileSync,
   readlinkSync,
