@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/magic.h>
+#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -21,15 +22,25 @@
 
 namespace tandem {
 
+constexpr ino_t procRootInode = 1;  // PROC_ROOT_INO, linux/proc_fs.h
+
 void setLabel(Fields& step) {
   // Takes effect at the next execve(2), which is the program's.
   const char* file = step.text();
   const char* value = step.text();
-  UniqueFd attribute(must(open(file, O_WRONLY | O_CLOEXEC), "open", file));
-  // An exec finds the container's /proc here, which may be no proc at all (CVE-2019-19921).
+  // An exec finds the container's /proc here: it may be no proc at all (CVE-2019-19921), only a part of one, or have another of
+  // the kernel's files mounted over this one (CVE-2025-52881).
+  UniqueFd proc(must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/proc"));
   struct statfs filesystem {};
-  must(fstatfs(attribute.get(), &filesystem), "fstatfs", file);
-  if (filesystem.f_type != PROC_SUPER_MAGIC) failBecause("is not on a proc file system", file, EINVAL);
+  struct stat root {};
+  must(fstatfs(proc.get(), &filesystem), "fstatfs", "/proc");
+  must(fstat(proc.get(), &root), "stat", "/proc");
+  if (filesystem.f_type != PROC_SUPER_MAGIC || root.st_ino != procRootInode) failBecause("is not a proc file system", "/proc", EINVAL);
+  open_how how{};
+  how.flags = O_WRONLY | O_CLOEXEC;
+  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
+  UniqueFd attribute(
+      must(static_cast<int>(syscall(SYS_openat2, proc.get(), file + strlen("/proc/"), &how, sizeof how)), "openat2", file));
   must(write(attribute.get(), value, strlen(value)), "write", file);
 }
 
