@@ -13,7 +13,7 @@ import type { BuiltImage } from "../examples/built-image.ts";
 import type { Generation } from "./private-containerd/containerd.ts";
 import { buildImage, type ImageName, imageNames } from "./start/images.ts";
 import { inOwnNetwork, type PodNetwork, prepareNetwork } from "./start/network.ts";
-import { Node } from "./start/node.ts";
+import { type Closing, Node } from "./start/node.ts";
 import { registryAddress } from "./start/registry.ts";
 import { type Report, type ReportedContainer, renderTable, toReported } from "./start/report.ts";
 import { missingPrivileges, missingPrograms, toGeneration } from "./start/requirements.ts";
@@ -154,16 +154,21 @@ const wait: Step = {
   },
 };
 
-/** Ends everything, says so, and returns what is left in spite of it. */
-async function cleanUp({ node }: Progress, settings: Settings): Promise<readonly string[]> {
-  if (node === undefined) return [];
+/** Ends everything, and says how that went. */
+async function cleanUp({ node }: Progress, settings: Settings): Promise<Closing> {
+  if (node === undefined) return { problems: [], left: [] };
   mkdirSync(dirname(keptLog), { recursive: true });
   writeFileSync(keptLog, node.containerd.logs());
-  const left = await node.close();
-  if (left.length === 0)
-    say("nothing is left: no process, mount, cgroup, socket or file of this run", settings);
-  else say(`left behind:\n  ${left.join("\n  ")}`, settings);
-  return left;
+  const closing = await node.close();
+  const { problems, left } = closing;
+  if (problems.length > 0) say(`ended by force:\n  ${problems.join("\n  ")}`, settings);
+  say(
+    left.length > 0
+      ? `left behind:\n  ${left.join("\n  ")}`
+      : "nothing is left: no process, mount, cgroup, socket or file of this run",
+    settings,
+  );
+  return closing;
 }
 
 function explainKeeping(node: Node, report: Report | undefined): string {
@@ -208,7 +213,7 @@ async function main(settings: Settings): Promise<number> {
   const network = prepareNetwork();
   if (network === "host")
     say("no bridge or veth can be made here: the pods share one loopback instead", settings);
-  let left: readonly string[] = [];
+  let closing: Closing = { problems: [], left: [] };
   try {
     await runSteps([build, ...preparation(settings.generation, network), ...runs, wait], progress, settings);
     const { node, report } = progress;
@@ -223,10 +228,11 @@ async function main(settings: Settings): Promise<number> {
       await keepRunning();
     }
   } finally {
-    left = await cleanUp(progress, settings);
+    closing = await cleanUp(progress, settings);
   }
-  if (settings.json) process.stdout.write(`${JSON.stringify({ ...progress.report, left }, undefined, 2)}\n`);
-  return left.length === 0 ? 0 : 1;
+  if (settings.json)
+    process.stdout.write(`${JSON.stringify({ ...progress.report, ...closing }, undefined, 2)}\n`);
+  return closing.left.length + closing.problems.length === 0 ? 0 : 1;
 }
 
 /** What went wrong, and where to look next. */

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "oras-js";
@@ -32,6 +32,14 @@ export interface OpenPod {
   readonly name: string;
   readonly ip: string;
   readonly pod: Pod;
+}
+
+/** How a node ended. */
+export interface Closing {
+  /** What did not go as it should; it was ended by force then. */
+  readonly problems: readonly string[];
+  /** What is there in spite of everything. */
+  readonly left: readonly string[];
 }
 
 /** How the first byte of a container is seen: a line in its log, or an answer to HTTP. */
@@ -141,23 +149,27 @@ export class Node {
     }
   }
 
-  /**
-   * Removes the pods, looks for anything that Tandem left, ends everything else, and returns what is left of any kind: nothing,
-   * if all is well.
-   */
-  async close(): Promise<string[]> {
+  /** Removes the pods, looks for anything that Tandem left, and ends everything else, by force where it has to be. */
+  async close(): Promise<Closing> {
     const problems: string[] = [];
     const attempt = async (work: () => Promise<void>): Promise<void> => {
-      await work().catch((error: unknown) =>
-        problems.push(error instanceof Error ? error.message : String(error)),
-      );
+      try {
+        await work();
+      } catch (error) {
+        problems.push(error instanceof Error ? error.message : String(error));
+      }
     };
     for (const { pod } of this.#pods) await attempt(() => pod.remove());
     this.#cri[Symbol.dispose]();
     await attempt(() => this.#registry.stop());
-    await attempt(() => this.containerd.assertClean());
+    // Where a pod could not be removed there is more than enough left; that is said already.
+    if (problems.length === 0) await attempt(() => this.containerd.assertClean());
     await attempt(() => this.containerd.stop());
-    return [...problems, ...this.containerd.leftovers()];
+    const { directory } = this.containerd;
+    return {
+      problems,
+      left: [...this.containerd.leftovers(), ...(existsSync(directory) ? [directory] : [])],
+    };
   }
 }
 

@@ -2,20 +2,29 @@
  * The main job as a user runs it, and what it says: executors, exit codes, HTTP answers, the talk of the mixed pod, and that nothing
  * of it is left.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Finished, run } from "../../scripts/private-containerd/command.ts";
 import { availableGenerations } from "../../scripts/private-containerd/containerd.ts";
 import { mountsBelow, ownedProcesses } from "../../scripts/private-containerd/leftovers.ts";
+import type { Closing } from "../../scripts/start/node.ts";
 import type { Report, ReportedContainer } from "../../scripts/start/report.ts";
 import { wasmGenerations } from "../../scripts/start/requirements.ts";
 
 const script = fileURLToPath(new URL("../../scripts/start.ts", import.meta.url));
 const wasmTypes = ["application/vnd.wasm.config.v0+json", "application/wasm"];
 
-type Printed = Report & { readonly left: readonly string[] };
+type Printed = Report & Closing;
+
+/** An ip(8) for a kernel without the bridge module. */
+const noBridge = `#!/bin/sh
+case "$*" in *bridge*) exit 1 ;; esac
+PATH=/usr/sbin:/usr/bin:/sbin:/bin exec ip "$@"
+`;
 
 const start = suite("npm start");
 
@@ -99,10 +108,30 @@ for (const generation of wasmGenerations.filter((each) => availableGenerations()
         name,
       );
     }
-    assert.equal(report.left, []);
+    assert.equal([report.problems, report.left], [[], []]);
     assert.equal(tracesOf(report.directory), []);
   });
 }
+
+start("puts the pods on one loopback where no bridge can be made", async () => {
+  const tools = mkdtempSync(join(tmpdir(), "tandem-no-bridge-"));
+  try {
+    writeFileSync(join(tools, "ip"), noBridge, { mode: 0o755 });
+    const environment = { PATH: `${tools}:${process.env["PATH"]}` };
+    const finished = await run(process.execPath, ["--no-warnings", script, "--json"], {
+      environment,
+      timeoutMs: 300_000,
+    });
+    assert.is(finished.status, 0, finished.stderr);
+    const report = JSON.parse(finished.stdout) as Printed;
+    assert.is(report.network, "host");
+    assertHttpFunction(report);
+    assertMixedPod(report);
+    assert.equal(tracesOf(report.directory), []);
+  } finally {
+    rmSync(tools, { recursive: true });
+  }
+});
 
 start("names the generations that can run wasm images when it is asked for another", async () => {
   const finished = await runStart("--containerd", "1.6");
