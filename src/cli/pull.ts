@@ -12,8 +12,12 @@ export function addPull(program: Command): void {
     .option("--plain-http", "without TLS; on loopback that is the default")
     .action(async (reference: string, options: { readonly output: string; readonly plainHttp?: boolean }) => {
       const client = new Client(options.plainHttp === true ? { plainHttp: true } : {});
-      const { descriptor } = await client.pull(reference, new Layout(options.output), {
-        onProgress: showTransfer,
+      const layout = new Layout(options.output);
+      const { descriptor, bytes } = await client.pull(reference, layout, { onProgress: showTransfer });
+      // Everything it names is in the layout by now; what is missing is the layout's own entry.
+      await layout.add({
+        name: reference,
+        packed: { manifest: { descriptor, bytes }, blobs: [], children: [] },
       });
       process.stdout.write(`${descriptor.digest}\n`);
     });
