@@ -11,6 +11,7 @@ import {
   existsSync,
   linkSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -63,6 +64,9 @@ async function bundle(): Promise<void> {
     bundle: true,
     platform: "node",
     format: "esm",
+    // What is imported on demand stays out of main.mjs, and so out of the zygote and of what each fork has to copy.
+    splitting: true,
+    chunkNames: "chunk-[hash]",
     target: "node26",
     sourcemap: false,
     minifySyntax: true,
@@ -73,6 +77,10 @@ async function bundle(): Promise<void> {
     },
     logLevel: "warning",
   });
+}
+
+function bundles(): string[] {
+  return readdirSync(lib).filter((name) => name.endsWith(".mjs"));
 }
 
 /** What the transpile worker's libraries load beside themselves by their own location. */
@@ -112,7 +120,7 @@ function installNode(): void {
 /** Names the build: a zygote of another build has its own socket (ARCHITECTURE.md, upgrades). */
 function writeBuildId(): void {
   const hash = createHash("sha256");
-  for (const file of ["main.mjs", "tandem.node", "tandem-dofork.so", "container-init"]) {
+  for (const file of [...bundles(), "tandem.node", "tandem-dofork.so", "container-init"]) {
     if (existsSync(join(lib, file))) hash.update(readFileSync(join(lib, file)));
   }
   writeFileSync(join(lib, "build-id"), hash.digest("hex").slice(0, 16));
@@ -120,6 +128,7 @@ function writeBuildId(): void {
 
 mkdirSync(bin, { recursive: true });
 mkdirSync(lib, { recursive: true });
+for (const name of bundles()) rmSync(join(lib, name));
 await bundle();
 for (const [from, to] of Object.entries(natives)) installFile(join(root, from), to);
 installFile(join(root, "src/cli/tandem.sh"), join(bin, "tandem"));

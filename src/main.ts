@@ -7,7 +7,6 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { becomeWasmProcess } from "../wasm-host/main.ts";
-import { becomeResolver } from "./containerd/resolver-process.ts";
 import { native } from "./native.ts";
 import { becomeShim } from "./shim/shim.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
@@ -30,6 +29,17 @@ switch (mode) {
     native.exitNow(2);
 }
 
+/** gRPC and HTTP/2 are of no use to any other child: only a resolver loads them. */
+function becomeResolver(fields: readonly Buffer[], fds: readonly number[]): void {
+  import("./containerd/resolver-process.ts").then(
+    (module) => module.becomeResolver(fields, fds),
+    (error: unknown) => {
+      process.stderr.write(`resolver: ${String(error)}\n`);
+      native.exitNow(1);
+    },
+  );
+}
+
 async function zygote(directory: string): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
   const wasmHost = createWasmHost(directory);
@@ -40,7 +50,7 @@ async function zygote(directory: string): Promise<void> {
       closeSync(shimHost.containerInit);
       becomeWasmProcess(wasmHost, fields, fds);
     },
-    resolver: (fields, fds) => becomeResolver(fields, fds),
+    resolver: becomeResolver,
   };
   await runZygote({ directory, roles, warm: () => warmUp(shimHost, wasmHost, directory) });
 }
