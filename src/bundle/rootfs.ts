@@ -70,8 +70,13 @@ function mountOne(mount: RootfsMount, target: string): void {
   if (mount.options.some((option) => option.startsWith("uidmap=") || option.startsWith("gidmap="))) {
     throw new TandemError("unimplemented", `mount ${mount.source}: id-mapped snapshots are not supported`);
   }
-  if (Buffer.byteLength(data) > MAX_MOUNT_DATA) mountShortened(mount, target, flags, data);
-  else native.mount(mount.source, target, mount.type, flags, data);
+  try {
+    if (Buffer.byteLength(data) > MAX_MOUNT_DATA) mountShortened(mount, target, flags, data);
+    else native.mount(mount.source, target, mount.type, flags, data);
+  } catch (error) {
+    // mount(2) says "no such device" of a type that the kernel does not have.
+    throw TandemError.from(error, mount.type === "" ? undefined : `type ${mount.type}`);
+  }
   const readOnlyBind = (flags & constants.MS_BIND) !== 0 && (flags & constants.MS_RDONLY) !== 0;
   // A bind mount takes no flags but MS_REC; the rest needs a remount (mount(2), "Remounting an existing mount").
   if (readOnlyBind) native.mount("none", target, "", (flags & ~constants.MS_REC) | constants.MS_REMOUNT, "");

@@ -21,6 +21,7 @@ export interface ContainerOptions extends SpecOptions {
   readonly runtime: string;
   readonly image: string;
   readonly namespace?: string;
+  /** Of the container's record, as CRI and ctr write them. */
   readonly runtimeOptions?: Any;
   /** Instead of the image's snapshot. */
   readonly rootfs?: readonly Pick<Mount, "type" | "source" | "options">[];
@@ -90,14 +91,14 @@ export class TestContainer implements AsyncDisposable {
 
   /** The container's record, its snapshot and its FIFOs: everything before the shim comes in. */
   async prepare(): Promise<void> {
-    const { runtime, image, spec } = this.#options;
+    const { runtime, image, spec, runtimeOptions } = this.#options;
     const typed = jsonAny("Spec", spec ?? specOf(this.namespace, this.id, this.#options));
     await this.#client.containers.create(
       {
         container: {
           id: this.id,
           image,
-          runtime: { name: runtime },
+          runtime: { name: runtime, ...(runtimeOptions && { options: runtimeOptions }) },
           spec: typed,
           snapshotter: "overlayfs",
           snapshotKey: this.id,
@@ -131,7 +132,7 @@ export class TestContainer implements AsyncDisposable {
   }
 
   async createTask(rootfs: readonly Pick<Mount, "type" | "source" | "options">[]): Promise<number> {
-    const { terminal = false, runtimeOptions, withStdin = false } = this.#options;
+    const { terminal = false, withStdin = false } = this.#options;
     const { fifos } = this.streams;
     const { pid } = await this.#client.tasks.create(
       {
@@ -141,7 +142,6 @@ export class TestContainer implements AsyncDisposable {
         stdout: fifos.stdout,
         stderr: terminal ? "" : fifos.stderr,
         terminal,
-        ...(runtimeOptions === undefined ? {} : { options: runtimeOptions }),
       },
       this.#call,
     );
