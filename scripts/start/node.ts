@@ -28,6 +28,9 @@ export interface Running extends Inspection {
   exitStatus(): Promise<number>;
 }
 
+/** A container of one of the examples' images. */
+export type ExampleContainer = Omit<ContainerSpec, "image"> & { readonly imageName: ImageName };
+
 export interface OpenPod {
   readonly name: string;
   readonly ip: string;
@@ -83,7 +86,12 @@ export class Node {
 
   /** containerd's own, in full. */
   get version(): string {
-    return `containerd ${readFileSync(join(root, ".cache/containerd", this.containerd.generation, "version"), "utf8").trim()}`;
+    return `containerd ${readFileSync(
+      join(root, ".cache/containerd", this.containerd.generation, "version"),
+      "utf8",
+    )
+      .trim()
+      .replace("+unknown", "")}`;
   }
 
   /** Pushes an image to the registry and has containerd pull it. */
@@ -108,7 +116,7 @@ export class Node {
   /** Starts a container of an image, waits for its first byte and looks at its process. */
   async run(
     { name, pod }: OpenPod,
-    container: ContainerSpec & { readonly imageName: ImageName },
+    container: ExampleContainer,
     firstByte: FirstByte = { kind: "line" },
   ): Promise<Running> {
     const id = await pod.create({ ...container, image: referenceOf(container.imageName) });

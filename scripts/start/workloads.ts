@@ -32,8 +32,8 @@ function greeting(name: ImageName & `hello-${string}`, command: readonly string[
     title: `${name} in a pod of its own`,
     async run(node) {
       const pod = await node.runPod(name);
-      const container = await node.run(pod, { name, image: "", imageName: name, command });
-      const again = await node.run(pod, { name: `${name}-again`, image: "", imageName: name, command });
+      const container = await node.run(pod, { name, imageName: name, command });
+      const again = await node.run(pod, { name: `${name}-again`, imageName: name, command });
       return [async () => ({ ...(await untilExit(container)), againMs: again.coldStartMs })];
     },
   };
@@ -61,7 +61,7 @@ const httpFunction: Workload = {
     const url = `http://${pod.ip}:8080/`;
     const container = await node.run(
       pod,
-      { name: "http-function", image: "", imageName: "http-function", command: ["/http-function.wasm"] },
+      { name: "http-function", imageName: "http-function", command: ["/http-function.wasm"] },
       { kind: "http", url },
     );
     const said = await ask(url);
@@ -87,7 +87,7 @@ const mixedPod: Workload = {
         pod,
         {
           name: containerName,
-          image: "",
+
           imageName: image.replace(/^tandem\/|:latest$/g, "") as ImageName,
           command: args,
           environment: serves
