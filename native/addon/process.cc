@@ -45,6 +45,31 @@ class ChildPidNamespace {
   UniqueFd own_;
 };
 
+// Where the kernel reaps by itself (autoReap), a child that ends at once takes its pid with it, and the pidfd would be of nobody or
+// of a stranger. Meanwhile it stays a zombie.
+class ReapingLater {
+ public:
+  ReapingLater() { sigaction(SIGCHLD, &standard_, &previous_); }
+  ~ReapingLater() {
+    if (!active_) return;
+    sigaction(SIGCHLD, &previous_, nullptr);
+    if (pid_ > 0 && previous_.sa_handler == SIG_IGN) waitpid(pid_, nullptr, WNOHANG);
+  }
+  ReapingLater(const ReapingLater&) = delete;
+  ReapingLater& operator=(const ReapingLater&) = delete;
+  void born(pid_t pid) {
+    pid_ = pid;
+    // A child wants to know how its own children end.
+    if (pid == 0) active_ = false;
+  }
+
+ private:
+  struct sigaction standard_ {};
+  struct sigaction previous_ {};
+  bool active_ = true;
+  pid_t pid_ = -1;
+};
+
 Napi::Value forkProcess(const Napi::CallbackInfo& info) {
   Napi::Env env = info.Env();
   Napi::Object options = info[0].As<Napi::Object>();
@@ -54,16 +79,14 @@ Napi::Value forkProcess(const Napi::CallbackInfo& info) {
   napi_get_uv_event_loop(env, &loop);
 
   pid_t pid = -1;
+  ReapingLater reaping;
   {
     ChildPidNamespace birthplace(fresh, existing.IsNumber() ? existing.As<Napi::Number>().Int32Value() : -1);
     // glibc's fork, not a raw clone: it refreshes the thread id that pthread mutexes compare.
     pid = checked(fork(), "fork");
-    if (pid == 0) {
-      // The child's epoll set is the parent's until libuv makes a new one.
-      uv_loop_fork(loop);
-      // The zygote lets the kernel reap; a child wants to know how its own children ended.
-      signal(SIGCHLD, SIG_DFL);
-    }
+    reaping.born(pid);
+    // The child's epoll set is the parent's until libuv makes a new one.
+    if (pid == 0) uv_loop_fork(loop);
   }
   Napi::Object result = Napi::Object::New(env);
   result.Set("pid", pid);
