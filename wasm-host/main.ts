@@ -29,7 +29,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     // kill(0) reaches the whole process group, in whatever pid namespace its members are: the zygote's must not be the guest's.
     native.setSession();
     native.exitOnSignal(status);
-    run = prepareWorkload(config, () => enterIsolation(host, config, [go, status]));
+    run = prepareWorkload(config, (keep) => enterIsolation(host, config, [go, status, ...keep]));
     say({ ready: true });
   } catch (error) {
     // Create fails with the reason.

@@ -1,11 +1,12 @@
-import { closeSync, fstatSync, readFileSync } from "node:fs";
+import { closeSync, fstatSync } from "node:fs";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
-import { loadComponent, readTranspiled, type TranspiledFiles } from "./component.ts";
+import { loadComponent } from "./component.ts";
 import { locate, type WasmConfig, type WorkloadFile } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant } from "./grant.ts";
 import { compileModule, prepareModule } from "./module.ts";
+import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 
 /** Runs the guest to its end; resolves, or returns, its exit status. */
 export type Run = () => number | Promise<number>;
@@ -13,22 +14,28 @@ export type Run = () => number | Promise<number>;
 const ownStdio: Grant["stdio"] = { stdin: 0, stdout: 1, stderr: 2 };
 
 /**
- * Reads the workload while the host can be read, has the process isolated, and compiles it: what V8 may get wrong with a hostile
- * module already happens behind the wall. Nothing of the guest has run when this returns.
+ * Opens the workload while the host can be seen, has the process isolated, then reads and compiles it: its memory is charged to
+ * the container, and what V8 may get wrong with a hostile module already happens behind the wall. Nothing of the guest has run
+ * when this returns.
  *
- * @param enterIsolation gives up every right but the grant's; returns a descriptor of the guest's root directory
+ * @param enterIsolation gives up every right but the grant's and these descriptors; returns one of the guest's root directory
  * @throws TandemError: no such file, no wasm, an import that nobody grants, no such export
  */
-export function prepareWorkload(config: WasmConfig, enterIsolation: () => number, stdio = ownStdio): Run {
+export function prepareWorkload(
+  config: WasmConfig,
+  enterIsolation: (keep: readonly number[]) => number,
+  stdio = ownStdio,
+): Run {
   const { workload } = config;
-  const source =
-    workload.form === "module"
-      ? readModule(config.rootfs, workload.file)
-      : readTranspiled(workload.transpiled);
-  const grant = toGrant(config, enterIsolation(), stdio);
-  if (!(source instanceof Uint8Array)) return prepareComponent(config, source, grant);
+  if (workload.form === "component") {
+    const files = openTranspiled(workload.transpiled);
+    const grant = toGrant(config, enterIsolation(files.fds), stdio);
+    return prepareComponent(config, files.read(), grant);
+  }
+  const module = openModule(config.rootfs, workload.file);
+  const grant = toGrant(config, enterIsolation([module]), stdio);
   const entry = workload.export;
-  return prepareModule(compileModule(source), grant, entry === undefined ? {} : { export: entry });
+  return prepareModule(compileModule(readWhole(module)), grant, entry === undefined ? {} : { export: entry });
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
@@ -51,16 +58,12 @@ function prepareComponent(config: WasmConfig, files: TranspiledFiles, grant: Gra
 
 const MAX_MODULE_BYTES = 512 * 1024 * 1024;
 
-function readModule(rootfs: string, file: WorkloadFile): Uint8Array {
+function openModule(rootfs: string, file: WorkloadFile): number {
   const fd = native.openInRoot(...locate(file, rootfs));
-  try {
-    const { size } = fstatSync(fd);
-    if (size > MAX_MODULE_BYTES)
-      throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
-    return readFileSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  const { size } = fstatSync(fd);
+  if (size <= MAX_MODULE_BYTES) return fd;
+  closeSync(fd);
+  throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
 }
 
 function toGrant(config: WasmConfig, root: number, stdio: Grant["stdio"]): Grant {

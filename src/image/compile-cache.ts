@@ -71,7 +71,7 @@ export class CompileCache {
   find(key: string): CacheEntry | undefined {
     const dir = join(this.#options.directory, key);
     try {
-      const manifest = parseManifest(readFileSync(join(dir, "manifest.json"), "utf8"));
+      const manifest = readManifest(dir);
       verify(dir, manifest, (name) => name.startsWith("glue."));
       const now = new Date();
       utimesSync(join(dir, "manifest.json"), now, now); // the time of use, for the eviction
@@ -110,7 +110,7 @@ export class CompileCache {
     const temporary = this.#onDisk(() => mkdtempSync(join(this.#options.directory, `${key}.tmp-`)));
     try {
       await build(temporary);
-      const manifest = parseManifest(readFileSync(join(temporary, "manifest.json"), "utf8"));
+      const manifest = readManifest(temporary);
       verify(temporary, manifest, () => false);
       this.#onDisk(() => renameSync(temporary, dir));
       this.#evict(key);
@@ -181,9 +181,22 @@ function verify(dir: string, manifest: ComponentManifest, hashed: (name: string)
     const good =
       stat.isFile() &&
       stat.size === record.size &&
+      stat.size <= maxFileBytes &&
       (!hashed(name) || sha256(readFileSync(path)) === record.sha256);
     if (!good) throw new TandemError("failed_precondition", `component cache ${path}: not as it was written`);
   }
+}
+
+/** The transpiler may have been taken over by its component: what it leaves is bounded before it is read. */
+const maxManifestBytes = 1 << 20;
+const maxFileBytes = 512 << 20;
+
+function readManifest(dir: string): ComponentManifest {
+  const path = join(dir, "manifest.json");
+  const stat = lstatSync(path);
+  if (!stat.isFile() || stat.size > maxManifestBytes)
+    throw new TandemError("failed_precondition", `component cache ${path}: not a manifest`);
+  return parseManifest(readFileSync(path, "utf8"));
 }
 
 function parseManifest(text: string): ComponentManifest {
