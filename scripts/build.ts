@@ -41,6 +41,8 @@ const natives: Readonly<Record<string, string>> = {
 const zygoteFlags = [
   "--single-threaded", // Compile and GC jobs posted to threads that a forked child does not have would never run.
   "--v8-pool-size=0", // The scavenger would hand work to V8's own threads and wait for them for ever.
+  // Its timer would fire in each child and start a marking whose sweeping copies the whole heap.
+  "--no-memory-reducer",
   "--no-warnings", // A warning on stderr would become part of the address (shim-protocol §1.5).
   "--expose-gc", // The zygote collects its warm-up's garbage before the first fork.
   "--retain-maps-for-n-gc=1000", // Hidden classes outlive the objects of the warm-up that had them.

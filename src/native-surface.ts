@@ -53,6 +53,8 @@ export interface Native {
   // --- pages (addon/pages.cc) -----------------------------------------------------------------------------------------
   /** The pages that this forked process has written to or read from files since its birth; opaque, for populatePages. */
   ownPages(): Buffer;
+  /** Those in both of two lists from ownPages. */
+  commonPages(left: Buffer, right: Buffer): Buffer;
   /** Gets the same pages in a sibling, in batches and ahead of need. */
   populatePages(pages: Buffer): void;
 

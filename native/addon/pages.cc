@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <memory>
@@ -86,6 +87,27 @@ Napi::Value ownPages(const Napi::CallbackInfo& info) {
   return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<char*>(ranges.data()), ranges.size() * sizeof(Range));
 }
 
+// The runs of pages that are in both of two sorted lists.
+Napi::Value commonPages(const Napi::CallbackInfo& info) {
+  auto left = info[0].As<Napi::Buffer<char>>();
+  auto right = info[1].As<Napi::Buffer<char>>();
+  const auto* a = reinterpret_cast<const Range*>(left.Data());
+  const auto* b = reinterpret_cast<const Range*>(right.Data());
+  const Range* endA = a + left.Length() / sizeof(Range);
+  const Range* endB = b + right.Length() / sizeof(Range);
+  std::vector<Range> ranges;
+  while (a < endA && b < endB) {
+    const uint64_t start = std::max(a->start, b->start);
+    const uint64_t end = std::min(a->end, b->end);
+    if (start < end) ranges.push_back({start, end, a->written & b->written});
+    if (a->end < b->end)
+      a++;
+    else
+      b++;
+  }
+  return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<char*>(ranges.data()), ranges.size() * sizeof(Range));
+}
+
 // Best effort: a range that is not there any more is left out, and faults one by one if it is needed after all.
 Napi::Value populatePages(const Napi::CallbackInfo& info) {
   auto data = info[0].As<Napi::Buffer<char>>();
@@ -102,6 +124,7 @@ Napi::Value populatePages(const Napi::CallbackInfo& info) {
 
 void exportPages(Napi::Object exports) {
   exportFunction<ownPages>(exports, "ownPages");
+  exportFunction<commonPages>(exports, "commonPages");
   exportFunction<populatePages>(exports, "populatePages");
 }
 

@@ -96,12 +96,14 @@ function startShim(host: ShimHost, stage: Stage): Promise<void> {
   return ended.promise;
 }
 
-async function playPod(stage: Stage, ended: Promise<void>): Promise<void> {
+const bothPrograms: readonly string[] = ["program", "/module.wasm"];
+
+async function playPod(stage: Stage, ended: Promise<void>, programs = bothPrograms): Promise<void> {
   const events = new Server().service(Events, { forward: () => ({}) });
   await events.listen({ path: stage.events });
   const client = await connect(stage.tasks);
   const task = client.service(Task);
-  for (const program of ["program", "/module.wasm"]) {
+  for (const program of programs) {
     stage.setProgram(program);
     await playTask(task, stage);
   }
@@ -111,8 +113,17 @@ async function playPod(stage: Stage, ended: Promise<void>): Promise<void> {
   await events.stop();
 }
 
-/** Forks a shim, plays a pod against it, and has it tell which pages it needed. */
+/** The pages that a shim needs for either kind of container; what only one of them needs would be wasted on the other. */
 async function pagesOfShim(host: ShimHost, stage: Stage): Promise<Buffer> {
+  const [linux, wasm] = [
+    await pagesOfPod(host, stage, ["program"]),
+    await pagesOfPod(host, stage, ["/module.wasm"]),
+  ];
+  return native.commonPages(linux, wasm);
+}
+
+/** Forks a shim, plays a pod against it, and has it tell which pages it needed. */
+async function pagesOfPod(host: ShimHost, stage: Stage, programs: readonly string[]): Promise<Buffer> {
   const listener = native.listenStream(stage.tasks);
   const [read, write] = native.pipe();
   const child = native.fork({});
@@ -129,7 +140,7 @@ async function pagesOfShim(host: ShimHost, stage: Stage): Promise<Buffer> {
       resolve();
     });
   });
-  await playPod(stage, ended);
+  await playPod(stage, ended, programs);
   return collectPages(read, child);
 }
 
