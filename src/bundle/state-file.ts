@@ -1,5 +1,6 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { TandemError } from "../errors.ts";
 
 /**
  * What the launcher's `delete` needs when the shim is dead: it has nothing but the bundle. One line a fact, `key value`.
@@ -25,6 +26,9 @@ export interface PoststopHook {
 const NAME = "tandem.state";
 
 export function writeStateFile(bundle: string, state: StateFile): void {
+  // A line break would begin a fact of somebody else's making, and `delete` acts on them as root.
+  const broken = [state.socket, ...state.cgroups, ...state.mounts].find((path) => /[\n\0]/.test(path));
+  if (broken !== undefined) throw new TandemError("invalid_argument", `path ${JSON.stringify(broken)}: has a line break`);
   const lines = [`socket ${state.socket}`];
   if (state.pid !== undefined) lines.push(`pid ${state.pid} ${startTime(state.pid)}`);
   for (const directory of state.cgroups) lines.push(`cgroup ${directory}`);
