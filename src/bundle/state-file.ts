@@ -28,7 +28,8 @@ const NAME = "tandem.state";
 export function writeStateFile(bundle: string, state: StateFile): void {
   // A line break would begin a fact of somebody else's making, and `delete` acts on them as root.
   const broken = [state.socket, ...state.cgroups, ...state.mounts].find((path) => /[\n\0]/.test(path));
-  if (broken !== undefined) throw new TandemError("invalid_argument", `path ${JSON.stringify(broken)}: has a line break`);
+  if (broken !== undefined)
+    throw new TandemError("invalid_argument", `path ${JSON.stringify(broken)}: has a line break`);
   const lines = [`socket ${state.socket}`];
   if (state.pid !== undefined) lines.push(`pid ${state.pid} ${startTime(state.pid)}`);
   for (const directory of state.cgroups) lines.push(`cgroup ${directory}`);
