@@ -46,11 +46,13 @@ const zygoteFlags = [
   "--no-warnings", // A warning on stderr would become part of the address (shim-protocol §1.5).
   "--expose-gc", // The zygote collects its warm-up's garbage before the first fork.
   "--retain-maps-for-n-gc=1000", // Hidden classes outlive the objects of the warm-up that had them.
-  // A shim runs each function a few times: compiled code of its own would cost it more pages than time. A wasm process turns
-  // them on again (wasm-host/workload.ts).
+  // A shim runs each function a few times: compiled code and notes on types of its own would cost it more pages than time.
+  // A wasm process turns them on again (wasm-host/engine.ts).
   "--no-sparkplug",
   "--no-maglev",
   "--no-opt",
+  "--invocation-count-for-feedback-allocation=100000",
+  "--compact-on-every-full-gc", // What is close together is copied together.
   "--no-flush-bytecode", // What the warm-up compiled must still be compiled when a child needs it.
 ];
 
