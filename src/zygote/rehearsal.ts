@@ -96,16 +96,22 @@ function startShim(host: ShimHost, stage: Stage): Promise<void> {
   return ended.promise;
 }
 
-const bothPrograms: readonly string[] = ["program", "/module.wasm"];
+interface Play {
+  readonly programs: readonly string[];
+  /** Called while a container runs. */
+  running(): void;
+}
 
-async function playPod(stage: Stage, ended: Promise<void>, programs = bothPrograms): Promise<void> {
+const wholePlay: Play = { programs: ["program", "/module.wasm"], running: () => undefined };
+
+async function playPod(stage: Stage, ended: Promise<void>, play = wholePlay): Promise<void> {
   const events = new Server().service(Events, { forward: () => ({}) });
   await events.listen({ path: stage.events });
   const client = await connect(stage.tasks);
   const task = client.service(Task);
-  for (const program of programs) {
+  for (const program of play.programs) {
     stage.setProgram(program);
-    await playTask(task, stage);
+    await playTask(task, stage, play);
   }
   await task.shutdown({ id: "rehearsal" });
   await client.close();
@@ -126,21 +132,28 @@ async function pagesOfShim(host: ShimHost, stage: Stage): Promise<Buffer> {
 async function pagesOfPod(host: ShimHost, stage: Stage, programs: readonly string[]): Promise<Buffer> {
   const listener = native.listenStream(stage.tasks);
   const [read, write] = native.pipe();
+  const [heard, cue] = native.pipe();
   const child = native.fork({});
   if (child.pid === 0) {
     closeSync(read);
-    serveShim(host, { parameters: stage.parameters, listener, end: () => tellPages(write) });
+    // At the cue the container runs. What its end needs is left out: an idle pod need not hold it.
+    let pages: Buffer = Buffer.alloc(0);
+    const stop = native.onReadable(heard, () => {
+      stop();
+      pages = native.ownPages();
+    });
+    serveShim(host, { parameters: stage.parameters, listener, end: () => tellPages(write, pages) });
     return await new Promise<never>(() => undefined);
   }
-  closeSync(listener);
-  closeSync(write);
+  for (const fd of [listener, write, heard]) closeSync(fd);
   const ended = new Promise<void>((resolve) => {
     const stop = native.onReadable(read, () => {
       stop();
       resolve();
     });
   });
-  await playPod(stage, ended, programs);
+  await playPod(stage, ended, { programs, running: () => writeSync(cue, "1") });
+  closeSync(cue);
   return collectPages(read, child);
 }
 
@@ -150,14 +163,13 @@ function pagesOfGuest(wasm: WasmHost, stage: Stage): Buffer {
   const child = native.fork({ newPid: true });
   if (child.pid === 0) {
     playGuest(wasm, stage);
-    tellPages(write);
+    tellPages(write, native.ownPages());
   }
   closeSync(write);
   return collectPages(read, child);
 }
 
-function tellPages(pipe: number): never {
-  const pages = native.ownPages();
+function tellPages(pipe: number, pages: Buffer): never {
   // A pipe takes 64 KiB at once: some thousand ranges.
   writeSync(pipe, pages);
   return native.exitNow(0);
@@ -184,7 +196,7 @@ function collectPages(pipe: number, { pidfd }: { readonly pidfd: number }): Buff
   return pages;
 }
 
-async function playTask(task: ServiceClient<typeof Task>, stage: Stage): Promise<void> {
+async function playTask(task: ServiceClient<typeof Task>, stage: Stage, play: Play): Promise<void> {
   const id = "rehearsal";
   const rootfs = [{ type: "bind", source: stage.snapshot, options: ["rbind", "rw"] }];
   const reader = openSync(stage.stdout, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -194,6 +206,7 @@ async function playTask(task: ServiceClient<typeof Task>, stage: Stage): Promise
   await task.start({ id });
   await task.state({ id });
   await task.pids({ id });
+  play.running();
   await waiting;
   await task.state({ id });
   await task.delete({ id });
