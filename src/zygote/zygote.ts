@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { directories } from "../directories.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
-import { decodeFields, encodeReply, openRequest } from "./request.ts";
+import { decodeFields, encodeReply, openRequest, toShimParameters } from "./request.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
 
 /** What a forked child becomes. It owns the descriptors. */
@@ -69,11 +69,13 @@ export function serveRequests(options: ServeOptions): void {
 
 /** Answers one request. Returns true in the child. */
 function handle(message: ZygoteMessage, options: ServeOptions, life: Life): boolean {
-  const reply = (answer: Parameters<typeof encodeReply>[0], fds: number[] = []): void => {
+  const reply = (answer: Parameters<typeof encodeReply>[0], fds: number[] = []): boolean => {
     try {
       native.sendMessage(message.fd, encodeReply(answer), fds);
+      return true;
     } catch {
-      // Whoever asked is gone; the child finds its own socket without a peer and ends.
+      // Whoever asked is gone.
+      return false;
     }
   };
   let { fds } = message;
@@ -91,7 +93,7 @@ function handle(message: ZygoteMessage, options: ServeOptions, life: Life): bool
       options.roles[kindOf(request.fields)]?.(request.fields, fds);
       return true;
     }
-    reply({ pid: child.pid }, [child.pidfd]);
+    if (!reply({ pid: child.pid }, [child.pidfd])) abandon(child, request.fields);
     closeSync(child.pidfd);
     life.born(child.pid, request.fields);
   } catch (error) {
@@ -102,6 +104,13 @@ function handle(message: ZygoteMessage, options: ServeOptions, life: Life): bool
   for (const fd of fds) closeSync(fd);
   closeSync(message.fd);
   return false;
+}
+
+/** Nobody was told a shim's address when its launcher is dead; a wasm process finds its pipes without a peer and ends itself. */
+function abandon(child: Child, fields: readonly Buffer[]): void {
+  if (kindOf(fields) !== "shim") return;
+  native.pidfdSendSignal(child.pidfd, 9);
+  rmSync(toShimParameters(fields).socketPath, { force: true });
 }
 
 function kindOf(fields: readonly Buffer[]): string {
