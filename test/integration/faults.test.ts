@@ -165,6 +165,7 @@ async function launcherDies(scene: Scene): Promise<void> {
     process.kill(zygote, "SIGCONT");
   }
   await c.remove();
+  await scene.containerd.assertClean();
   await nextOnesRun(scene);
 }
 

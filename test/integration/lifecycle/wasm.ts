@@ -1,5 +1,5 @@
 /** What only a wasm container has: its walls, seen from the host, and its grant, seen from the guest. */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as assert from "uvu/assert";
 import type { Case } from "./case.ts";
@@ -26,6 +26,8 @@ export const wasmCases: readonly Case[] = [
       assert.is(status["NSpid"]?.split(/\s+/).at(-1), "1");
       for (const type of ["mnt", "pid", "ipc", "uts", "net"])
         assert.is.not(namespaceOf(pid, type), namespaceOf("self", type), type);
+      // The process's own root is empty: the image is reached by the descriptor of the grant only.
+      assert.equal(readdirSync(`/proc/${pid}/root/`).filter((name) => name !== "fs"), []);
       const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8").trim().split("\n");
       const points = mounts.map((line) => line.split(" ")[4]);
       assert.ok(points.length <= 3, mounts.join("\n"));
@@ -43,7 +45,6 @@ export const wasmCases: readonly Case[] = [
       await using c = scene.container(runtime, { args: runtime.programs.sleep });
       const pid = await c.run();
       await c.stdout.shows("sleeping\n");
-      const { readdirSync, readlinkSync } = await import("node:fs");
       const open = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
       for (const path of open) {
         const foreign = /zygote|\.sock|memfd:|config\.json|^socket:/.test(path);
