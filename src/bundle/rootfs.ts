@@ -35,9 +35,10 @@ export function mountRootfs(bundle: string, mounts: readonly RootfsMount[], root
     return { path: resolve(bundle, rootPath), mountPoints: [], unmount: () => undefined };
   const mountPoints: string[] = [];
   const unmount = (): void => {
-    for (let point = mountPoints.pop(); point !== undefined; point = mountPoints.pop()) {
+    for (let point = mountPoints.at(-1); point !== undefined; point = mountPoints.at(-1)) {
       // MNT_DETACH: a process in D state may hold the mount for a while; its name must be free when containerd removes the bundle.
       while (native.unmount(point, constants.MNT_DETACH));
+      mountPoints.pop();
     }
   };
   try {

@@ -4,13 +4,14 @@ import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
 import { removeStateFile, writeStateFile } from "../bundle/state-file.ts";
 import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
-import type { ExecutorContainer, ExitStatus } from "../executor/executor.ts";
+import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
 import type { LinuxResources } from "../isolation/cgroup/resources.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
 import type { EventSink } from "./events.ts";
 import { assertCan } from "./status.ts";
+import { discardContainer, discardProcess, takeDown } from "./take-down.ts";
 import { TaskProcess } from "./task-process.ts";
 
 export interface CreateOptions {
@@ -41,6 +42,7 @@ export interface ContainerDependencies {
 }
 
 const SIGKILL = 9;
+const EXEC_TIMEOUT_MS = 120_000;
 
 /** One container: its init, its execs, its cgroup and rootfs. Every rule of the Task service's states lives here. */
 export class Container {
@@ -99,6 +101,7 @@ export class Container {
     const rootfs = mountRootfs(request.bundle, request.rootfs, spec.root?.path ?? "rootfs");
     let cgroup: Cgroup | undefined;
     let stdio: OpenStdio | undefined;
+    let executor: ExecutorContainer | undefined;
     try {
       const selection = await deps.select(request, spec, rootfs.path);
       cgroup = deps.openCgroup(request, spec);
@@ -109,7 +112,7 @@ export class Container {
         poststop: poststopHooks(spec),
       });
       stdio = request.stdio.terminal ? undefined : openStdio(request.stdio, request);
-      const executor = await deps.createContainer(selection, request, {
+      executor = await deps.createContainer(selection, request, {
         spec,
         rootfs: rootfs.path,
         cgroup,
@@ -129,10 +132,16 @@ export class Container {
       });
       return container;
     } catch (error) {
-      await stdio?.close();
-      await cgroup?.remove();
-      rootfs.unmount();
-      removeStateFile(request.bundle);
+      try {
+        // The process was there, but its terminal could not be opened, for example.
+        if (executor !== undefined) await discardContainer(executor);
+        await stdio?.close();
+        await takeDown(rootfs, cgroup);
+        removeStateFile(request.bundle);
+      } catch (late) {
+        // The caller is to hear the cause. The state file stays: `delete` takes down what is left.
+        deps.log.error({ err: late, id: request.id }, "cleaning up");
+      }
       throw error;
     }
   }
@@ -279,8 +288,9 @@ export class Container {
     const stdio = exec.paths.terminal
       ? undefined
       : openStdio(exec.paths, { id: this.id, namespace: this.#parts.namespace });
+    let process: ExecutorProcess | undefined;
     try {
-      const process = await this.#parts.executor.exec({
+      process = await this.#parts.executor.exec({
         execId: exec.execId,
         process: spec,
         stdio: stdio?.fds,
@@ -299,6 +309,7 @@ export class Container {
         .catch((error: unknown) => this.#deps.log.error({ err: error, id: this.id }, "handling an exit"));
       return exec.pid;
     } catch (error) {
+      if (process !== undefined) await discardProcess(process);
       await stdio?.close();
       throw error;
     }
@@ -322,8 +333,7 @@ export class Container {
   async #initExited(exit: ExitStatus): Promise<void> {
     await this.#starting;
     const running = [...this.#execs.values()].filter((exec) => exec.status === "running");
-    // Without a pid namespace of its own, nothing but the cgroup says what else belongs to the container.
-    if (running.length > 0 || this.#parts.cgroup.pids().length > 0) this.#parts.cgroup.kill(SIGKILL);
+    this.#killRest(running.length > 0);
     await Promise.all(running.map((exec) => exec.wait()));
     this.#reportOom();
     this.#stopWatchingOom();
@@ -346,11 +356,22 @@ export class Container {
     });
   }
 
+  /** Without a pid namespace of its own, nothing but the cgroup says what else belongs to the container. */
+  #killRest(hasExecs: boolean): void {
+    try {
+      if (hasExecs || this.#parts.cgroup.pids().length > 0) this.#parts.cgroup.kill(SIGKILL);
+    } catch (error) {
+      // The client is told of init's end in any case: it waits for that and nothing else.
+      this.#deps.log.error({ err: error, id: this.id }, "killing what is left");
+    }
+  }
+
   #release(): Promise<void> {
-    this.#cleanup ??= (async () => {
-      await this.#parts.cgroup.remove();
-      this.#parts.rootfs.unmount();
-    })();
+    this.#cleanup ??= takeDown(this.#parts.rootfs, this.#parts.cgroup).catch((error: unknown) => {
+      // What was busy may be free when the client asks for its Delete again.
+      this.#cleanup = undefined;
+      throw error;
+    });
     return this.#cleanup;
   }
 
@@ -372,5 +393,3 @@ export class Container {
     return result;
   }
 }
-
-const EXEC_TIMEOUT_MS = 120_000;

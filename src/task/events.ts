@@ -1,7 +1,7 @@
 import type { RootfsMount } from "../bundle/rootfs.ts";
 import type { ExitStatus } from "../executor/executor.ts";
 
-/** The events of shim-protocol §4.1, in our own words; `publisher.ts` turns them into containerd's messages. */
+/** The events of shim-protocol §4.1, in our own words; `event-publisher.ts` turns them into containerd's messages. */
 export type TaskEvent =
   | {
       readonly topic: "/tasks/create";
