@@ -2,10 +2,8 @@
  * What cannot run says why in one line, leaves nothing behind, and its shim serves on: each case is a second container in a
  * pod whose first one must not notice.
  */
-import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { type Packed, writeLayoutTar } from "oras-js";
@@ -19,13 +17,13 @@ import { OptionsSchema } from "../../src/api/gen/runtimeoptions/v1/options_pb.ts
 import { TandemError } from "../../src/errors.ts";
 import type { ContainerOptions, TestContainer } from "./lifecycle/container.ts";
 import { thorough } from "./lifecycle/generations.ts";
+import { buildGuest } from "./lifecycle/guest.ts";
 import { isAlive, parentOf } from "./lifecycle/proc.ts";
 import { type Runtime, tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
 import { Scene } from "./lifecycle/scene.ts";
 import { specOf } from "./lifecycle/spec.ts";
 
 const annotations = { "io.kubernetes.cri.sandbox-id": "pod" };
-const here = fileURLToPath(new URL(".", import.meta.url));
 
 type Bad = Partial<Omit<ContainerOptions, "id" | "runtime">>;
 
@@ -147,14 +145,7 @@ bad("a module without an entry", () =>
 );
 
 bad("a component with an import that nobody grants", async () => {
-  const output = join(scene.containerd.directory, "foreign.wasm");
-  execFileSync(process.execPath, [
-    "--no-warnings",
-    join(here, "../wasm-host/guests/build.ts"),
-    "foreign",
-    output,
-  ]);
-  const rootfs = rootfsOf("foreign", { "app.wasm": readFileSync(output) });
+  const rootfs = rootfsOf("foreign", { "app.wasm": buildGuest("foreign", scene.containerd.directory) });
   await runOk("mount", ["-o", "remount,size=8m", scratch]);
   try {
     await failsWith(tandemWasm, { ...rootfs, args: ["/app.wasm"] }, /acme:anvil\/drop/);

@@ -1,8 +1,6 @@
 /** Pods as a kubelet makes them, over CRI, on a bridge network of their own. */
-import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { packWasm, writeLayoutTar } from "oras-js";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -15,9 +13,9 @@ import { ContainerState } from "../../scripts/private-containerd/gen/runtime/v1/
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { pause, writeBusyboxArchive } from "../support/image.ts";
 import { thorough } from "./lifecycle/generations.ts";
+import { buildGuest } from "./lifecycle/guest.ts";
 import { isAlive, processesNaming, readCgroupFile, statusOf } from "./lifecycle/proc.ts";
 
-const here = fileURLToPath(new URL(".", import.meta.url));
 const busybox = "local.test/busybox:1";
 const artifact = "local.test/hello-wasm:1";
 const layer = "local.test/hello-wasm-layer:1";
@@ -46,13 +44,6 @@ async function importWasm(directory: string, image: BuiltImage): Promise<void> {
   });
 }
 
-/** A component for the world wasi:http/proxy, from a few lines of C. */
-function httpComponent(directory: string): Uint8Array {
-  const output = join(directory, "http.wasm");
-  execFileSync(process.execPath, ["--no-warnings", join(here, "../wasm-host/guests/build.ts"), "http", output]);
-  return readFileSync(output);
-}
-
 pods.before(async () => {
   containerd = await startContainerd({ generation: thorough, cri: { sandboxImage: pause.reference } });
   const directory = mkdtempSync("/tmp/tc-");
@@ -63,7 +54,7 @@ pods.before(async () => {
     const packed = packWasmLayer("hello-wasm", "wasip1", await buildModule());
     await importWasm(directory, { name: layer, packed, platform });
     const component = { exports: ["wasi:http/incoming-handler"], target: "wasi:http/proxy" };
-    const proxy = packWasm({ bytes: httpComponent(directory), os: "wasip2", component });
+    const proxy = packWasm({ bytes: buildGuest("http", directory), os: "wasip2", component });
     await importWasm(directory, { name: http, packed: proxy, platform: wasmPlatform("wasip2") });
   } finally {
     rmSync(directory, { recursive: true });
@@ -105,7 +96,11 @@ async function logShows(pod: Pod, name: string, line: string): Promise<void> {
 
 pods("a Linux container has its log, exit code and execs", () =>
   withPod("linux", async (pod) => {
-    const id = await pod.run({ name: "up", image: busybox, command: sh("echo out; echo err >&2; exec sleep 1000") });
+    const id = await pod.run({
+      name: "up",
+      image: busybox,
+      command: sh("echo out; echo err >&2; exec sleep 1000"),
+    });
     await logShows(pod, "up", "out");
     assert.match(logOf(pod, "up"), / stderr F err\n/);
     assert.equal(await pod.exec(id, sh("hostname; echo no >&2; exit 4")), {
@@ -156,7 +151,11 @@ pods("a mixed pod's containers talk over localhost, in one shim", () =>
       "an answer over localhost",
     );
     assert.ok(answer.length > 0);
-    const outside = await containerd.inNetwork("/usr/bin/busybox", ["wget", "-qO-", `http://${pod.ip}:8080/`]);
+    const outside = await containerd.inNetwork("/usr/bin/busybox", [
+      "wget",
+      "-qO-",
+      `http://${pod.ip}:8080/`,
+    ]);
     assert.is(outside.stdout, answer);
     assert.is(processesNaming(`${containerd.directory}/`, /^tandem-shim/).length, 1);
   }),
@@ -199,7 +198,12 @@ pods("who takes too much memory is OOMKilled", () =>
       command: ["/bin/dd", "if=/dev/zero", "of=/dev/null", "bs=200M", "count=1"],
       memoryLimit: 48 * MiB,
     });
-    const wasm = await pod.run({ name: "w", image: layer, parameters: ["grow", "200"], memoryLimit: 64 * MiB });
+    const wasm = await pod.run({
+      name: "w",
+      image: layer,
+      parameters: ["grow", "200"],
+      memoryLimit: 64 * MiB,
+    });
     for (const id of [linux, wasm]) {
       const status = await pod.exited(id);
       assert.is(status.exitCode, 137);
@@ -221,7 +225,11 @@ pods("StopContainer gives the time that it is told, then kills", () =>
     await cri.runtime.stopContainer({ containerId: decent, timeout: 10n }, { timeoutMs: 20_000 });
     assert.is((await pod.exited(decent)).exitCode, 3);
     await logShows(pod, "decent", "bye");
-    const deaf = await pod.run({ name: "deaf", image: busybox, command: sh('trap "" TERM; echo up; sleep 1000 & wait') });
+    const deaf = await pod.run({
+      name: "deaf",
+      image: busybox,
+      command: sh('trap "" TERM; echo up; sleep 1000 & wait'),
+    });
     await logShows(pod, "deaf", "up");
     await cri.runtime.stopContainer({ containerId: deaf, timeout: 1n }, { timeoutMs: 20_000 });
     assert.is((await pod.exited(deaf)).exitCode, 137);
@@ -230,7 +238,11 @@ pods("StopContainer gives the time that it is told, then kills", () =>
 
 pods("a pod outlives containerd, and what ended meanwhile is known", () =>
   withPod("restart", async (pod) => {
-    const stays = await pod.run({ name: "stays", image: busybox, command: sh("while :; do echo tick; sleep 1; done") });
+    const stays = await pod.run({
+      name: "stays",
+      image: busybox,
+      command: sh("while :; do echo tick; sleep 1; done"),
+    });
     const ends = await pod.run({ name: "ends", image: busybox, command: ["/bin/sleep", "1000"] });
     const wasm = await pod.run({ name: "wasm", image: layer, parameters: ["sleep", "1000"] });
     const pids = [await pidOf(ends), await pidOf(wasm)];

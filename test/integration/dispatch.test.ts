@@ -34,7 +34,8 @@ interface Row {
   readonly what: string;
   /** Name of an image below local.test/; without one, that of the executor's own. */
   readonly image?: string;
-  readonly container: Partial<Omit<ContainerOptions, "id" | "runtime" | "image">> & Pick<ContainerOptions, "args">;
+  readonly container: Partial<Omit<ContainerOptions, "id" | "runtime" | "image">> &
+    Pick<ContainerOptions, "args">;
   readonly runs: "wasm" | "linux";
 }
 
@@ -184,7 +185,9 @@ for (const generation of chosenGenerations()) {
   });
   dispatch.after(() => scene[Symbol.asyncDispose]());
   for (const row of rows) dispatch(`${row.what}: ${row.runs}`, () => check(scene, row));
-  dispatch("a tar layer and a wasm layer: files from one, the module from the other", () => checkMixed(scene));
+  dispatch("a tar layer and a wasm layer: files from one, the module from the other", () =>
+    checkMixed(scene),
+  );
   dispatch("a Linux sidecar beside a module in one pod", () => checkSidecar(scene));
   dispatch("ctr run needs no more than the image", async () => {
     const ran = await scene.containerd.runContainer([

@@ -6,8 +6,9 @@ import type { Mount } from "../../../src/api/gen/containerd/types/types_pb.ts";
 import { type Process, Status } from "../../../src/api/gen/containerd/v1/types/task_pb.ts";
 import { TandemError } from "../../../src/errors.ts";
 import type { ContainerdClient } from "./client.ts";
-import { FifoReader, type Fifos, FifoWriter, makeFifos, removeFifos } from "./fifo.ts";
+import { type FifoReader, makeFifos } from "./fifo.ts";
 import { processOf, type SpecOptions, specOf } from "./spec.ts";
+import { Streams } from "./streams.ts";
 
 const specPrefix = "types.containerd.io/opencontainers/runtime-spec/1/";
 
@@ -29,29 +30,6 @@ export interface ContainerOptions extends SpecOptions {
   readonly spec?: unknown;
   /** Without stdin unless told, as `ctr run -d` does it. */
   readonly withStdin?: boolean;
-}
-
-/** The streams of an init or exec as their client holds them. */
-class Streams {
-  readonly fifos: Fifos;
-  readonly stdout: FifoReader;
-  readonly stderr: FifoReader;
-
-  constructor(fifos: Fifos) {
-    this.fifos = fifos;
-    this.stdout = new FifoReader(fifos.stdout);
-    this.stderr = new FifoReader(fifos.stderr);
-  }
-
-  stdin(): Promise<FifoWriter> {
-    return FifoWriter.open(this.fifos.stdin);
-  }
-
-  close(): void {
-    this.stdout.close();
-    this.stderr.close();
-    removeFifos(this.fifos);
-  }
 }
 
 /** One container and its task, driven through containerd's gRPC API. Disposing of it removes it in whatever state it is. */

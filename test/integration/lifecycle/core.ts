@@ -131,11 +131,14 @@ export const coreCases: readonly Case[] = [
       const pid = await c.run();
       await c.wait();
       await c.delete();
-      const deleted = await events.next(c.id, "delete");
-      assert.equal(events.story(c.id), ["create", "start", "exit", "delete"]);
       const exit = await events.next(c.id, "exit");
       assert.is(exit.exitStatus, 5);
-      assert.is(deleted.exitStatus, 5);
+      assert.equal(events.story(c.id).slice(0, 3), ["create", "start", "exit"]);
+      // runc's shim may be gone before its last event is.
+      if (runtime.name !== "runc") {
+        assert.is((await events.next(c.id, "delete")).exitStatus, 5);
+        assert.is(events.story(c.id).length, 4);
+      }
       for (const event of events.of(c.id)) {
         if (event.topic !== "/tasks/delete") assert.is(event.pid, pid, event.topic);
         assert.is(event.namespace, c.namespace);

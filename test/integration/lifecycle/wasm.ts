@@ -27,7 +27,10 @@ export const wasmCases: readonly Case[] = [
       for (const type of ["mnt", "pid", "ipc", "uts", "net"])
         assert.is.not(namespaceOf(pid, type), namespaceOf("self", type), type);
       // The process's own root is empty: the image is reached by the descriptor of the grant only.
-      assert.equal(readdirSync(`/proc/${pid}/root/`).filter((name) => name !== "fs"), []);
+      assert.equal(
+        readdirSync(`/proc/${pid}/root/`).filter((name) => name !== "fs"),
+        [],
+      );
       const mounts = readFileSync(`/proc/${pid}/mountinfo`, "utf8").trim().split("\n");
       const points = mounts.map((line) => line.split(" ")[4]);
       assert.ok(points.length <= 3, mounts.join("\n"));
