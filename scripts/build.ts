@@ -93,7 +93,6 @@ function installWorkerFiles(): void {
   for (const file of [
     "jco-transpile/vendor/js-component-bindgen-component.core.wasm",
     "jco-transpile/vendor/js-component-bindgen-component.core2.wasm",
-    "preview2-shim/dist/io/worker-thread.bundle.js",
   ]) {
     copyFileSync(join(modules, file), join(lib, basename(file)));
   }

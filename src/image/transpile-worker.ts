@@ -9,6 +9,7 @@
  *
  * Exit status 0 and the files with manifest.json, or 1 and one line on stderr.
  */
+import "./no-helpers.ts";
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
