@@ -4,7 +4,7 @@
  *
  *     node scripts/start.ts [--containerd 2.1] [--json] [--keep]
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, statfsSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -227,12 +227,25 @@ async function main(settings: Settings): Promise<number> {
       say(explainKeeping(node, report), settings);
       await keepRunning();
     }
+  } catch (error) {
+    throw nameFullDisk(error, progress);
   } finally {
     closing = await cleanUp(progress, settings);
   }
   if (settings.json)
     process.stdout.write(`${JSON.stringify({ ...progress.report, ...closing }, undefined, 2)}\n`);
   return closing.left.length + closing.problems.length === 0 ? 0 : 1;
+}
+
+const LITTLE_SPACE_MB = 64;
+
+/** A full disk shows itself as whatever failed first: a server's "unknown error", a file that ends too early. */
+function nameFullDisk(error: unknown, { node }: Progress): unknown {
+  const { bavail, bsize } = statfsSync(node?.containerd.directory ?? "/tmp");
+  const free = Math.floor((bavail * bsize) / 2 ** 20);
+  if (free >= LITTLE_SPACE_MB) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new Error(`${text} (/tmp has ${free} MB left)`, { cause: error });
 }
 
 /** What went wrong, and where to look next. */
