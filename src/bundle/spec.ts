@@ -165,7 +165,6 @@ export type Spec = Of<typeof spec>;
 export type SpecProcess = Of<typeof process>;
 export type SpecMount = Of<typeof mount>;
 export type SpecHook = Of<typeof hook>;
-export type SpecLinux = Of<typeof linux>;
 export type SpecDevice = Of<typeof device>;
 export type SpecSeccomp = Of<typeof seccomp>;
 export type SpecIdMapping = Of<typeof idMapping>;

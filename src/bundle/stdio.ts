@@ -1,7 +1,6 @@
 import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { TandemError } from "../errors.ts";
-import type { Stdio } from "../executor/executor.ts";
 import { native } from "../native.ts";
 import { type LoggingBinary, startLoggingBinary } from "./logging-binary.ts";
 
@@ -11,6 +10,13 @@ export interface StdioPaths {
   readonly stdout: string;
   readonly stderr: string;
   readonly terminal: boolean;
+}
+
+/** File descriptors that become 0, 1 and 2 of a process. They stay the caller's; the executor duplicates what it keeps. */
+export interface Stdio {
+  readonly stdin: number;
+  readonly stdout: number;
+  readonly stderr: number;
 }
 
 /** Who runs the logging binary for. */

@@ -1,12 +1,6 @@
 import type { Spec, SpecProcess } from "../bundle/spec.ts";
+import type { Stdio } from "../bundle/stdio.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
-
-/** File descriptors that become 0, 1 and 2 of a process. They stay the caller's; the executor duplicates what it keeps. */
-export interface Stdio {
-  readonly stdin: number;
-  readonly stdout: number;
-  readonly stderr: number;
-}
 
 /** How a process ended. `status` is the exit code, or 128 + signal number, or 255 when the kernel would not say. */
 export interface ExitStatus {

@@ -1,11 +1,11 @@
 import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import { encodePlan } from "../isolation/encode.ts";
 import { type NamespacePlan, namespaceFlags } from "../isolation/namespaces.ts";
 import type { Step } from "../isolation/steps.ts";
 import { native } from "../native.ts";
-import type { Stdio } from "./executor.ts";
 import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
 

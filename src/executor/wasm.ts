@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync, writeSync } from "node:fs";
 import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
+import type { Stdio } from "../bundle/stdio.ts";
 import { type ErrorCode, errorCodes, TandemError } from "../errors.ts";
 import { native } from "../native.ts";
 import { forkFromZygote, type ZygoteAddress } from "../zygote/client.ts";
@@ -10,7 +11,6 @@ import type {
   ExecutorContainer,
   ExecutorProcess,
   ExitStatus,
-  Stdio,
 } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
 import { toWasmConfig } from "./wasm-config.ts";
