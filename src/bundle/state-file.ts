@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TandemError } from "../errors.ts";
 
@@ -7,7 +7,6 @@ import { TandemError } from "../errors.ts";
  * Written before the first process exists, removed once everything it names is gone (native/launcher/delete.c reads it).
  */
 export interface StateFile {
-  readonly pid?: number;
   readonly cgroups: readonly string[];
   readonly mounts: readonly string[];
   readonly socket: string;
@@ -31,11 +30,16 @@ export function writeStateFile(bundle: string, state: StateFile): void {
   if (broken !== undefined)
     throw new TandemError("invalid_argument", `path ${JSON.stringify(broken)}: has a line break`);
   const lines = [`socket ${state.socket}`];
-  if (state.pid !== undefined) lines.push(`pid ${state.pid} ${startTime(state.pid)}`);
   for (const directory of state.cgroups) lines.push(`cgroup ${directory}`);
   for (const target of state.mounts) lines.push(`mount ${target}`);
   for (const hook of state.poststop) lines.push(`poststop ${encodeHook(hook)}`);
   writeFileSync(join(bundle, NAME), `${lines.join("\n")}\n`, { mode: 0o600 });
+}
+
+/** Adds the container's first process, for `delete` to kill and to name in its answer; one that is gone already needs neither. */
+export function recordPid(bundle: string, pid: number): void {
+  const started = startTime(pid);
+  if (started !== undefined) appendFileSync(join(bundle, NAME), `pid ${pid} ${started}\n`);
 }
 
 export function removeStateFile(bundle: string): void {
@@ -43,10 +47,15 @@ export function removeStateFile(bundle: string): void {
 }
 
 /** Field 22 of /proc/<pid>/stat: with the pid it names one process for the time until the next boot. */
-function startTime(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+function startTime(pid: number): string | undefined {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch {
+    return undefined; // ENOENT, or ESRCH when it ends just now
+  }
   // The command, field 2, may hold spaces and parentheses; the last parenthesis ends it.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "0";
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 /** Hex keeps the line a line: timeout, then path, count of args, args, env, each ended by NUL. */

@@ -1,7 +1,7 @@
 import { mountRootfs, type Rootfs, type RootfsMount } from "../bundle/rootfs.ts";
 import type { RuntimeOptions } from "../bundle/runtime-options.ts";
 import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
-import { removeStateFile, writeStateFile } from "../bundle/state-file.ts";
+import { recordPid, removeStateFile, writeStateFile } from "../bundle/state-file.ts";
 import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../executor/executor.ts";
@@ -118,6 +118,7 @@ export class Container {
         cgroup,
         stdio,
       });
+      recordPid(request.bundle, executor.init.pid);
       const init = new TaskProcess("", request.stdio);
       init.attach(executor.init, stdio);
       const container = new Container(request, selection, init, { spec, cgroup, rootfs, executor }, deps);

@@ -15,7 +15,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { Finished } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
-import { writeStateFile } from "../../src/bundle/state-file.ts";
+import { recordPid, writeStateFile } from "../../src/bundle/state-file.ts";
 import { Installation, isGone } from "./installation.ts";
 
 interface Context {
@@ -109,7 +109,8 @@ remove("answers 137 and the time when there is nothing to do, any number of time
 
 remove("kills the process that the state names, and only if it is still that process", async (context) => {
   const [same, other] = [sleeper(context), sleeper(context)];
-  writeStateFile(context.bundle, { ...nowhere, pid: same });
+  writeStateFile(context.bundle, nowhere);
+  recordPid(context.bundle, same);
   const response = parseResponse(rawDelete(context, ["-bundle", context.bundle]));
   assert.is(response.pid, same);
   await waitFor(() => isGone(same), 5000, "the end of the process");
@@ -122,7 +123,8 @@ remove("kills the process that the state names, and only if it is still that pro
 remove("believes no state file that others could have written", async (context) => {
   const pid = sleeper(context);
   const path = join(context.bundle, "tandem.state");
-  writeStateFile(context.bundle, { ...nowhere, pid });
+  writeStateFile(context.bundle, nowhere);
+  recordPid(context.bundle, pid);
   chmodSync(path, 0o666);
   const result = await deleteIn(context);
   assert.match(result.stderr, /not a file of ours alone/);

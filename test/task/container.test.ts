@@ -18,7 +18,7 @@ const spec = parseSpec(
 
 /** A process that ends when it is killed, and not before. */
 class FakeProcess implements ExecutorProcess {
-  readonly pid = 4242;
+  readonly pid = process.pid;
   readonly console: number | undefined;
   readonly exited: Promise<ExitStatus>;
   readonly signals: number[] = [];
