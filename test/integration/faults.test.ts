@@ -69,7 +69,7 @@ async function shimDies(
   process.kill(await only(() => shims(scene), "shim"), "SIGKILL");
   const exit = await client.events.next(c.id, "exit", ({ id }) => id === c.id);
   assert.is(exit.exitStatus, 137);
-  assert.ok(pids.includes(exit.pid), `${exit.pid} was none of ${pids.join(", ")}`);
+  assert.ok(pids.includes(exit.pid ?? 0), `${exit.pid} was none of ${pids.join(", ")}`);
   await waitFor(() => !pids.some(isAlive), 5000, "the end of its processes");
   await c.remove();
   await containerd.assertClean();
