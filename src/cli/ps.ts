@@ -92,28 +92,42 @@ async function askShim(socket: string, bundles: readonly Bundle[]): Promise<List
   try {
     shim = await connect(socket);
   } catch (error) {
-    // Killed, and containerd has not cleaned up yet: that, too, is an answer.
-    if ((error as { code?: unknown }).code !== "unavailable") throw error;
-    return bundles.map(({ namespace, id }) => ({
-      namespace,
-      id,
-      status: "no shim",
-      pid: 0,
-      executor: "",
-      shimPid: 0,
-    }));
+    return bundles.map((bundle) => withoutAnswer(bundle, error));
   }
   await using connection = shim;
   const task = connection.service(Task);
   return await Promise.all(
-    bundles.map(async ({ namespace, id }) => {
-      const { status, pid } = await task.state({ id }, { timeoutMs });
-      const { shimPid } = await task.connect({ id }, { timeoutMs });
-      const name = statusNames.get(status) ?? String(status);
-      return { namespace, id, status: name, pid, executor: executorOf(pid), shimPid };
+    bundles.map(async (bundle) => {
+      const { namespace, id } = bundle;
+      try {
+        const [{ status, pid }, { shimPid }] = await Promise.all([
+          task.state({ id }, { timeoutMs }),
+          task.connect({ id }, { timeoutMs }),
+        ]);
+        const name = statusNames.get(status) ?? String(status);
+        return { namespace, id, status: name, pid, executor: executorOf(pid), shimPid };
+      } catch (error) {
+        return withoutAnswer(bundle, error);
+      }
     }),
   );
 }
+
+/** That, too, is an answer: one container's trouble must not hide the others. */
+function withoutAnswer({ namespace, id }: Bundle, error: unknown): Listed {
+  const { code } = error as { readonly code?: unknown };
+  const status = troubles.get(code);
+  if (status === undefined) throw error;
+  return { namespace, id, status, pid: 0, executor: "", shimPid: 0 };
+}
+
+const troubles = new Map<unknown, string>([
+  // Killed, and containerd has not cleaned up yet.
+  ["unavailable", "no shim"],
+  ["deadline_exceeded", "no answer"],
+  // Its Create is under way, or its Delete was.
+  ["not_found", "unknown"],
+]);
 
 const statusNames = new Map<number, string>(
   Object.entries(Status).map(([name, value]) => [value, name.toLowerCase()]),

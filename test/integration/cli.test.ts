@@ -70,6 +70,12 @@ cli("ps lists what the shims of this run directory have, and whether they run", 
   await containerd.ctrOk(["tasks", "pause", "sleeper"]);
   assert.is((await list())[0]?.status, "paused");
   await containerd.ctrOk(["tasks", "resume", "sleeper"]);
+  process.kill(shimPid, "SIGSTOP");
+  try {
+    assert.is((await list())[0]?.status, "no answer");
+  } finally {
+    process.kill(shimPid, "SIGCONT");
+  }
   await containerd.ctrOk(["tasks", "delete", "--force", "sleeper"]);
   assert.equal(await list(), []);
 });
