@@ -24,9 +24,11 @@ namespace {
 // What libuv and V8's platform opened before the fork, beside the main loop's own.
 struct Runtime {
   bool known = false;
-  // libuv's lock of signal handlers, the only pipe that blocks; each process makes its own at fork, under the same numbers.
+  // libuv's lock of signal handlers, the only pipe that blocks; each process makes its own at fork, under the
+  // same numbers.
   std::vector<int> signalLock;
-  // Wake-ups of loops of threads that a child does not have. They and their epoll sets are shared with the zygote.
+  // Wake-ups of loops of threads that a child does not have. They and their epoll sets are shared with the
+  // zygote.
   std::vector<int> foreignWakeups;
 } runtime;
 
@@ -63,16 +65,19 @@ void noteRuntime(const uv_loop_t* loop) {
     if (fd <= 2 || fd == dirfd(directory.get()) || isOf(loop, fd)) continue;
     const std::string target = linkOf(fd);
     if (target == "anon_inode:[eventfd]") runtime.foreignWakeups.push_back(fd);
-    if (target.starts_with("pipe:") && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0) runtime.signalLock.push_back(fd);
+    if (target.starts_with("pipe:") && (fcntl(fd, F_GETFL) & O_NONBLOCK) == 0)
+      runtime.signalLock.push_back(fd);
   }
   runtime.known = true;
 }
 
 void closeInherited(uv_loop_t* loop, std::vector<int> keep) {
   keep.insert(keep.end(), runtime.signalLock.begin(), runtime.signalLock.end());
-  for (const int fd : {loop->backend_fd, loop->async_io_watcher.fd, loop->async_wfd, loop->signal_pipefd[0], loop->signal_pipefd[1]})
+  for (const int fd : {loop->backend_fd, loop->async_io_watcher.fd, loop->async_wfd, loop->signal_pipefd[0],
+                       loop->signal_pipefd[1]})
     keep.push_back(fd);
-  // Whoever wakes a thread that is not there wakes nobody: libuv aborts when it cannot write to the descriptor at all.
+  // Whoever wakes a thread that is not there wakes nobody: libuv aborts when it cannot write to the
+  // descriptor at all.
   if (!runtime.foreignWakeups.empty()) {
     UniqueFd deaf(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd"));
     for (const int fd : runtime.foreignWakeups) checked(dup3(deaf.get(), fd, O_CLOEXEC), "dup3");
@@ -88,6 +93,8 @@ void closeInherited(uv_loop_t* loop, std::vector<int> keep) {
   closeRange(next, ~0U);
 }
 
-void exportDescriptors(Napi::Object exports) { exportFunction<noteDescriptors>(exports, "noteDescriptors"); }
+void exportDescriptors(Napi::Object exports) {
+  exportFunction<noteDescriptors>(exports, "noteDescriptors");
+}
 
 }  // namespace tandem

@@ -1,5 +1,6 @@
-// The kernel's wall around a wasm process. The caller is a freshly forked child with exactly one thread, so it may do to
-// itself what a normal Node cannot: enter namespaces, change its root, drop every capability for the whole process.
+// The kernel's wall around a wasm process. The caller is a freshly forked child with exactly one thread, so
+// it may do to itself what a normal Node cannot: enter namespaces, change its root, drop every capability for
+// the whole process.
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
@@ -30,27 +31,34 @@ namespace {
 
 constexpr const char* filesystemRoot = "/fs";
 
-std::string text(Napi::Object object, const char* key) { return object.Get(key).As<Napi::String>(); }
-int number(Napi::Object object, const char* key) { return object.Get(key).As<Napi::Number>().Int32Value(); }
+std::string text(Napi::Object object, const char* key) {
+  return object.Get(key).As<Napi::String>();
+}
+int number(Napi::Object object, const char* key) {
+  return object.Get(key).As<Napi::Number>().Int32Value();
+}
 
-// --- file systems ------------------------------------------------------------------------------------------------------
+// --- file systems
+// ------------------------------------------------------------------------------------------------------
 
 void setMountAttributes(int tree, uint64_t attributes, const std::string& subject) {
   mount_attr attr{};
   attr.attr_set = attributes;
   // Private: nothing that happens on the host's side of the mount shows up in the guest later.
   attr.propagation = MS_PRIVATE;
-  checked(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr), "mount_setattr",
-          subject);
+  checked(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr),
+          "mount_setattr", subject);
 }
 
-// A copy of what is mounted at a path, attached nowhere: it exists as long as its descriptor or the namespace it is moved to.
+// A copy of what is mounted at a path, attached nowhere: it exists as long as its descriptor or the namespace
+// it is moved to.
 Napi::Value cloneMount(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   Napi::Object options = info[1].As<Napi::Object>();
   const int recursive = options.Get("recursive").ToBoolean() ? AT_RECURSIVE : 0;
-  UniqueFd tree(static_cast<int>(checked(
-      syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive), "open_tree", path)));
+  UniqueFd tree(static_cast<int>(
+      checked(syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive),
+              "open_tree", path)));
   // A guest has no use for devices, set-uid files or programs of the kernel's kind.
   uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
   if (options.Get("readonly").ToBoolean()) attributes |= MOUNT_ATTR_RDONLY;
@@ -60,37 +68,45 @@ Napi::Value cloneMount(const Napi::CallbackInfo& info) {
 
 Napi::Value createTmpfs(const Napi::CallbackInfo& info) {
   Napi::Array options = info[0].As<Napi::Array>();
-  UniqueFd context(static_cast<int>(checked(syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen", "tmpfs")));
+  UniqueFd context(
+      static_cast<int>(checked(syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC), "fsopen", "tmpfs")));
   for (uint32_t i = 0; i < options.Length(); i++) {
     const std::string option = options.Get(i).As<Napi::String>();
     const size_t equals = option.find('=');
     const std::string key = option.substr(0, equals);
     if (equals == std::string::npos)
-      checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0), "fsconfig", option);
+      checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_FLAG, key.c_str(), nullptr, 0), "fsconfig",
+              option);
     else
-      checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key.c_str(), option.c_str() + equals + 1, 0),
+      checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_SET_STRING, key.c_str(),
+                      option.c_str() + equals + 1, 0),
               "fsconfig", option);
   }
-  checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "fsconfig", "tmpfs");
+  checked(syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0), "fsconfig",
+          "tmpfs");
   uint64_t attributes = MOUNT_ATTR_NODEV | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC;
   if (info[1].ToBoolean()) attributes |= MOUNT_ATTR_RDONLY;
-  const long mounted = checked(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, attributes), "fsmount", "tmpfs");
+  const long mounted =
+      checked(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, attributes), "fsmount", "tmpfs");
   return Napi::Number::New(info.Env(), static_cast<double>(mounted));
 }
 
-// Made once, by the zygote: a mount namespace that holds nothing but a read-only tmpfs with one empty directory. A wasm
-// process enters a copy of it. Copying the host's namespace instead would cost more with every pod on the node.
+// Made once, by the zygote: a mount namespace that holds nothing but a read-only tmpfs with one empty
+// directory. A wasm process enters a copy of it. Copying the host's namespace instead would cost more with
+// every pod on the node.
 void buildEmptyNamespace(const std::string& scratch) {
   checked(unshare(CLONE_NEWNS), "unshare", "mount namespace");
   checked(mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), "mount", "/ private");
-  checked(mount("tandem", scratch.c_str(), "tmpfs", MS_NODEV | MS_NOSUID | MS_NOEXEC, "mode=755,size=64k"), "mount",
-          scratch);
+  checked(mount("tandem", scratch.c_str(), "tmpfs", MS_NODEV | MS_NOSUID | MS_NOEXEC, "mode=755,size=64k"),
+          "mount", scratch);
   checked(chdir(scratch.c_str()), "chdir", scratch);
   checked(mkdir("fs", 0755), "mkdir", "fs");
-  // "." twice: the old root ends up on top of the new one and is detached, no directory for it is needed (pivot_root(2)).
+  // "." twice: the old root ends up on top of the new one and is detached, no directory for it is needed
+  // (pivot_root(2)).
   checked(syscall(SYS_pivot_root, ".", "."), "pivot_root", scratch);
   checked(umount2(".", MNT_DETACH), "umount2", "old root");
-  checked(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, nullptr),
+  checked(mount(nullptr, "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC,
+                nullptr),
           "mount", "/ read-only");
 }
 
@@ -132,7 +148,8 @@ Napi::Value createEmptyMountNamespace(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), ns.release());
 }
 
-// --- steps -------------------------------------------------------------------------------------------------------------
+// --- steps
+// -------------------------------------------------------------------------------------------------------------
 
 void joinCgroups(Napi::Array paths) {
   for (uint32_t i = 0; i < paths.Length(); i++) {
@@ -153,7 +170,8 @@ void enterNamespaces(Napi::Object options) {
   Napi::Array joins = options.Get("joinNamespaces").As<Napi::Array>();
   for (uint32_t i = 0; i < joins.Length(); i++) {
     // 0: the descriptor itself says which kind of namespace it is.
-    checked(setns(joins.Get(i).As<Napi::Number>().Int32Value(), 0), "setns", "namespace " + std::to_string(i));
+    checked(setns(joins.Get(i).As<Napi::Number>().Int32Value(), 0), "setns",
+            "namespace " + std::to_string(i));
   }
   checked(setns(number(options, "emptyMountNamespace"), CLONE_NEWNS), "setns", "mount namespace");
   checked(unshare(number(options, "unshare") | CLONE_NEWNS), "unshare", "namespaces");
@@ -185,16 +203,17 @@ UniqueFd createTarget(int root, const std::string& path, bool directory) {
   if (directory)
     checked(mkdirat(parent.get(), name.c_str(), 0755), "mkdir", path);
   else
-    UniqueFd(checked(openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644),
-                     "open", path));
+    UniqueFd(checked(
+        openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644),
+        "open", path));
   target = openTarget(root, path, directory);
   checked(target.get(), "openat2", path);
   return target;
 }
 
 void moveMount(int from, int to, const std::string& subject) {
-  checked(syscall(SYS_move_mount, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH), "move_mount",
-          subject);
+  checked(syscall(SYS_move_mount, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
+          "move_mount", subject);
 }
 
 // The grants become the file system: the first tree at its root, the others where the spec wants them.
@@ -206,7 +225,8 @@ int mountFilesystem(Napi::Array mounts) {
     const std::string target = text(mount, "target");
     if (i == 0) {
       moveMount(tree.get(), place.get(), target);
-      place = UniqueFd(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
+      place =
+          UniqueFd(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
       continue;
     }
     UniqueFd point = createTarget(place.get(), target, mount.Get("directory").ToBoolean());
@@ -229,7 +249,8 @@ void setLimits(Napi::Array limits) {
       return static_cast<rlim_t>(entry.Get(at).As<Napi::BigInt>().Uint64Value(&lossless));
     };
     const rlimit limit{value(1), value(2)};
-    checked(setrlimit(static_cast<__rlimit_resource>(resource), &limit), "setrlimit", std::to_string(resource));
+    checked(setrlimit(static_cast<__rlimit_resource>(resource), &limit), "setrlimit",
+            std::to_string(resource));
   }
 }
 
@@ -251,7 +272,8 @@ void becomeUser(Napi::Object user) {
   Napi::Array additional = user.Get("additionalGids").As<Napi::Array>();
   for (uint32_t i = 0; i < additional.Length(); i++)
     groups.push_back(additional.Get(i).As<Napi::Number>().Uint32Value());
-  // Groups while it is still allowed, then the gid, then the uid: each step takes away the right to the one before.
+  // Groups while it is still allowed, then the gid, then the uid: each step takes away the right to the one
+  // before.
   checked(setgroups(groups.size(), groups.data()), "setgroups");
   const gid_t gid = user.Get("gid").As<Napi::Number>().Uint32Value();
   const uid_t uid = user.Get("uid").As<Napi::Number>().Uint32Value();
@@ -263,19 +285,23 @@ void becomeUser(Napi::Object user) {
 #define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
 #endif
 
-// The second lock on the file system, where the kernel has it: only what lies beneath the granted tree can be opened.
+// The second lock on the file system, where the kernel has it: only what lies beneath the granted tree can be
+// opened.
 bool restrictWithLandlock(int root) {
   const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) return false;
   landlock_ruleset_attr ruleset{};
-  // Version 1 knows the first 13 rights, version 2 adds moving files between directories; without it all moves are denied.
-  ruleset.handled_access_fs = version >= 2 ? (LANDLOCK_ACCESS_FS_REFER << 1) - 1 : LANDLOCK_ACCESS_FS_REFER - 1;
+  // Version 1 knows the first 13 rights, version 2 adds moving files between directories; without it all
+  // moves are denied.
+  ruleset.handled_access_fs =
+      version >= 2 ? (LANDLOCK_ACCESS_FS_REFER << 1) - 1 : LANDLOCK_ACCESS_FS_REFER - 1;
   UniqueFd fd(static_cast<int>(
       checked(syscall(SYS_landlock_create_ruleset, &ruleset, sizeof ruleset, 0), "landlock_create_ruleset")));
   landlock_path_beneath_attr beneath{};
   beneath.allowed_access = ruleset.handled_access_fs & ~LANDLOCK_ACCESS_FS_EXECUTE;
   beneath.parent_fd = root;
-  checked(syscall(SYS_landlock_add_rule, fd.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0), "landlock_add_rule");
+  checked(syscall(SYS_landlock_add_rule, fd.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0),
+          "landlock_add_rule");
   checked(syscall(SYS_landlock_restrict_self, fd.get(), 0), "landlock_restrict_self");
   return true;
 }
@@ -310,7 +336,8 @@ Napi::Value isolate(const Napi::CallbackInfo& info) {
   Napi::Array kept = options.Get("keepDescriptors").As<Napi::Array>();
   for (uint32_t i = 0; i < kept.Length(); i++) keep.push_back(kept.Get(i).As<Napi::Number>().Int32Value());
   closeInherited(loop, std::move(keep));
-  if (Napi::Value filter = options.Get("filter"); filter.IsBuffer()) installFilter(filter.As<Napi::Buffer<char>>());
+  if (Napi::Value filter = options.Get("filter"); filter.IsBuffer())
+    installFilter(filter.As<Napi::Buffer<char>>());
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("root", root.release());
   result.Set("landlock", landlock);

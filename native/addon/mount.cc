@@ -1,4 +1,5 @@
-// Mounts and files of a bundle, seen from the shim: paths of an image are resolved by descriptor, never by string.
+// Mounts and files of a bundle, seen from the shim: paths of an image are resolved by descriptor, never by
+// string.
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/ioctl.h>
@@ -24,7 +25,8 @@ UniqueFd openInRoot(const std::string& root, const std::string& path) {
   UniqueFd rootFd(checked(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", root));
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
-  // The image wrote every symlink on this path: they may not lead out of the rootfs, nor through /proc's magic links.
+  // The image wrote every symlink on this path: they may not lead out of the rootfs, nor through /proc's
+  // magic links.
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   UniqueFd found(static_cast<int>(
       checked(syscall(SYS_openat2, rootFd.get(), path.c_str(), &how, sizeof how), "openat2", path)));

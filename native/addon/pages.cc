@@ -1,4 +1,5 @@
-// Which pages a process has made its own since it was forked, and how another fork gets the same ones in a batch, ahead of need.
+// Which pages a process has made its own since it was forked, and how another fork gets the same ones in a
+// batch, ahead of need.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -55,7 +56,8 @@ std::vector<Mapping> readMappings() {
 }
 
 void addPage(std::vector<Range>& ranges, uint64_t address, bool written) {
-  if (!ranges.empty() && ranges.back().end == address && ranges.back().written == static_cast<uint64_t>(written)) {
+  if (!ranges.empty() && ranges.back().end == address &&
+      ranges.back().written == static_cast<uint64_t>(written)) {
     ranges.back().end += pageSize;
     return;
   }
@@ -72,19 +74,21 @@ Napi::Value ownPages(const Napi::CallbackInfo& info) {
     // V8's code range and the like: reserved, hardly used.
     if (count > 65536 || !mapping.isPrivate) continue;
     entries.resize(count);
-    const ssize_t length =
-        pread(pagemap.get(), entries.data(), count * sizeof(uint64_t), static_cast<off_t>(mapping.start / pageSize * 8));
+    const ssize_t length = pread(pagemap.get(), entries.data(), count * sizeof(uint64_t),
+                                 static_cast<off_t>(mapping.start / pageSize * 8));
     if (length < 0) continue;
     for (uint64_t i = 0; i < static_cast<uint64_t>(length) / 8; i++) {
       const uint64_t entry = entries[i];
       if ((entry & present) == 0) continue;
       const bool fromFile = (entry & fileOrShared) != 0;
-      // Copied on write since the fork, or a page of a file that this process has looked at: fork leaves those out.
+      // Copied on write since the fork, or a page of a file that this process has looked at: fork leaves
+      // those out.
       if (fromFile ? !mapping.writable : mapping.writable && (entry & exclusive) != 0)
         addPage(ranges, mapping.start + i * pageSize, !fromFile);
     }
   }
-  return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<char*>(ranges.data()), ranges.size() * sizeof(Range));
+  return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<char*>(ranges.data()),
+                                  ranges.size() * sizeof(Range));
 }
 
 // The runs of pages that are in both of two sorted lists.
@@ -105,10 +109,12 @@ Napi::Value commonPages(const Napi::CallbackInfo& info) {
     else
       b++;
   }
-  return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<char*>(ranges.data()), ranges.size() * sizeof(Range));
+  return Napi::Buffer<char>::Copy(info.Env(), reinterpret_cast<char*>(ranges.data()),
+                                  ranges.size() * sizeof(Range));
 }
 
-// Best effort: a range that is not there any more is left out, and faults one by one if it is needed after all.
+// Best effort: a range that is not there any more is left out, and faults one by one if it is needed after
+// all.
 Napi::Value populatePages(const Napi::CallbackInfo& info) {
   auto data = info[0].As<Napi::Buffer<char>>();
   const auto* ranges = reinterpret_cast<const Range*>(data.Data());

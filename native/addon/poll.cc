@@ -1,4 +1,5 @@
-// Readiness of descriptors that libuv has no type for: pidfds, eventfds, inotify, sockets that carry descriptors.
+// Readiness of descriptors that libuv has no type for: pidfds, eventfds, inotify, sockets that carry
+// descriptors.
 #include <node_api.h>
 #include <poll.h>
 #include <uv.h>
@@ -12,7 +13,8 @@
 namespace tandem {
 namespace {
 
-// One uv_poll_t and the function it calls. Freed by libuv's close callback, because libuv owns the handle until then.
+// One uv_poll_t and the function it calls. Freed by libuv's close callback, because libuv owns the handle
+// until then.
 struct Watch {
   uv_poll_t handle;
   Napi::FunctionReference callback;

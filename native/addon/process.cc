@@ -27,8 +27,8 @@ int pidfdOpen(pid_t pid) {
       checked(syscall(SYS_pidfd_open, pid, 0), "pidfd_open", "pid " + std::to_string(pid)));
 }
 
-// Where the next child is born, and the way back: unshare and setns of a pid namespace concern children only, so the zygote
-// itself never moves, but it must point its children at its own namespace again.
+// Where the next child is born, and the way back: unshare and setns of a pid namespace concern children only,
+// so the zygote itself never moves, but it must point its children at its own namespace again.
 class ChildPidNamespace {
  public:
   ChildPidNamespace(bool fresh, int existing) {
@@ -45,8 +45,8 @@ class ChildPidNamespace {
   UniqueFd own_;
 };
 
-// Where the kernel reaps by itself (autoReap), a child that ends at once takes its pid with it, and the pidfd would be of nobody or
-// of a stranger. Meanwhile it stays a zombie.
+// Where the kernel reaps by itself (autoReap), a child that ends at once takes its pid with it, and the pidfd
+// would be of nobody or of a stranger. Meanwhile it stays a zombie.
 class ReapingLater {
  public:
   ReapingLater() { sigaction(SIGCHLD, &standard_, &previous_); }
@@ -94,9 +94,13 @@ Napi::Value forkProcess(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value exitNow(const Napi::CallbackInfo& info) { _exit(info[0].As<Napi::Number>().Int32Value()); }
+Napi::Value exitNow(const Napi::CallbackInfo& info) {
+  _exit(info[0].As<Napi::Number>().Int32Value());
+}
 
-Napi::Value processId(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), getpid()); }
+Napi::Value processId(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), getpid());
+}
 
 Napi::Value minorFaults(const Napi::CallbackInfo& info) {
   rusage usage{};
@@ -123,7 +127,8 @@ Napi::Value autoReap(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value reapOrphan(const Napi::CallbackInfo& info) {
-  // By pid, never -1: a subreaper inherits orphans, but may not steal the status of a child that somebody waits for.
+  // By pid, never -1: a subreaper inherits orphans, but may not steal the status of a child that somebody
+  // waits for.
   int status = 0;
   const pid_t pid = waitpid(info[0].As<Napi::Number>().Int32Value(), &status, WNOHANG);
   return Napi::Boolean::New(info.Env(), pid > 0);
@@ -132,7 +137,8 @@ Napi::Value reapOrphan(const Napi::CallbackInfo& info) {
 Napi::Value peekDeadChild(const Napi::CallbackInfo& info) {
   siginfo_t state{};
   // WNOWAIT: looks and leaves it for whoever waits for it. ECHILD: there are no children.
-  if (waitid(P_ALL, 0, &state, WEXITED | WNOHANG | WNOWAIT) != 0 || state.si_pid == 0) return info.Env().Undefined();
+  if (waitid(P_ALL, 0, &state, WEXITED | WNOHANG | WNOWAIT) != 0 || state.si_pid == 0)
+    return info.Env().Undefined();
   return Napi::Number::New(info.Env(), state.si_pid);
 }
 
@@ -175,7 +181,8 @@ Napi::Value exitOnSignal(const Napi::CallbackInfo& info) {
   statusPipe = info[0].As<Napi::Number>().Int32Value();
   struct sigaction action {};
   action.sa_handler = exitForSignal;
-  // Pid 1 of a namespace ignores every signal that it has no handler for; a container's process is expected to die of them.
+  // Pid 1 of a namespace ignores every signal that it has no handler for; a container's process is expected
+  // to die of them.
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGXCPU})
     sigaction(signal, &action, nullptr);
   return info.Env().Undefined();
@@ -199,8 +206,9 @@ Napi::Value enterShim(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// Uses up the holes that the warm-up left in the C heap. A child that allocated from them would write to, and so copy, as many
-// pages as there are holes; from the end of the heap it takes a few pages in a row. What is taken is never given back.
+// Uses up the holes that the warm-up left in the C heap. A child that allocated from them would write to, and
+// so copy, as many pages as there are holes; from the end of the heap it takes a few pages in a row. What is
+// taken is never given back.
 Napi::Value fillHeapHoles(const Napi::CallbackInfo& info) {
   constexpr size_t largest = 256 * 1024;
   constexpr size_t smallest = 24;

@@ -1,5 +1,6 @@
-// Makes the process that becomes a container's init, without copying one page of Node: the child borrows this process's
-// memory (CLONE_VM) while the calling thread is stopped (CLONE_VFORK), and leaves it by execveat of container-init.
+// Makes the process that becomes a container's init, without copying one page of Node: the child borrows this
+// process's memory (CLONE_VM) while the calling thread is stopped (CLONE_VFORK), and leaves it by execveat of
+// container-init.
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
@@ -28,8 +29,8 @@
 namespace tandem {
 namespace {
 
-// A copy of an executable that nobody can write to any more: a container that gets hold of /proc/<pid>/exe cannot change
-// what the next container is started with (CVE-2019-5736).
+// A copy of an executable that nobody can write to any more: a container that gets hold of /proc/<pid>/exe
+// cannot change what the next container is started with (CVE-2019-5736).
 Napi::Value sealExecutable(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   UniqueFd source(checked(open(path.c_str(), O_RDONLY | O_CLOEXEC), "open", path));
@@ -43,9 +44,11 @@ Napi::Value sealExecutable(const Napi::CallbackInfo& info) {
     checked(pwrite(copy.get(), buffer, static_cast<size_t>(length), at), "pwrite", "container-init");
     at += length;
   }
-  // Not readable: in a user namespace the kernel then lets nobody look into the process from its first instruction on.
+  // Not readable: in a user namespace the kernel then lets nobody look into the process from its first
+  // instruction on.
   checked(fchmod(copy.get(), 0111), "fchmod", "container-init");
-  checked(fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), "fcntl", "F_ADD_SEALS");
+  checked(fcntl(copy.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE), "fcntl",
+          "F_ADD_SEALS");
   return Napi::Number::New(info.Env(), copy.release());
 }
 
@@ -54,7 +57,8 @@ struct Join {
   int type;
 };
 
-// Everything that the child needs, prepared before it exists; and what it leaves behind, since the memory is shared.
+// Everything that the child needs, prepared before it exists; and what it leaves behind, since the memory is
+// shared.
 struct Spawn {
   int executable = -1;
   int socket = -1;
@@ -80,8 +84,8 @@ struct Spawn {
   }
 };
 
-// In another user namespace this process has every capability but no uid of root's, and execve(2) would take them away:
-// ambient ones stay.
+// In another user namespace this process has every capability but no uid of root's, and execve(2) would take
+// them away: ambient ones stay.
 void keepCapabilities(Spawn* spawn) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2]{};
@@ -102,7 +106,8 @@ void keepCapabilities(Spawn* spawn) {
       void* restorer;
       unsigned long mask;
     } action{};
-    if (signal != SIGKILL && signal != SIGSTOP) syscall(SYS_rt_sigaction, signal, &action, nullptr, sizeof action.mask);
+    if (signal != SIGKILL && signal != SIGSTOP)
+      syscall(SYS_rt_sigaction, signal, &action, nullptr, sizeof action.mask);
   }
   // Copies out of the way first: any of them may be 0 to 3 itself.
   int sources[4] = {spawn->stdio[0], spawn->stdio[1], spawn->stdio[2], spawn->socket};
@@ -125,8 +130,9 @@ void keepCapabilities(Spawn* spawn) {
   spawn->fail("execveat");
 }
 
-// A thread that moves itself, by `tasks` and not by cgroup.procs, needs no lock against fork and exit of its group: the other
-// way waits for an RCU grace period, some 15 ms (kernel/cgroup/cgroup.c, cgroup_procs_write_start).
+// A thread that moves itself, by `tasks` and not by cgroup.procs, needs no lock against fork and exit of its
+// group: the other way waits for an RCU grace period, some 15 ms (kernel/cgroup/cgroup.c,
+// cgroup_procs_write_start).
 void joinCgroups(Spawn* spawn) {
   for (const std::string& path : spawn->cgroupFiles) {
     const int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
@@ -145,8 +151,10 @@ void enterNamespaces(Spawn* spawn) {
     for (size_t i = 0; i < spawn->joins.size(); i++) {
       const Join& join = spawn->joins[i];
       if (entered[i] || (pass == 1) != (join.type == CLONE_NEWUSER)) continue;
-      if (setns(join.fd, join.type) == 0) entered[i] = true;
-      else if (pass > 0 || errno != EPERM) spawn->fail("setns");
+      if (setns(join.fd, join.type) == 0)
+        entered[i] = true;
+      else if (pass > 0 || errno != EPERM)
+        spawn->fail("setns");
     }
   }
 }
@@ -165,15 +173,18 @@ constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
   joinCgroups(spawn);
   enterNamespaces(spawn);
   if (!spawn->nested) runInner(spawn);
-  // A pid namespace concerns only those born after setns, and new namespaces belong to the user namespace just entered: one
-  // more birth, as the shim's child, and this one ends.
+  // A pid namespace concerns only those born after setns, and new namespaces belong to the user namespace
+  // just entered: one more birth, as the shim's child, and this one ends.
   alignas(16) static char stack[cloneStackSize];
-  spawn->pid = cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, -1, &spawn->pidfd, runInner, spawn, stack);
+  spawn->pid =
+      cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, -1, &spawn->pidfd, runInner, spawn, stack);
   if (spawn->pid < 0) spawn->fail("clone3");
   _exit(0);
 }
 
-int optionalFd(Napi::Value value) { return value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1; }
+int optionalFd(Napi::Value value) {
+  return value.IsNumber() ? value.As<Napi::Number>().Int32Value() : -1;
+}
 
 Spawn readOptions(Napi::Object options) {
   Spawn spawn;
@@ -192,13 +203,15 @@ Spawn readOptions(Napi::Object options) {
     const int type = join.Get("type").As<Napi::Number>().Int32Value();
     spawn.joins.push_back({join.Get("fd").As<Napi::Number>().Int32Value(), type});
     if (type == CLONE_NEWUSER) spawn.otherUser = true;
-    if (type == CLONE_NEWPID || type == CLONE_NEWUSER || (spawn.newNamespaces & CLONE_NEWUSER) != 0) spawn.nested = true;
+    if (type == CLONE_NEWPID || type == CLONE_NEWUSER || (spawn.newNamespaces & CLONE_NEWUSER) != 0)
+      spawn.nested = true;
   }
   return spawn;
 }
 
-// While a child that has joined a container's namespaces still runs on this process's memory, the container can see it. What is
-// not dumpable can be neither traced nor read through /proc by the root of another user namespace (ptrace(2)).
+// While a child that has joined a container's namespaces still runs on this process's memory, the container
+// can see it. What is not dumpable can be neither traced nor read through /proc by the root of another user
+// namespace (ptrace(2)).
 class Undumpable {
  public:
   explicit Undumpable(bool wanted) : previous_(wanted ? prctl(PR_GET_DUMPABLE) : 0) {
@@ -224,8 +237,8 @@ Napi::Value spawnInit(const Napi::CallbackInfo& info) {
   int pidfd = -1;
   const Undumpable memory(spawn.nested);
   const uint64_t intoCgroup = spawn.cgroupDirectory < 0 ? 0 : CLONE_INTO_CGROUP;
-  const pid_t outer = cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces), spawn.cgroupDirectory, &pidfd,
-                                runOuter, &spawn, stack);
+  const pid_t outer = cloneOnto(borrow | intoCgroup | (spawn.nested ? 0 : spawn.newNamespaces),
+                                spawn.cgroupDirectory, &pidfd, runOuter, &spawn, stack);
   const int error = errno;
   pthread_sigmask(SIG_SETMASK, &spawn.signals, nullptr);
   if (outer < 0) throw ErrnoError(error, "clone3", "container-init");
@@ -257,25 +270,30 @@ Napi::Value setResourceLimit(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// A detached copy of a mount, owners mapped through a user namespace if one is given (mount_setattr(2), ID-mapped mounts).
+// A detached copy of a mount, owners mapped through a user namespace if one is given (mount_setattr(2),
+// ID-mapped mounts).
 Napi::Value openMountSource(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   const bool recursive = info[1].ToBoolean();
   const int userNamespace = optionalFd(info[2]);
-  UniqueFd tree(static_cast<int>(checked(
-      syscall(SYS_open_tree, AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)),
-      "open_tree", path)));
+  UniqueFd tree(
+      static_cast<int>(checked(syscall(SYS_open_tree, AT_FDCWD, path.c_str(),
+                                       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)),
+                               "open_tree", path)));
   if (userNamespace >= 0) {
     mount_attr attr{};
     attr.attr_set = MOUNT_ATTR_IDMAP;
     attr.userns_fd = static_cast<uint64_t>(userNamespace);
-    checked(syscall(SYS_mount_setattr, tree.get(), "", AT_EMPTY_PATH | (recursive && info[3].ToBoolean() ? AT_RECURSIVE : 0), &attr, sizeof attr),
-            "mount_setattr", "idmap of " + path);
+    checked(
+        syscall(SYS_mount_setattr, tree.get(), "",
+                AT_EMPTY_PATH | (recursive && info[3].ToBoolean() ? AT_RECURSIVE : 0), &attr, sizeof attr),
+        "mount_setattr", "idmap of " + path);
   }
   return Napi::Number::New(info.Env(), tree.release());
 }
 
-// To whoever supervises the system calls of a container: the container process state and the filter's descriptor.
+// To whoever supervises the system calls of a container: the container process state and the filter's
+// descriptor.
 Napi::Value sendListener(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   auto data = info[1].As<Napi::Uint8Array>();

@@ -1,4 +1,5 @@
-// Unix sockets that carry descriptors, and the zygote's blocking accept. SEQPACKET: one message is one request.
+// Unix sockets that carry descriptors, and the zygote's blocking accept. SEQPACKET: one message is one
+// request.
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -112,7 +113,8 @@ Napi::Value receiveMessage(const Napi::CallbackInfo& info) {
   Napi::Object options = info[1].As<Napi::Object>();
   if (Napi::Value timeout = options.Get("timeoutMs"); timeout.IsNumber()) {
     pollfd waiting{fd, POLLIN, 0};
-    if (poll(&waiting, 1, timeout.As<Napi::Number>().Int32Value()) == 0) throw ErrnoError(ETIMEDOUT, "recvmsg");
+    if (poll(&waiting, 1, timeout.As<Napi::Number>().Int32Value()) == 0)
+      throw ErrnoError(ETIMEDOUT, "recvmsg");
   }
   try {
     return toObject(info.Env(), receive(fd, options.Get("nonBlocking").ToBoolean() ? MSG_DONTWAIT : 0));
@@ -172,8 +174,12 @@ Napi::Value listenOn(const Napi::CallbackInfo& info, int type) {
   return Napi::Number::New(info.Env(), fd.release());
 }
 
-Napi::Value listenSeqpacket(const Napi::CallbackInfo& info) { return listenOn(info, SOCK_SEQPACKET); }
-Napi::Value listenStream(const Napi::CallbackInfo& info) { return listenOn(info, SOCK_STREAM); }
+Napi::Value listenSeqpacket(const Napi::CallbackInfo& info) {
+  return listenOn(info, SOCK_SEQPACKET);
+}
+Napi::Value listenStream(const Napi::CallbackInfo& info) {
+  return listenOn(info, SOCK_STREAM);
+}
 
 Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
   const int listener = info[0].As<Napi::Number>().Int32Value();

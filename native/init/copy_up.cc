@@ -41,10 +41,14 @@ void copyDirectory(int from, int to, const char* name, const char* subject) {
 void copyEntry(int from, int to, const char* name, const char* subject) {
   struct stat status {};
   must(fstatat(from, name, &status, AT_SYMLINK_NOFOLLOW), "stat", name);
-  if (S_ISDIR(status.st_mode)) copyDirectory(from, to, name, subject);
-  else if (S_ISREG(status.st_mode)) copyFile(from, to, name, subject);
-  else if (S_ISLNK(status.st_mode)) copyLink(from, to, name, subject);
-  else must(mknodat(to, name, status.st_mode, status.st_rdev), "mknod", name);
+  if (S_ISDIR(status.st_mode))
+    copyDirectory(from, to, name, subject);
+  else if (S_ISREG(status.st_mode))
+    copyFile(from, to, name, subject);
+  else if (S_ISLNK(status.st_mode))
+    copyLink(from, to, name, subject);
+  else
+    must(mknodat(to, name, status.st_mode, status.st_rdev), "mknod", name);
   must(fchownat(to, name, status.st_uid, status.st_gid, AT_SYMLINK_NOFOLLOW), "chown", name);
   // After chown, which takes set-uid bits away. A symlink has no mode.
   if (!S_ISLNK(status.st_mode)) must(fchmodat(to, name, status.st_mode & 07777, 0), "chmod", name);
@@ -57,7 +61,8 @@ void copyTree(int from, int to, const char* subject) {
   DIR* directory = fdopendir(must(openat(from, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), "open", subject));
   if (directory == nullptr) fail("fdopendir", subject, errno);
   while (const dirent* entry = readdir(directory)) {
-    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) copyEntry(from, to, entry->d_name, subject);
+    if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+      copyEntry(from, to, entry->d_name, subject);
   }
   closedir(directory);
 }

@@ -21,7 +21,9 @@ int master = -1;
 
 }  // namespace
 
-int consoleMaster() { return master; }
+int consoleMaster() {
+  return master;
+}
 
 void makeSymlink(Fields& step) {
   const char* content = step.text();
@@ -69,7 +71,8 @@ void openConsole(Fields& step) {
   must(ioctl(master, TIOCSPTLCK, &unlock), "ioctl", "TIOCSPTLCK");
   // By ioctl, not by name: the name is the container's to change.
   UniqueFd slave(must(ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC), "ioctl", "TIOCGPTPEER"));
-  if (size.ws_row != 0 || size.ws_col != 0) must(ioctl(slave.get(), TIOCSWINSZ, &size), "ioctl", "TIOCSWINSZ");
+  if (size.ws_row != 0 || size.ws_col != 0)
+    must(ioctl(slave.get(), TIOCSWINSZ, &size), "ioctl", "TIOCSWINSZ");
   must(fchown(slave.get(), uid, static_cast<gid_t>(-1)), "chown", "terminal");
   if (bind) {
     UniqueFd target(openOrMake("/dev/console", Kind::file));
@@ -80,7 +83,8 @@ void openConsole(Fields& step) {
                                   MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)),
          "move_mount", "/dev/console");
   }
-  // The session leader without a terminal gets it as its controlling one; job control and SIGWINCH depend on that.
+  // The session leader without a terminal gets it as its controlling one; job control and SIGWINCH depend on
+  // that.
   must(ioctl(slave.get(), TIOCSCTTY, 0), "ioctl", "TIOCSCTTY");
   for (int fd = 0; fd <= 2; fd++) must(dup2(slave.get(), fd), "dup2", "terminal");
 }

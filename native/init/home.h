@@ -1,7 +1,7 @@
 #pragma once
 
-// HOME of a process whose environment does not say: what the image's /etc/passwd has for its user, else "/". No part of the
-// specification, but images have come to rely on it, since every runtime does so.
+// HOME of a process whose environment does not say: what the image's /etc/passwd has for its user, else "/".
+// No part of the specification, but images have come to rely on it, since every runtime does so.
 namespace tandem {
 
 // While files may still be opened.

@@ -54,7 +54,8 @@ void runHook(Fields& step) {
   int status = 0;
   must(waitpid(pid, &status, 0), "waitpid", path);
   if (status == 0) return;
-  failBecause(WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "hook cannot be executed" : "hook failed", path, ECANCELED);
+  failBecause(WIFEXITED(status) && WEXITSTATUS(status) == 127 ? "hook cannot be executed" : "hook failed",
+              path, ECANCELED);
 }
 
 }  // namespace tandem

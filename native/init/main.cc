@@ -1,5 +1,6 @@
-// container-init: performs the plan that the shim computed from config.json, then becomes the container's program.
-// Static and without exceptions or streams: every page it touches before execve is on the way to the first byte of output.
+// container-init: performs the plan that the shim computed from config.json, then becomes the container's
+// program. Static and without exceptions or streams: every page it touches before execve is on the way to the
+// first byte of output.
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -47,47 +48,85 @@ Plan receivePlan() {
 
 void perform(Op op, Fields& step, const Plan& plan) {
   switch (op) {
-    case Op::becomeRoot: return becomeRoot(step);
-    case Op::newTime: return newTime(step);
-    case Op::joinTime: return joinTime(step, plan);
-    case Op::unshare: return unshareNamespaces(step);
-    case Op::session: return newSession(step);
-    case Op::keyring: return newKeyring(step);
-    case Op::propagation: return setPropagation(step);
-    case Op::rootfs: return enterRootfs(step);
-    case Op::mount: return mountFilesystem(step);
-    case Op::bind: return bindMount(step, plan);
-    case Op::symlink: return makeSymlink(step);
-    case Op::mknod: return makeNode(step);
-    case Op::sysctl: return writeSysctl(step);
-    case Op::hostname: return setHost(step);
-    case Op::domainname: return setDomain(step);
-    case Op::loopback: return raiseLoopback(step);
+    case Op::becomeRoot:
+      return becomeRoot(step);
+    case Op::newTime:
+      return newTime(step);
+    case Op::joinTime:
+      return joinTime(step, plan);
+    case Op::unshare:
+      return unshareNamespaces(step);
+    case Op::session:
+      return newSession(step);
+    case Op::keyring:
+      return newKeyring(step);
+    case Op::propagation:
+      return setPropagation(step);
+    case Op::rootfs:
+      return enterRootfs(step);
+    case Op::mount:
+      return mountFilesystem(step);
+    case Op::bind:
+      return bindMount(step, plan);
+    case Op::symlink:
+      return makeSymlink(step);
+    case Op::mknod:
+      return makeNode(step);
+    case Op::sysctl:
+      return writeSysctl(step);
+    case Op::hostname:
+      return setHost(step);
+    case Op::domainname:
+      return setDomain(step);
+    case Op::loopback:
+      return raiseLoopback(step);
     case Op::runtimeHooks:
       tell(ToShim::runtimeHooks);
       return await(ToInit::proceed);
-    case Op::hook: return runHook(step);
-    case Op::pivot: return pivotRoot(step);
-    case Op::attributes: return setAttributes(step);
-    case Op::mask: return maskPath(step);
-    case Op::console: return openConsole(step);
-    case Op::rlimit: return setLimit(step);
-    case Op::personality: return setPersonality(step);
-    case Op::scheduler: return setScheduler(step);
-    case Op::ioPriority: return setIoPriority(step);
-    case Op::affinity: return setAffinity(step);
-    case Op::umask: return setUmask(step);
-    case Op::label: return setLabel(step);
-    case Op::stdioOwner: return ownStdio(step);
-    case Op::bounding: return dropBounding(step);
-    case Op::user: return becomeUser(step);
-    case Op::capabilities: return setCapabilities(step);
-    case Op::noNewPrivileges: return forbidNewPrivileges(step);
-    case Op::seccomp: return installFilter(step);
-    case Op::cwd: return enterCwd(step);
-    case Op::lookup: return lookUpExecutable(step);
-    case Op::created: return reportCreated(step);
-    case Op::exec: execProgram(step);
+    case Op::hook:
+      return runHook(step);
+    case Op::pivot:
+      return pivotRoot(step);
+    case Op::attributes:
+      return setAttributes(step);
+    case Op::mask:
+      return maskPath(step);
+    case Op::console:
+      return openConsole(step);
+    case Op::rlimit:
+      return setLimit(step);
+    case Op::personality:
+      return setPersonality(step);
+    case Op::scheduler:
+      return setScheduler(step);
+    case Op::ioPriority:
+      return setIoPriority(step);
+    case Op::affinity:
+      return setAffinity(step);
+    case Op::umask:
+      return setUmask(step);
+    case Op::label:
+      return setLabel(step);
+    case Op::stdioOwner:
+      return ownStdio(step);
+    case Op::bounding:
+      return dropBounding(step);
+    case Op::user:
+      return becomeUser(step);
+    case Op::capabilities:
+      return setCapabilities(step);
+    case Op::noNewPrivileges:
+      return forbidNewPrivileges(step);
+    case Op::seccomp:
+      return installFilter(step);
+    case Op::cwd:
+      return enterCwd(step);
+    case Op::lookup:
+      return lookUpExecutable(step);
+    case Op::created:
+      return reportCreated(step);
+    case Op::exec:
+      execProgram(step);
   }
   fail("plan", "unknown step", EINVAL);
 }
@@ -120,9 +159,11 @@ int Plan::fd(uint32_t index) const {
 
 int main() {
   using namespace tandem;
-  // Nobody in a joined namespace may look into this process, or reach host files through its descriptors (CVE-2016-9962).
+  // Nobody in a joined namespace may look into this process, or reach host files through its descriptors
+  // (CVE-2016-9962).
   prctl(PR_SET_DUMPABLE, 0);
-  // It ends at execve: no hook may speak for this process, and the shim sees the end of the file when the program starts.
+  // It ends at execve: no hook may speak for this process, and the shim sees the end of the file when the
+  // program starts.
   fcntl(shimSocket, F_SETFD, FD_CLOEXEC);
   const Plan plan = receivePlan();
   for (const char* at = plan.begin; at < plan.end;) {

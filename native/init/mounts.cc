@@ -1,7 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/mount.h>
 #include <limits.h>
+#include <linux/mount.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -26,8 +26,10 @@ int openTree(const char* path, bool recursive) {
 }
 
 void attach(int tree, int target, const char* subject) {
-  // By descriptor on both sides: nothing is looked up again, so no symlink can come in between (CVE-2021-30465).
-  must(static_cast<int>(syscall(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)),
+  // By descriptor on both sides: nothing is looked up again, so no symlink can come in between
+  // (CVE-2021-30465).
+  must(static_cast<int>(
+           syscall(SYS_move_mount, tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)),
        "move_mount", subject);
 }
 
@@ -47,12 +49,14 @@ struct Attributes {
     change(mount, set, clear, 0, 0, subject);
     change(mount, recursiveSet, recursiveClear, 0, AT_RECURSIVE, subject);
     if (propagation != 0)
-      change(mount, 0, 0, propagation & ~static_cast<uint32_t>(MS_REC), (propagation & MS_REC) ? AT_RECURSIVE : 0, subject);
+      change(mount, 0, 0, propagation & ~static_cast<uint32_t>(MS_REC),
+             (propagation & MS_REC) ? AT_RECURSIVE : 0, subject);
   }
   bool any() const { return (set | clear | recursiveSet | recursiveClear | propagation) != 0; }
 
  private:
-  static void change(int mount, uint64_t set, uint64_t clear, uint64_t propagation, unsigned flags, const char* subject) {
+  static void change(int mount, uint64_t set, uint64_t clear, uint64_t propagation, unsigned flags,
+                     const char* subject) {
     if ((set | clear | propagation) == 0) return;
     mount_attr attr{};
     attr.attr_set = set;
@@ -76,7 +80,8 @@ void makeParentPrivate(const char* path) {
   }
 }
 
-// A proc or sysfs on a path that a symlink of the image bends elsewhere has been an escape (CVE-2019-16884, CVE-2023-27561).
+// A proc or sysfs on a path that a symlink of the image bends elsewhere has been an escape (CVE-2019-16884,
+// CVE-2023-27561).
 void requirePlainDirectory(const char* path, int target) {
   char real[PATH_MAX], rootPath[PATH_MAX];
   const ssize_t length = readlink(FdPath(target).text, real, sizeof real - 1);
@@ -133,7 +138,8 @@ void bindMount(Fields& step, const Plan& plan) {
   const bool recursive = step.flag();
   const Attributes attributes(step);
   // The shim opened what the container's root may not reach, or what is to be id-mapped.
-  UniqueFd tree(sourceFd == UINT32_MAX ? must(openTree(source, recursive), "open_tree", source) : plan.fd(sourceFd));
+  UniqueFd tree(sourceFd == UINT32_MAX ? must(openTree(source, recursive), "open_tree", source)
+                                       : plan.fd(sourceFd));
   struct stat status {};
   must(fstatat(tree.get(), "", &status, AT_EMPTY_PATH), "stat", source);
   attributes.apply(tree.get(), source);
@@ -151,9 +157,10 @@ void setAttributes(Fields& step) {
   UniqueFd target(must(found, "open", path));
   if (!own) return attributes.apply(target.get(), path);
   // A read-only path is rarely a mount point; it becomes one, over itself.
-  UniqueFd tree(must(static_cast<int>(syscall(SYS_open_tree, target.get(), "",
-                                              OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH)),
-                     "open_tree", path));
+  UniqueFd tree(
+      must(static_cast<int>(syscall(SYS_open_tree, target.get(), "",
+                                    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH)),
+           "open_tree", path));
   attributes.apply(tree.get(), path);
   attach(tree.get(), target.get(), path);
 }
@@ -171,14 +178,17 @@ void maskPath(Fields& step) {
     struct stat device {};
     // The image's /dev/null may be anything (CVE-2025-31133).
     must(fstatat(null.get(), "", &device, AT_EMPTY_PATH), "stat", "/dev/null");
-    if (!S_ISCHR(device.st_mode) || device.st_rdev != makedev(1, 3)) failBecause("is not the null device", "/dev/null", EINVAL);
+    if (!S_ISCHR(device.st_mode) || device.st_rdev != makedev(1, 3))
+      failBecause("is not the null device", "/dev/null", EINVAL);
     return attach(null.get(), target.get(), path);
   }
   UniqueFd context(must(static_cast<int>(syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)), "fsopen", "tmpfs"));
-  must(static_cast<int>(syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0)), "fsconfig", path);
-  UniqueFd empty(must(static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC,
-                                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)),
-                      "fsmount", path));
+  must(static_cast<int>(syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0)),
+       "fsconfig", path);
+  UniqueFd empty(must(
+      static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC,
+                               MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)),
+      "fsmount", path));
   attach(empty.get(), target.get(), path);
 }
 
@@ -192,7 +202,8 @@ void pivotRoot(Fields& step) {
     must(chroot("."), "chroot", path);
     must(chdir("/"), "chdir", "/");
   } else {
-    // "." twice stacks the old root on the new one, pivot_root(2): no directory of the image is needed for it.
+    // "." twice stacks the old root on the new one, pivot_root(2): no directory of the image is needed for
+    // it.
     must(static_cast<int>(syscall(SYS_pivot_root, ".", ".")), "pivot_root", path);
     must(fchdir(old.get()), "fchdir", "old root");
     // Slave first: the unmounting below must not reach the host.

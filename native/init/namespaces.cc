@@ -39,7 +39,8 @@ void newTime(Fields& step) {
   must(unshare(CLONE_NEWTIME), "unshare", "time namespace");
   const char* offsets = step.text();
   if (offsets[0] == 0) return;
-  // While a process is not dumpable, its files in /proc are the machine's root's. It is alone in its namespaces so far.
+  // While a process is not dumpable, its files in /proc are the machine's root's. It is alone in its
+  // namespaces so far.
   prctl(PR_SET_DUMPABLE, 1);
   writeFile("/proc/self/timens_offsets", offsets);
   prctl(PR_SET_DUMPABLE, 0);
@@ -51,7 +52,8 @@ void joinTime(Fields& step, const Plan& plan) {
 }
 
 void unshareNamespaces(Fields& step) {
-  // The cgroup namespace is rooted where its maker is, so it can only be made once the shim has moved this process.
+  // The cgroup namespace is rooted where its maker is, so it can only be made once the shim has moved this
+  // process.
   must(unshare(static_cast<int>(step.u32())), "unshare");
 }
 

@@ -101,7 +101,9 @@ int openInRoot(const char* path) {
   return static_cast<int>(syscall(SYS_openat2, root(), path, &how, sizeof how));
 }
 
-int openOrMake(const char* path, Kind kind) { return resolve(path, kind, 0); }
+int openOrMake(const char* path, Kind kind) {
+  return resolve(path, kind, 0);
+}
 
 int openParent(const char* path, const char** name) {
   *name = lastComponent(path);
@@ -110,6 +112,8 @@ int openParent(const char* path, const char** name) {
   return resolve(parent.text, Kind::directory, 0);
 }
 
-FdPath::FdPath(int fd) { snprintf(text, sizeof text, "/proc/self/fd/%d", fd); }
+FdPath::FdPath(int fd) {
+  snprintf(text, sizeof text, "/proc/self/fd/%d", fd);
+}
 
 }  // namespace tandem

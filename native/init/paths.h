@@ -1,7 +1,8 @@
 #pragma once
 
-// Paths inside the container's root file system. The image wrote every symlink on them, so they are resolved by the kernel
-// with the rootfs as root (openat2(2), RESOLVE_IN_ROOT), held by descriptor and never resolved a second time.
+// Paths inside the container's root file system. The image wrote every symlink on them, so they are resolved
+// by the kernel with the rootfs as root (openat2(2), RESOLVE_IN_ROOT), held by descriptor and never resolved
+// a second time.
 namespace tandem {
 
 // The rootfs as an O_PATH descriptor; "/" itself once the root was pivoted.

@@ -9,7 +9,8 @@
 
 namespace tandem {
 
-// Reads the fields of one step. The plan comes from the shim, so a malformed one is a bug, not an attack: it ends the process.
+// Reads the fields of one step. The plan comes from the shim, so a malformed one is a bug, not an attack: it
+// ends the process.
 class Fields {
  public:
   Fields(const char* at, const char* end) : at_(at), end_(end) {}

@@ -28,25 +28,29 @@ void setLabel(Fields& step) {
   // Takes effect at the next execve(2), which is the program's.
   const char* file = step.text();
   const char* value = step.text();
-  // An exec finds the container's /proc here: it may be no proc at all (CVE-2019-19921), only a part of one, or have another of
-  // the kernel's files mounted over this one (CVE-2025-52881).
+  // An exec finds the container's /proc here: it may be no proc at all (CVE-2019-19921), only a part of one,
+  // or have another of the kernel's files mounted over this one (CVE-2025-52881).
   UniqueFd proc(must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/proc"));
   struct statfs filesystem {};
   struct stat root {};
   must(fstatfs(proc.get(), &filesystem), "fstatfs", "/proc");
   must(fstat(proc.get(), &root), "stat", "/proc");
-  if (filesystem.f_type != PROC_SUPER_MAGIC || root.st_ino != procRootInode) failBecause("is not a proc file system", "/proc", EINVAL);
+  if (filesystem.f_type != PROC_SUPER_MAGIC || root.st_ino != procRootInode)
+    failBecause("is not a proc file system", "/proc", EINVAL);
   open_how how{};
   how.flags = O_WRONLY | O_CLOEXEC;
   how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
   UniqueFd attribute(
-      must(static_cast<int>(syscall(SYS_openat2, proc.get(), file + strlen("/proc/"), &how, sizeof how)), "openat2", file));
+      must(static_cast<int>(syscall(SYS_openat2, proc.get(), file + strlen("/proc/"), &how, sizeof how)),
+           "openat2", file));
   must(write(attribute.get(), value, strlen(value)), "write", file);
 }
 
 namespace {
 
-bool isNullDevice(const struct stat& status) { return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3); }
+bool isNullDevice(const struct stat& status) {
+  return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+}
 
 }  // namespace
 
@@ -61,18 +65,21 @@ void ownStdio(Fields& step) {
     if (fstat(fd, &status) != 0) continue;
     if (isNullDevice(status)) {
       // The shim's is the machine's: its root's mode and owner would be the container's to change.
-      if (haveOwn && (status.st_dev != ownStatus.st_dev || status.st_ino != ownStatus.st_ino)) must(dup2(own.get(), fd), "dup2", "/dev/null");
+      if (haveOwn && (status.st_dev != ownStatus.st_dev || status.st_ino != ownStatus.st_ino))
+        must(dup2(own.get(), fd), "dup2", "/dev/null");
       continue;
     }
     if (status.st_uid == uid) continue;
-    // So that the program can open /dev/stdout again. Descriptors on a file system without owners stay as they are.
+    // So that the program can open /dev/stdout again. Descriptors on a file system without owners stay as
+    // they are.
     if (fchown(fd, uid, static_cast<gid_t>(-1)) != 0 && errno != EINVAL && errno != EPERM && errno != EROFS)
       fail("chown", "stdio", errno);
   }
 }
 
 void dropBounding(Fields& step) {
-  // First of all sets: dropping from it needs CAP_SETPCAP, which goes with the others. The kernel says where the list ends.
+  // First of all sets: dropping from it needs CAP_SETPCAP, which goes with the others. The kernel says where
+  // the list ends.
   const uint64_t keep = step.u64();
   for (unsigned capability = 0; capability < 64; capability++) {
     if ((keep >> capability & 1) != 0) continue;
@@ -90,11 +97,13 @@ void becomeUser(Fields& step) {
   const bool setGroups = step.flag();
   // The permitted set survives the change of uid, so that setCapabilities can choose from it.
   must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl", "PR_SET_KEEPCAPS");
-  // Groups while it is still allowed, then the gid, then the uid. Always, or the runtime's own groups would stay.
+  // Groups while it is still allowed, then the gid, then the uid. Always, or the runtime's own groups would
+  // stay.
   if (setGroups) must(setgroups(length / sizeof(gid_t), static_cast<const gid_t*>(groups)), "setgroups");
   must(setresgid(gid, gid, gid), "setresgid");
   must(setresuid(uid, uid, uid), "setresuid");
-  // The change of uid forgot this (prctl(2), PR_SET_DUMPABLE resets to suid_dumpable); until execve it is still the runtime.
+  // The change of uid forgot this (prctl(2), PR_SET_DUMPABLE resets to suid_dumpable); until execve it is
+  // still the runtime.
   prctl(PR_SET_DUMPABLE, 0);
 }
 
@@ -105,7 +114,8 @@ void setCapabilities(Fields& step) {
   const uint64_t ambient = step.u64();
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {
-      {static_cast<uint32_t>(effective), static_cast<uint32_t>(permitted), static_cast<uint32_t>(inheritable)},
+      {static_cast<uint32_t>(effective), static_cast<uint32_t>(permitted),
+       static_cast<uint32_t>(inheritable)},
       {static_cast<uint32_t>(effective >> 32), static_cast<uint32_t>(permitted >> 32),
        static_cast<uint32_t>(inheritable >> 32)}};
   must(static_cast<int>(syscall(SYS_capset, &header, data)), "capset");
@@ -115,7 +125,9 @@ void setCapabilities(Fields& step) {
       must(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability, 0, 0), "prctl", "PR_CAP_AMBIENT_RAISE");
 }
 
-void forbidNewPrivileges(Fields& step) { must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS"); }
+void forbidNewPrivileges(Fields& step) {
+  must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
+}
 
 void installFilter(Fields& step) {
   const uint32_t flags = step.u32();
@@ -123,8 +135,8 @@ void installFilter(Fields& step) {
   const void* filter = step.bytes(&length);
   sock_fprog program{static_cast<unsigned short>(length / sizeof(sock_filter)),
                      static_cast<sock_filter*>(const_cast<void*>(filter))};
-  const int listener =
-      must(static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program)), "seccomp", "filter");
+  const int listener = must(static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program)),
+                            "seccomp", "filter");
   if ((flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0) return;
   // The agent must be listening before the first system call that waits for its answer.
   tell(ToShim::listener, listener);

@@ -78,7 +78,9 @@ void setLimit(Fields& step) {
   must(setrlimit(resource, &limit), "setrlimit");
 }
 
-void setPersonality(Fields& step) { must(personality(step.u32()), "personality"); }
+void setPersonality(Fields& step) {
+  must(personality(step.u32()), "personality");
+}
 
 void setScheduler(Fields& step) {
   SchedulerAttributes attributes{};
@@ -103,7 +105,9 @@ void setAffinity(Fields& step) {
   must(static_cast<int>(syscall(SYS_sched_setaffinity, 0, length, mask)), "sched_setaffinity");
 }
 
-void setUmask(Fields& step) { umask(step.u32()); }
+void setUmask(Fields& step) {
+  umask(step.u32());
+}
 
 void enterCwd(Fields& step) {
   const char* path = step.text();
@@ -111,8 +115,10 @@ void enterCwd(Fields& step) {
   if (privileged) {
     // Runtimes make a missing working directory, as images rely on it. As root, because the user may not.
     const int fd = openInRoot(path);
-    if (fd >= 0) close(fd);
-    else if (errno == ENOENT) close(openOrMake(path, Kind::directory));
+    if (fd >= 0)
+      close(fd);
+    else if (errno == ENOENT)
+      close(openOrMake(path, Kind::directory));
     return;
   }
   must(chdir(path), "chdir", path);
@@ -137,13 +143,18 @@ void lookUpExecutable(Fields& step) {
       snprintf(reason, sizeof reason, "stat %s: no such file or directory", file);
       refuse(file, reason, error);
     }
-    refuse(file, error == EACCES ? "permission denied" : error == EISDIR ? "is a directory" : strerrordesc_np(error), error);
+    refuse(file,
+           error == EACCES   ? "permission denied"
+           : error == EISDIR ? "is a directory"
+                             : strerrordesc_np(error),
+           error);
   }
   bool denied = false;
   for (const char* at = searchPath(env); at != nullptr && file[0] != 0;) {
     const char* colon = strchr(at, ':');
     const auto length = colon == nullptr ? static_cast<int>(strlen(at)) : static_cast<int>(colon - at);
-    snprintf(executable, sizeof executable, "%.*s/%s", length == 0 ? 1 : length, length == 0 ? "." : at, file);
+    snprintf(executable, sizeof executable, "%.*s/%s", length == 0 ? 1 : length, length == 0 ? "." : at,
+             file);
     const int error = tryExecutable(executable);
     if (error == 0) return;
     if (error == EACCES) denied = true;
@@ -154,8 +165,9 @@ void lookUpExecutable(Fields& step) {
 }
 
 void reportCreated(Fields& step) {
-  // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of success. Here,
-  // because a seccomp filter may not allow this call later; whatever is opened from now on is O_CLOEXEC by itself.
+  // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of
+  // success. Here, because a seccomp filter may not allow this call later; whatever is opened from now on is
+  // O_CLOEXEC by itself.
   must(static_cast<int>(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
   tell(ToShim::created, consoleMaster());
   await(ToInit::start);
@@ -169,10 +181,10 @@ void execProgram(Fields& step) {
   const int error = errno;
   char text[PATH_MAX + 16];
   snprintf(text, sizeof text, "exec %s", executable);
-  failBecause(error == ENOENT  ? "no such file or directory"
-              : error == EACCES ? "permission denied"
+  failBecause(error == ENOENT    ? "no such file or directory"
+              : error == EACCES  ? "permission denied"
               : error == ENOEXEC ? "exec format error"
-                                : strerrordesc_np(error),
+                                 : strerrordesc_np(error),
               text, error);
 }
 

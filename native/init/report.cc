@@ -44,7 +44,9 @@ void begin(Text* text, int error) {
 
 }  // namespace
 
-void setProperty(const char* property) { currentProperty = property; }
+void setProperty(const char* property) {
+  currentProperty = property;
+}
 
 void fail(const char* action, const char* subject, int error) {
   Text text;

@@ -25,7 +25,8 @@ T must(T result, const char* action, const char* subject = "") {
 }
 
 void tell(ToShim message, int fd = -1);
-// Blocks until the shim says so. A shim that is gone ends the process: nobody would start or reap the container.
+// Blocks until the shim says so. A shim that is gone ends the process: nobody would start or reap the
+// container.
 void await(ToInit message);
 
 }  // namespace tandem

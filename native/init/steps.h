@@ -2,10 +2,11 @@
 
 #include <cstdint>
 
-// The steps of a plan and the dialogue around them. Twin of src/isolation/steps.ts and src/executor/init-protocol.ts: a
-// number changed here is changed there.
+// The steps of a plan and the dialogue around them. Twin of src/isolation/steps.ts and
+// src/executor/init-protocol.ts: a number changed here is changed there.
 //
-//   shim                                        container-init (exec of a sealed memfd, in its new namespaces)
+//   shim                                        container-init (exec of a sealed memfd, in its new
+//   namespaces)
 //   ----                                        -------------------------------------------------------------
 //   spawnInit: clone3 and execveat       ──▶    reads its socket, descriptor 3
 //   cgroup, oom_score_adj, uid/gid maps
@@ -17,7 +18,8 @@
 //   seccomp agent gets the descriptor    ◀──    listener       (only with SCMP_ACT_NOTIFY)
 //   proceed                              ──▶
 //   task is running                      ◀──    end of file: execve closed the socket
-//                                        ◀──    failed: errno and text, at any point; the process ends after it
+//                                        ◀──    failed: errno and text, at any point; the process ends after
+//                                        it
 namespace tandem {
 
 constexpr int shimSocket = 3;
@@ -26,9 +28,10 @@ enum class ToInit : uint8_t { plan = 1, proceed = 2, start = 3 };
 
 enum class ToShim : uint8_t { runtimeHooks = 1, created = 2, listener = 3, failed = 4 };
 
-// One per function of stages.h, in the order in which a plan usually has them. Encoding of a step: u32 op, u32 length of
-// the rest, the property of config.json it stands for (string), then its fields. u32 and u64 are little-endian, a string is
-// u32 length, bytes, NUL; a list is u32 count and its strings; bytes are u32 length and the bytes.
+// One per function of stages.h, in the order in which a plan usually has them. Encoding of a step: u32 op,
+// u32 length of the rest, the property of config.json it stands for (string), then its fields. u32 and u64
+// are little-endian, a string is u32 length, bytes, NUL; a list is u32 count and its strings; bytes are u32
+// length and the bytes.
 enum class Op : uint32_t {
   becomeRoot = 1,
   newTime = 2,

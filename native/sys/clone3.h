@@ -17,10 +17,11 @@ namespace tandem {
 
 constexpr size_t cloneStackSize = 65536;
 
-// clone3 with a stack of its own for the child, which calls `run` on it and never returns. clone(2)'s wrapper in glibc does
-// the same for the old call; clone3 has none.
-// `cgroup` is a directory of the v2 hierarchy, for CLONE_INTO_CGROUP.
-inline pid_t cloneOnto(uint64_t flags, int cgroup, int* pidfd, void (*run)(void*), void* argument, char* stack) {
+// clone3 with a stack of its own for the child, which calls `run` on it and never returns. clone(2)'s wrapper
+// in glibc does the same for the old call; clone3 has none. `cgroup` is a directory of the v2 hierarchy, for
+// CLONE_INTO_CGROUP.
+inline pid_t cloneOnto(uint64_t flags, int cgroup, int* pidfd, void (*run)(void*), void* argument,
+                       char* stack) {
   struct {
     uint64_t flags, pidfd, childTid, parentTid, exitSignal, stack, stackSize, tls, setTid, setTidSize, cgroup;
   } args{};

@@ -7,11 +7,14 @@
 
 namespace tandem {
 
-// A failed system call: which one, on what, and why. Converted to a JavaScript Error at one place, addon/call.h.
+// A failed system call: which one, on what, and why. Converted to a JavaScript Error at one place,
+// addon/call.h.
 class ErrnoError : public std::system_error {
  public:
   ErrnoError(int error, std::string syscall, std::string subject = {})
-      : std::system_error(error, std::generic_category()), syscall_(std::move(syscall)), subject_(std::move(subject)) {}
+      : std::system_error(error, std::generic_category()),
+        syscall_(std::move(syscall)),
+        subject_(std::move(subject)) {}
 
   const std::string& syscall() const { return syscall_; }
   const std::string& subject() const { return subject_; }
