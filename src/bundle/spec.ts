@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TandemError } from "../errors.ts";
-import type { LinuxResources } from "../isolation/cgroup/resources.ts";
+import type { LinuxResources } from "./resources.ts";
 import {
   absolutePath,
   checkedElsewhere,

@@ -1,3 +1,4 @@
+import type { LinuxResources } from "../bundle/resources.ts";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
 import { applyResources } from "./cgroup/apply.ts";
@@ -8,7 +9,6 @@ import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
 import { oomKills, watchOom } from "./cgroup/oom.ts";
 import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts";
 import { isGone, pidsIn, signalAll, sleep, subtree } from "./cgroup/processes.ts";
-import type { LinuxResources } from "./cgroup/resources.ts";
 import { type CgroupStats, cgroupStats } from "./cgroup/stats.ts";
 import { enableControllers } from "./cgroup/v2-controllers.ts";
 

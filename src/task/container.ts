@@ -1,3 +1,4 @@
+import type { LinuxResources } from "../bundle/resources.ts";
 import { mountRootfs, type Rootfs, type RootfsMount } from "../bundle/rootfs.ts";
 import type { RuntimeOptions } from "../bundle/runtime-options.ts";
 import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
@@ -6,7 +7,6 @@ import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
-import type { LinuxResources } from "../isolation/cgroup/resources.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
 import type { EventSink } from "./events.ts";

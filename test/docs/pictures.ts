@@ -1,3 +1,4 @@
+import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { mountRootfs } from "../../src/bundle/rootfs.ts";
 import { parseSpec, poststopHooks, type Spec } from "../../src/bundle/spec.ts";
 import type { CreateRequest } from "../../src/executor/executor.ts";
@@ -6,7 +7,6 @@ import { toWasmConfig } from "../../src/executor/wasm-config.ts";
 import { checkResources } from "../../src/isolation/cgroup/check-resources.ts";
 import { devicePolicy } from "../../src/isolation/cgroup/device-rules.ts";
 import { cgroupPaths } from "../../src/isolation/cgroup/paths.ts";
-import type { LinuxResources } from "../../src/isolation/cgroup/resources.ts";
 import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
 import { v2Settings } from "../../src/isolation/cgroup/v2-settings.ts";
 import { type PlanContext, planContainer, planExec } from "../../src/isolation/plan.ts";

@@ -5,8 +5,8 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { MetricsSchema } from "../../src/api/gen/io/containerd/cgroups/v1/metrics_pb.ts";
+import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
-import type { LinuxResources } from "../../src/isolation/cgroup/resources.ts";
 import { type Cgroup, loadCgroup, openCgroup } from "../../src/isolation/cgroup.ts";
 
 const parent = `/tandem-test-${process.pid}`;

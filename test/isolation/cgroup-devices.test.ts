@@ -1,8 +1,8 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { DeviceRule } from "../../src/bundle/resources.ts";
 import { deviceProgram } from "../../src/isolation/cgroup/device-program.ts";
 import { deviceLine, devicePolicy, parseDeviceLine } from "../../src/isolation/cgroup/device-rules.ts";
-import type { DeviceRule } from "../../src/isolation/cgroup/resources.ts";
 
 const devices = suite("cgroup devices");
 

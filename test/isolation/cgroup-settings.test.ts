@@ -1,7 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { checkResources } from "../../src/isolation/cgroup/check-resources.ts";
-import type { LinuxResources } from "../../src/isolation/cgroup/resources.ts";
 import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
 import { ioWeightFromBlkio, v2Settings, weightFromShares } from "../../src/isolation/cgroup/v2-settings.ts";
 

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
+import type { LinuxResources } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
 import type { CgroupPaths } from "./paths.ts";
-import type { LinuxResources } from "./resources.ts";
 import { type CgroupFiles, isSet, refuse, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1-settings.ts";
 import { v2Settings } from "./v2-settings.ts";

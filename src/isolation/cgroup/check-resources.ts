@@ -1,5 +1,5 @@
+import type { LinuxResources } from "../../bundle/resources.ts";
 import { flag, integer, list, map, object, optional, text, uint32 } from "../../bundle/shape.ts";
-import type { LinuxResources } from "./resources.ts";
 
 const int64 = optional(integer(-(2 ** 63), 2 ** 63));
 const uint64 = optional(integer(0, 2 ** 64));

@@ -1,5 +1,5 @@
+import type { DeviceRule } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
-import type { DeviceRule } from "./resources.ts";
 import { refuse } from "./setting.ts";
 
 export const readAccess = 1;

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import type { DeviceRule } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
 import { deviceProgram } from "./device-program.ts";
@@ -10,7 +11,6 @@ import {
   parseDeviceLine,
 } from "./device-rules.ts";
 import type { CgroupPaths } from "./paths.ts";
-import type { DeviceRule } from "./resources.ts";
 import { refuse } from "./setting.ts";
 
 /**

@@ -1,4 +1,9 @@
-import type { BlockIoResources, CpuResources, LinuxResources, MemoryResources } from "./resources.ts";
+import type {
+  BlockIoResources,
+  CpuResources,
+  LinuxResources,
+  MemoryResources,
+} from "../../bundle/resources.ts";
 import { type CgroupFiles, decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./setting.ts";
 
 /**
