@@ -252,6 +252,8 @@ function nameFullDisk(error: unknown, { node }: Progress): unknown {
 function explain(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   if (interruption.signal.aborted) return "npm start: interrupted";
+  // Nothing was started, so nothing has a log.
+  if (missingPrivileges().length > 0) return `npm start: ${text}`;
   return [
     `npm start: ${text}`,
     `  containerd's log: ${relative(process.cwd(), keptLog)}; set-up's: .cache/setup/*.log`,
