@@ -8,11 +8,15 @@ import { isWat, WASM_HEAD_LENGTH, wasmForm } from "../image/wasm-form.ts";
 import type { CallOptions } from "./client.ts";
 import type { Containerd } from "./containerd.ts";
 import { streamBlob } from "./content.ts";
+import { keepingBlob } from "./leases.ts";
 import { DocumentCache, lookUpTarget, type ResolvedImage, resolveImage } from "./lookup.ts";
 import type { ResolveRequest } from "./resolver-protocol.ts";
 
 /** A component with a JavaScript engine in it has 13 MB; V8 itself takes modules of up to 1 GiB. */
 const MAX_MODULE = 1024 * 1024 * 1024;
+
+/** A gigabyte from a slow disk; a resolver that dies leaves its lease for so long. */
+const READ_LEASE_MS = 10 * 60_000;
 
 /**
  * Answers what image a container has and where its module is. What follows from a digest is remembered and fetched once, however
@@ -71,11 +75,12 @@ export class ImageResolver {
   }
 
   #fetch(layer: Descriptor, options: CallOptions): Promise<string> {
-    return this.#once(layer.digest, () =>
-      this.#modules.add(
-        layer,
-        streamBlob(this.#containerd.content, layer, { ...options, maxBytes: MAX_MODULE }),
-      ),
+    const { content, leases } = this.#containerd;
+    const { digest } = layer;
+    const read = (): Promise<string> =>
+      this.#modules.add(layer, streamBlob(content, layer, { ...options, maxBytes: MAX_MODULE }));
+    return this.#once(digest, () =>
+      keepingBlob(leases, { namespace: options.namespace ?? "default", ttlMs: READ_LEASE_MS, digest }, read),
     );
   }
 

@@ -32,6 +32,19 @@ export async function withLease<T>(
   }
 }
 
+/** Keeps a blob from being collected while somebody reads it, though its image may be deleted meanwhile. */
+export function keepingBlob<T>(
+  leases: ServiceClient<typeof Leases>,
+  options: LeaseOptions & { readonly digest: string },
+  use: () => Promise<T>,
+): Promise<T> {
+  const { namespace, digest } = options;
+  return withLease(leases, options, async (id) => {
+    await leases.addResource({ id, resource: { id: digest, type: "content" } }, { namespace });
+    return await use();
+  });
+}
+
 function tolerateMissing(error: unknown): undefined {
   if (TandemError.from(error).code === "not_found") return undefined;
   throw error;

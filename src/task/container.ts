@@ -5,13 +5,14 @@ import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
 import { recordPid, removeStateFile, writeStateFile } from "../bundle/state-file.ts";
 import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
-import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../executor/executor.ts";
+import type { ExecutorContainer, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
 import type { EventSink } from "./events.ts";
+import { Execs } from "./execs.ts";
 import { assertCan } from "./status.ts";
-import { discardContainer, discardProcess, takeDown } from "./take-down.ts";
+import { discardContainer, takeDown } from "./take-down.ts";
 import { TaskProcess } from "./task-process.ts";
 
 export interface CreateOptions {
@@ -42,7 +43,6 @@ export interface ContainerDependencies {
 }
 
 const SIGKILL = 9;
-const EXEC_TIMEOUT_MS = 120_000;
 
 /** One container: its init, its execs, its cgroup and rootfs. Every rule of the Task service's states lives here. */
 export class Container {
@@ -52,8 +52,7 @@ export class Container {
   readonly init: TaskProcess;
   /** Whether its processes outlive their parents in somebody else's pid namespace. */
   readonly sharesPids: boolean;
-  readonly #execs = new Map<string, TaskProcess>();
-  readonly #execSpecs = new Map<string, SpecProcess>();
+  readonly #execs: Execs;
   readonly #parts: {
     readonly cgroup: Cgroup;
     readonly rootfs: Rootfs;
@@ -83,6 +82,13 @@ export class Container {
     this.sharesPids = selection.kind === "linux" && (pids === undefined || (pids.path ?? "") !== "");
     this.#parts = { ...parts, namespace: request.namespace };
     this.#deps = deps;
+    this.#execs = new Execs({
+      containerId: request.id,
+      namespace: request.namespace,
+      executor: parts.executor,
+      events: deps.events,
+      log: deps.log,
+    });
     this.#stopWatchingOom = parts.cgroup.watchOom(() => this.#reportOom());
     parts.executor.init.exited
       .then((exit) => this.#initExited(exit))
@@ -150,10 +156,7 @@ export class Container {
   /** @throws TandemError not_found */
   process(execId: string): TaskProcess {
     if (execId === "") return this.init;
-    const exec = this.#execs.get(execId);
-    if (exec === undefined)
-      throw new TandemError("not_found", `exec ${execId} of container ${this.id}: not found`);
-    return exec;
+    return this.#execs.get(execId);
   }
 
   get cgroups(): readonly string[] {
@@ -162,7 +165,7 @@ export class Container {
 
   /** Whether the pid is one that the executor waits for. */
   awaits(pid: number): boolean {
-    return this.init.pid === pid || [...this.#execs.values()].some((exec) => exec.pid === pid);
+    return this.init.pid === pid || this.#execs.all.some((exec) => exec.pid === pid);
   }
 
   get isStopped(): boolean {
@@ -173,7 +176,7 @@ export class Container {
     return this.#serialised(async () => {
       const process = this.process(execId);
       assertCan("start", process.status, this.#name(execId));
-      if (execId !== "") return await this.#startExec(process);
+      if (execId !== "") return await this.#startExec(execId);
       const started = process.start();
       // The exit handler waits for this: TaskExit never overtakes TaskStart.
       this.#starting = started.then(
@@ -188,13 +191,8 @@ export class Container {
 
   addExec(execId: string, spec: SpecProcess, paths: StdioPaths): Promise<void> {
     return this.#serialised(async () => {
-      if (this.#execs.has(execId)) {
-        throw new TandemError("already_exists", `exec ${execId} of container ${this.id}: already exists`);
-      }
       assertCan("exec", this.init.status, this.#name(""));
-      this.#execs.set(execId, new TaskProcess(execId, paths));
-      this.#execSpecs.set(execId, spec);
-      this.#deps.events.publish({ topic: "/tasks/exec-added", containerId: this.id, execId });
+      this.#execs.add(execId, spec, paths);
     });
   }
 
@@ -241,7 +239,7 @@ export class Container {
 
   /** Host pids, each with the exec that it is, if it is one. Never empty while the task exists (shim-protocol §1.8). */
   pids(): readonly { readonly pid: number; readonly execId: string }[] {
-    const execs = new Map([...this.#execs.values()].map((exec) => [exec.pid, exec.execId]));
+    const execs = new Map(this.#execs.all.map((exec) => [exec.pid, exec.execId]));
     const pids = this.isStopped ? [] : this.#parts.cgroup.pids();
     const all = pids.length === 0 ? [this.init.pid] : pids;
     return all.map((pid) => ({ pid, execId: execs.get(pid) ?? "" }));
@@ -257,7 +255,7 @@ export class Container {
     return this.#serialised(async () => {
       const process = this.process(execId);
       assertCan("delete", process.status, this.#name(execId));
-      return execId === "" ? await this.#deleteInit(process) : await this.#deleteExec(process);
+      return execId === "" ? await this.#deleteInit(process) : await this.#execs.delete(execId);
     });
   }
 
@@ -265,7 +263,7 @@ export class Container {
     if (init.status !== "stopped") init.kill(SIGKILL);
     const exit = await init.wait();
     await this.#release();
-    await Promise.all([...this.#execs.values()].map((exec) => exec.closeStreams()));
+    await Promise.all(this.#execs.all.map((exec) => exec.closeStreams()));
     await init.closeStreams();
     await this.#parts.executor.release();
     removeStateFile(this.bundle);
@@ -274,66 +272,15 @@ export class Container {
     return { pid, exit };
   }
 
-  async #deleteExec(exec: TaskProcess): Promise<{ pid: number; exit: ExitStatus }> {
-    await exec.closeStreams();
-    this.#execs.delete(exec.execId);
-    this.#execSpecs.delete(exec.execId);
-    return { pid: exec.pid, exit: exec.exit ?? { status: 0, exitedAt: new Date() } };
-  }
-
-  async #startExec(exec: TaskProcess): Promise<number> {
+  async #startExec(execId: string): Promise<number> {
     assertCan("exec", this.init.status, this.#name(""));
-    const spec = this.#execSpecs.get(exec.execId);
-    if (spec === undefined)
-      throw new TandemError("internal", `${this.#name(exec.execId)}: has no process spec`);
-    const stdio = exec.paths.terminal
-      ? undefined
-      : openStdio(exec.paths, { id: this.id, namespace: this.#parts.namespace });
-    let process: ExecutorProcess | undefined;
-    try {
-      process = await this.#parts.executor.exec({
-        execId: exec.execId,
-        process: spec,
-        stdio: stdio?.fds,
-        signal: AbortSignal.timeout(EXEC_TIMEOUT_MS),
-      });
-      exec.attach(process, stdio);
-      await exec.start();
-      this.#deps.events.publish({
-        topic: "/tasks/exec-started",
-        containerId: this.id,
-        execId: exec.execId,
-        pid: exec.pid,
-      });
-      process.exited
-        .then((exit) => this.#execExited(exec, exit))
-        .catch((error: unknown) => this.#deps.log.error({ err: error, id: this.id }, "handling an exit"));
-      return exec.pid;
-    } catch (error) {
-      if (process !== undefined) await discardProcess(process);
-      await stdio?.close();
-      throw error;
-    }
-  }
-
-  #execExited(exec: TaskProcess, exit: ExitStatus): void {
-    exec
-      .closeStreams()
-      .catch((error: unknown) => this.#deps.log.warn({ err: error, execId: exec.execId }, "closing streams"));
-    exec.stopped(exit);
-    this.#deps.events.publish({
-      topic: "/tasks/exit",
-      containerId: this.id,
-      id: exec.execId,
-      pid: exec.pid,
-      exit,
-    });
+    return await this.#execs.start(execId);
   }
 
   /** The exits of execs come first, then OOM, then init's: each explains the next (shim-protocol §4.2). */
   async #initExited(exit: ExitStatus): Promise<void> {
     await this.#starting;
-    const running = [...this.#execs.values()].filter((exec) => exec.status === "running");
+    const running = this.#execs.all.filter((exec) => exec.status === "running");
     this.#killRest(running.length > 0);
     await Promise.all(running.map((exec) => exec.wait()));
     this.#reportOom();

@@ -77,6 +77,9 @@ resolver("a wasm artifact is answered with its module as a file", async ({ fake,
     module: { path, digest: layer.digest, mediaType: "application/wasm", form: "module" },
   });
   assert.equal(readFileSync(path), moduleBytes);
+  // While it was read, its blob was kept from the garbage collector; the lease is given back.
+  assert.equal(fake.leased, [`content ${layer.digest}`]);
+  assert.is(fake.leases.size, 0);
 });
 
 resolver("a component is told from a module by its bytes", async ({ fake, socket }) => {

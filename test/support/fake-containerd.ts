@@ -51,6 +51,8 @@ export class FakeContainerd {
   /** digest → what Read answers, which may be a lie. */
   readonly blobs = new Map<string, Uint8Array>();
   readonly leases = new Map<string, Readonly<Record<string, string>>>();
+  /** What leases were asked to keep: "content sha256:…". */
+  readonly leased: string[] = [];
   readonly written: { labels: Readonly<Record<string, string>>; lease: string }[] = [];
   /** Method and argument of every call, in order. */
   readonly calls: string[] = [];
@@ -169,6 +171,11 @@ export class FakeContainerd {
         const id = `lease-${this.leases.size}`;
         this.leases.set(id, labels);
         return { lease: { id, labels } };
+      }),
+      addResource: unary(Leases.method.addResource, ({ id, resource }) => {
+        if (!this.leases.has(id)) throw grpcError(status.NOT_FOUND, `lease "${id}": not found`);
+        this.leased.push(`${resource?.type} ${resource?.id}`);
+        return {};
       }),
       delete: unary(Leases.method.delete, ({ id }) => {
         if (!this.leases.delete(id)) throw grpcError(status.NOT_FOUND, `lease "${id}": not found`);
