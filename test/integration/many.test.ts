@@ -32,6 +32,23 @@ function footprint(scene: Scene): Footprint {
   };
 }
 
+/** The footprint once the zygote has replaced the spares that were used: it does that in pauses. */
+async function settled(scene: Scene): Promise<Footprint> {
+  let last = footprint(scene);
+  let unchanged = 0;
+  await waitFor(
+    () => {
+      const now = footprint(scene);
+      unchanged = now.zygoteFds.length === last.zygoteFds.length ? unchanged + 1 : 0;
+      last = now;
+      return unchanged >= 20;
+    },
+    15_000,
+    "a zygote that has its spares",
+  );
+  return last;
+}
+
 async function runOne(scene: Scene, index: number): Promise<void> {
   const kind = index % 2 === 0 ? tandemLinux : tandemWasm;
   await using c = scene.container(kind, { args: kind.programs.exit(index % 100) });
@@ -64,7 +81,7 @@ many("eight at once leave no process, mount, cgroup, file, socket or descriptor 
   // The first ones bring the zygote, the resolver and what is cached.
   for (let index = 0; index < 4; index++) await runOne(scene, index);
   await scene.containerd.assertClean();
-  const before = footprint(scene);
+  const before = await settled(scene);
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < COUNT) {
