@@ -47,7 +47,7 @@ const zygoteFlags = [
   "--expose-gc", // The zygote collects its warm-up's garbage before the first fork.
   "--retain-maps-for-n-gc=1000", // Hidden classes outlive the objects of the warm-up that had them.
   // A shim runs each function a few times: compiled code and notes on types of its own would cost it more pages than time.
-  // A wasm process turns them on again (wasm-host/engine.ts).
+  // A wasm process and a resolver turn them on again (src/engine.ts).
   "--no-sparkplug",
   "--no-maglev",
   "--no-opt",

@@ -7,6 +7,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { becomeWasmProcess } from "../wasm-host/main.ts";
+import { setEngineForLongRuns } from "./engine.ts";
 import { native } from "./native.ts";
 import { becomeShim } from "./shim/shim.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
@@ -31,6 +32,7 @@ switch (mode) {
 
 /** gRPC and HTTP/2 are of no use to any other child: only a resolver loads them. */
 function becomeResolver(fields: readonly Buffer[], fds: readonly number[]): void {
+  setEngineForLongRuns();
   import("./containerd/resolver-process.ts").then(
     (module) => module.becomeResolver(fields, fds),
     (error: unknown) => {

@@ -1,8 +1,8 @@
 import { closeSync, readSync, writeSync } from "node:fs";
+import { setEngineForLongRuns } from "../src/engine.ts";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
 import type { StatusLine, WasmConfig } from "./config.ts";
-import { setEngineForGuest } from "./engine.ts";
 import { exitStatuses, statusFromFailure } from "./exit.ts";
 import { enterIsolation, type WasmHost } from "./isolation.ts";
 import { reportLine } from "./report.ts";
@@ -42,7 +42,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     return native.exitNow(code);
   };
   waitForStart(go, exit);
-  setEngineForGuest();
+  setEngineForLongRuns();
   runToEnd(run, exit);
 }
 
