@@ -14,6 +14,7 @@ export class Stage {
   readonly events: string;
   readonly stdout: string;
   readonly zygote: string;
+  readonly resolver: string;
   readonly snapshot: string;
   readonly guest: WasmConfig;
   readonly parameters: ShimParameters;
@@ -27,6 +28,7 @@ export class Stage {
     this.events = join(this.#directory, "events.sock");
     this.stdout = join(this.#directory, "stdout");
     this.zygote = join(this.#directory, "zygote.sock");
+    this.resolver = join(this.#directory, "resolver.sock");
     this.snapshot = join(this.#directory, "snapshot");
     const { snapshot } = this;
     for (const path of ["bin", "proc", "sys", "dev", "run"])

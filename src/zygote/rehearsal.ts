@@ -9,6 +9,7 @@ import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import { native } from "../native.ts";
 import { type ShimHost, serveShim } from "../shim/shim.ts";
 import { settleHeaps } from "./heaps.ts";
+import { playLookup } from "./rehearsal-lookup.ts";
 import { Stage } from "./rehearsal-stage.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
 import { serveRequests } from "./zygote.ts";
@@ -31,6 +32,7 @@ export async function rehearse(shim: ShimHost, wasm: WasmHost, directory: string
     for (let round = 0; round < ROUNDS; round++) {
       await playPod(stage, startShim(host, stage));
       playGuest(wasm, stage);
+      await playLookup(stage.resolver);
     }
     await settleHeaps();
     return new Map([
