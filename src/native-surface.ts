@@ -81,6 +81,7 @@ export interface Native {
     options: { readonly nonBlocking?: boolean; readonly timeoutMs?: number },
   ): { readonly data: Buffer; readonly fds: readonly number[] } | undefined;
   connectSeqpacket(path: string): number;
+  connectStream(path: string): number;
   /** Binds with mode 0600 and listens; EADDRINUSE when the path exists. */
   listenSeqpacket(path: string): number;
   listenStream(path: string): number;

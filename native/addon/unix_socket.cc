@@ -152,13 +152,16 @@ Napi::Value makePipe(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value connectSeqpacket(const Napi::CallbackInfo& info) {
+Napi::Value connectTo(const Napi::CallbackInfo& info, int type) {
   const std::string path = info[0].As<Napi::String>();
   const sockaddr_un address = addressOf(path);
-  UniqueFd fd(checked(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), "socket"));
+  UniqueFd fd(checked(socket(AF_UNIX, type | SOCK_CLOEXEC, 0), "socket"));
   checked(connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), "connect", path);
   return Napi::Number::New(info.Env(), fd.release());
 }
+
+Napi::Value connectSeqpacket(const Napi::CallbackInfo& info) { return connectTo(info, SOCK_SEQPACKET); }
+Napi::Value connectStream(const Napi::CallbackInfo& info) { return connectTo(info, SOCK_STREAM); }
 
 // Only root may talk to what runs as root: 0600, made so before anyone can connect.
 Napi::Value listenOn(const Napi::CallbackInfo& info, int type) {
@@ -223,6 +226,7 @@ void exportUnixSocket(Napi::Object exports) {
   exportFunction<makeMemfd>(exports, "memfd");
   exportFunction<makePipe>(exports, "pipe");
   exportFunction<connectSeqpacket>(exports, "connectSeqpacket");
+  exportFunction<connectStream>(exports, "connectStream");
   exportFunction<listenSeqpacket>(exports, "listenSeqpacket");
   exportFunction<listenStream>(exports, "listenStream");
   exportFunction<acceptRequest>(exports, "acceptRequest");
