@@ -53,12 +53,13 @@ class ReapingLater {
   ~ReapingLater() {
     if (!active_) return;
     sigaction(SIGCHLD, &previous_, nullptr);
-    if (pid_ > 0 && previous_.sa_handler == SIG_IGN) waitpid(pid_, nullptr, WNOHANG);
+    // Whoever died meanwhile, the newborn or an older child, is a zombie that the kernel does not come back for.
+    if (previous_.sa_handler != SIG_IGN) return;
+    while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
   }
   ReapingLater(const ReapingLater&) = delete;
   ReapingLater& operator=(const ReapingLater&) = delete;
   void born(pid_t pid) {
-    pid_ = pid;
     // A child wants to know how its own children end.
     if (pid == 0) active_ = false;
   }
@@ -67,7 +68,6 @@ class ReapingLater {
   struct sigaction standard_ {};
   struct sigaction previous_ {};
   bool active_ = true;
-  pid_t pid_ = -1;
 };
 
 Napi::Value forkProcess(const Napi::CallbackInfo& info) {

@@ -15,7 +15,22 @@ const AT_ONCE = 8;
 interface Footprint {
   readonly mounts: number;
   readonly zygoteFds: readonly string[];
+  /** Children of the zygote that have ended and nobody has reaped. */
+  readonly zombies: readonly number[];
   readonly files: readonly string[];
+}
+
+function zombiesOf(parent: number): number[] {
+  const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
+  return pids.filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/stat`, "latin1").includes(`) Z ${parent} `);
+    } catch (error) {
+      // Gone since it was listed.
+      if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
+      throw error;
+    }
+  });
 }
 
 function footprint(scene: Scene): Footprint {
@@ -28,6 +43,7 @@ function footprint(scene: Scene): Footprint {
   return {
     mounts: readFileSync("/proc/self/mountinfo", "utf8").trim().split("\n").length,
     zygoteFds: readdirSync(`/proc/${zygote}/fd`),
+    zombies: zombiesOf(zygote),
     files: files.sort(),
   };
 }
@@ -101,6 +117,7 @@ many("eight at once leave no process, mount, cgroup, file, socket or descriptor 
     return (
       after.mounts === before.mounts &&
       after.zygoteFds.length <= before.zygoteFds.length &&
+      after.zombies.length === 0 &&
       after.files.join() === before.files.join()
     );
   };
