@@ -53,7 +53,8 @@ class ReapingLater {
   ~ReapingLater() {
     if (!active_) return;
     sigaction(SIGCHLD, &previous_, nullptr);
-    // Whoever died meanwhile, the newborn or an older child, is a zombie that the kernel does not come back for.
+    // Whoever died meanwhile, the newborn or an older child, is a zombie that the kernel does not come back
+    // for.
     if (previous_.sa_handler != SIG_IGN) return;
     while (waitpid(-1, nullptr, WNOHANG) > 0) continue;
   }

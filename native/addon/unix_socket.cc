@@ -160,8 +160,12 @@ Napi::Value connectTo(const Napi::CallbackInfo& info, int type) {
   return Napi::Number::New(info.Env(), fd.release());
 }
 
-Napi::Value connectSeqpacket(const Napi::CallbackInfo& info) { return connectTo(info, SOCK_SEQPACKET); }
-Napi::Value connectStream(const Napi::CallbackInfo& info) { return connectTo(info, SOCK_STREAM); }
+Napi::Value connectSeqpacket(const Napi::CallbackInfo& info) {
+  return connectTo(info, SOCK_SEQPACKET);
+}
+Napi::Value connectStream(const Napi::CallbackInfo& info) {
+  return connectTo(info, SOCK_STREAM);
+}
 
 // Only root may talk to what runs as root: 0600, made so before anyone can connect.
 Napi::Value listenOn(const Napi::CallbackInfo& info, int type) {
