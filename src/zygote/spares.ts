@@ -6,6 +6,9 @@ import type { Role } from "./zygote.ts";
 /** How many spares of each kind wait; a burst beyond that is forked as it comes. */
 const SPARES = 2;
 
+/** How long after a fork that the kernel refused. */
+const REST_MS = 5_000;
+
 /** A child that is forked, has touched its pages, and waits for its request. */
 interface Spare {
   readonly pid: number;
@@ -25,6 +28,7 @@ export class Spares {
   readonly #kinds: SpareKinds;
   readonly #roles: Readonly<Record<string, Role>>;
   readonly #waiting = new Map<string, Spare[]>();
+  #restUntil = 0;
 
   constructor(kinds: SpareKinds, roles: Readonly<Record<string, Role>>) {
     this.#kinds = kinds;
@@ -32,8 +36,11 @@ export class Spares {
     for (const kind of kinds.keys()) this.#waiting.set(kind, []);
   }
 
+  /** Nothing to do: all are there, or the kernel has just refused one. */
   get isFull(): boolean {
-    return [...this.#waiting.values()].every((spares) => spares.length >= SPARES);
+    return (
+      Date.now() < this.#restUntil || [...this.#waiting.values()].every((spares) => spares.length >= SPARES)
+    );
   }
 
   /** Hands a request to a spare; undefined when there is none. The pidfd is the caller's. */
@@ -63,8 +70,15 @@ export class Spares {
       entry[1].length < least[1].length ? entry : least,
     );
     const { newPid, pages } = this.#kinds.get(kind) ?? { newPid: false, pages: Buffer.alloc(0) };
-    const [ours, theirs] = native.socketpair();
-    const child = native.fork({ newPid });
+    let birth: ReturnType<typeof bear>;
+    try {
+      birth = bear(newPid);
+    } catch {
+      // No memory, pid or descriptor left: a start that needs a fork will say so. The zygote must outlive that.
+      this.#restUntil = Date.now() + REST_MS;
+      return false;
+    }
+    const { child, ours, theirs } = birth;
     if (child.pid === 0) {
       closeSync(ours);
       closeInherited();
@@ -95,5 +109,16 @@ export class Spares {
     if (message === undefined || message.data.length === 0) native.exitNow(0);
     const request = openRequest(message.data, message.fds);
     this.#roles[kind]?.(request.fields, request.fds);
+  }
+}
+
+function bear(newPid: boolean): { child: ReturnType<typeof native.fork>; ours: number; theirs: number } {
+  const [ours, theirs] = native.socketpair();
+  try {
+    return { child: native.fork({ newPid }), ours, theirs };
+  } catch (error) {
+    closeSync(ours);
+    closeSync(theirs);
+    throw error;
   }
 }
