@@ -7,7 +7,7 @@ import { wasmFilter } from "../isolation/wasm-seccomp.ts";
 import { createLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ShimHost } from "../shim/shim.ts";
-import { rehearse } from "./rehearsal.ts";
+import { rehearse } from "./rehearsal/rehearsal.ts";
 import type { SpareKinds } from "./spares.ts";
 
 /** What every shim needs and the zygote makes once. */

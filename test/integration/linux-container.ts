@@ -6,13 +6,16 @@ import {
   mkdtempSync,
   openSync,
   readFileSync,
+  readSync,
   rmSync,
   symlinkSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import * as assert from "uvu/assert";
 import { parseSpec, type Spec, type SpecProcess } from "../../src/bundle/spec.ts";
+import { TandemError } from "../../src/errors.ts";
 import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../../src/executor/executor.ts";
 import { createLinuxExecutor, type LinuxExecutorOptions } from "../../src/executor/linux.ts";
 import type { Cgroup } from "../../src/isolation/cgroup.ts";
@@ -221,4 +224,40 @@ export async function run(
   } finally {
     bundle.remove();
   }
+}
+
+/** The TandemError that a promise must fail with. */
+export async function failure(promise: Promise<unknown>): Promise<TandemError> {
+  try {
+    await promise;
+  } catch (error) {
+    assert.instance(error, TandemError);
+    return error as TandemError;
+  }
+  throw new Error("was expected to fail");
+}
+
+export const lines = (text: string): string[] => text.trimEnd().split("\n");
+
+/** Waits up to 5 s; the caller asserts the condition afterwards. */
+export async function eventually(condition: () => boolean): Promise<void> {
+  for (const end = Date.now() + 5_000; Date.now() < end && !condition(); ) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
+
+/** What a terminal shows, until `until` matches, the other side closes or 10 s are over. */
+export async function screen(fd: number, until: RegExp): Promise<string> {
+  let text = "";
+  const chunk = Buffer.alloc(4096);
+  for (const end = Date.now() + 10_000; Date.now() < end && !until.test(text); ) {
+    if (!native.waitReadable(fd, 100)) continue;
+    try {
+      text += chunk.toString("utf8", 0, readSync(fd, chunk));
+    } catch (error) {
+      assert.is((error as NodeJS.ErrnoException).code, "EIO");
+      break;
+    }
+  }
+  return text;
 }

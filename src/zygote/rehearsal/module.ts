@@ -1,4 +1,4 @@
-/** rehearsal-module.wat, translated (`parse` of jco): calls what the libc of a WASI program calls around main. */
+/** module.wat, translated (`parse` of jco): calls what the libc of a WASI program calls around main. */
 const base64 = [
   "AGFzbQEAAAABPglgAn9/AX9gA39/fwF/YAR/f39/AX9gBH9+f38Bf2ABfwF/YAN/fn8Bf2AJf39/f39+fn9/AX9gAX8AYAAAAq8E",
   "DxZ3YXNpX3NuYXBzaG90X3ByZXZpZXcxDmFyZ3Nfc2l6ZXNfZ2V0AAAWd2FzaV9zbmFwc2hvdF9wcmV2aWV3MQhhcmdzX2dldAAA",

@@ -1,18 +1,18 @@
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { connect, Server, type ServiceClient } from "ttrpc-ts";
-import type { WasmConfig } from "../../wasm-host/config.ts";
-import { isolateOptions, type WasmHost } from "../../wasm-host/isolation.ts";
-import { becomeWasmProcess } from "../../wasm-host/main.ts";
-import { prepareWorkload } from "../../wasm-host/workload.ts";
-import { Events } from "../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
-import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
-import { native } from "../native.ts";
-import { type ShimHost, serveShim } from "../shim/shim.ts";
-import { settleHeaps } from "./heaps.ts";
-import { playLookup } from "./rehearsal-lookup.ts";
-import { Stage } from "./rehearsal-stage.ts";
-import { type SpareKinds, Spares } from "./spares.ts";
-import { serveRequests } from "./zygote.ts";
+import type { WasmConfig } from "../../../wasm-host/config.ts";
+import { isolateOptions, type WasmHost } from "../../../wasm-host/isolation.ts";
+import { becomeWasmProcess } from "../../../wasm-host/main.ts";
+import { prepareWorkload } from "../../../wasm-host/workload.ts";
+import { Events } from "../../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
+import { Task } from "../../api/gen/containerd/task/v2/task_pb.ts";
+import { native } from "../../native.ts";
+import { type ShimHost, serveShim } from "../../shim/shim.ts";
+import { settleHeaps } from "../heaps.ts";
+import { type SpareKinds, Spares } from "../spares.ts";
+import { serveRequests } from "../zygote.ts";
+import { playLookup } from "./lookup.ts";
+import { Stage } from "./stage.ts";
 
 /** Enough for V8 to have compiled what a shim runs; more makes the start of a zygote longer and a shim no faster. */
 const ROUNDS = 12;

@@ -1,6 +1,6 @@
 import { createServer } from "node:net";
-import { resolve } from "../containerd/resolver-client.ts";
-import { encodeFrame } from "../containerd/resolver-protocol.ts";
+import { resolve } from "../../containerd/resolver-client.ts";
+import { encodeFrame } from "../../containerd/resolver-protocol.ts";
 
 /** A shim asks for an image that has no entrypoint in its rootfs; the resolver is one that always gives the same answer. */
 export async function playLookup(socketPath: string): Promise<void> {

@@ -1,11 +1,11 @@
 import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { WasmConfig } from "../../wasm-host/config.ts";
-import { directories } from "../directories.ts";
-import { native } from "../native.ts";
-import { rehearsalModule } from "./rehearsal-module.ts";
-import { rehearsalSpec } from "./rehearsal-spec.ts";
-import type { ShimParameters } from "./request.ts";
+import type { WasmConfig } from "../../../wasm-host/config.ts";
+import { directories } from "../../directories.ts";
+import { native } from "../../native.ts";
+import type { ShimParameters } from "../request.ts";
+import { rehearsalModule } from "./module.ts";
+import { rehearsalSpec } from "./spec.ts";
 
 /** The files that a rehearsal needs, in a directory of the zygote's own. */
 export class Stage {

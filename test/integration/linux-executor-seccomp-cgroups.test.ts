@@ -1,0 +1,178 @@
+import { closeSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import type { SpecSeccomp } from "../../src/bundle/spec.ts";
+import { cgroupHierarchies } from "../../src/executor/cgroup-hierarchies.ts";
+import { openCgroup } from "../../src/isolation/cgroup.ts";
+import { compileSeccomp } from "../../src/isolation/seccomp.ts";
+import { native } from "../../src/native.ts";
+import { create, createBundle, eventually, exitOf, openOutput, specOf } from "./linux-container.ts";
+
+const linux = suite("linux executor: seccomp and cgroups");
+
+const seccomp = (profile: SpecSeccomp) => compileSeccomp(profile, undefined);
+const denyMkdir = {
+  defaultAction: "SCMP_ACT_ALLOW",
+  syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 95 }],
+};
+
+for (const noNewPrivileges of [true, false]) {
+  linux(
+    `a seccomp filter is in force ${noNewPrivileges ? "with" : "without"} noNewPrivileges, and for execs`,
+    async () => {
+      const bundle = createBundle();
+      const io = openOutput(join(bundle.path, "exec"));
+      try {
+        const spec = specOf("grep Seccomp: /proc/self/status; mkdir /tmp/a; exec sleep 100", {
+          process: { noNewPrivileges, user: { uid: 9, gid: 9 } },
+          linux: { seccomp: denyMkdir },
+        });
+        const { container, output } = await create(bundle, spec, { compileSeccomp: seccomp });
+        await container.init.start();
+        const exec = await container.exec({
+          execId: "e1",
+          process: { cwd: "/", args: ["mkdir", "/tmp/b"], env: ["PATH=/bin"], noNewPrivileges },
+          stdio: io.stdio,
+          signal: AbortSignal.timeout(10_000),
+        });
+        await exec.start();
+        assert.is((await exitOf(exec)).status, 1);
+        assert.match(readFileSync(join(bundle.path, "exec"), "utf8"), /Operation not supported/);
+        await eventually(() => output().includes("mkdir:"));
+        assert.match(output(), /Seccomp:\t2\nmkdir: .*Operation not supported/);
+        container.init.kill(9);
+        await exitOf(container.init);
+      } finally {
+        io.close();
+        bundle.remove();
+      }
+    },
+  );
+}
+
+linux(
+  "a filter that notifies sends its descriptor and the container process state to the agent",
+  async () => {
+    const bundle = createBundle();
+    const path = join(bundle.path, "agent");
+    const listening = native.listenStream(path);
+    try {
+      const spec = specOf("true", {
+        process: { noNewPrivileges: true },
+        linux: {
+          seccomp: {
+            defaultAction: "SCMP_ACT_ALLOW",
+            listenerPath: path,
+            listenerMetadata: "for the agent",
+            syscalls: [{ names: ["mknod"], action: "SCMP_ACT_NOTIFY" }],
+          },
+        },
+      });
+      const { container } = await create(bundle, spec, { compileSeccomp: seccomp });
+      await container.init.start();
+      assert.is((await exitOf(container.init)).status, 0);
+      const received = native.acceptRequest(listening, 5_000);
+      assert.ok(received !== undefined);
+      const state = JSON.parse(String(received?.data)) as {
+        fds: string[];
+        pid: number;
+        metadata: string;
+        state: { id: string };
+      };
+      assert.equal(
+        [state.fds, state.pid, state.metadata, state.state.id],
+        [["seccompFd"], container.init.pid, "for the agent", "c1"],
+      );
+      assert.is(received?.fds.length, 1);
+      for (const fd of [received?.fd, ...(received?.fds ?? [])]) if (fd !== undefined) closeSync(fd);
+    } finally {
+      closeSync(listening);
+      bundle.remove();
+    }
+  },
+);
+
+for (const namespaced of [true, false]) {
+  linux(
+    `a cgroup mount shows the container its own cgroup as the root ${namespaced ? "in" : "without"} a cgroup namespace`,
+    async () => {
+      const bundle = createBundle();
+      const name = `tandem-test-${process.pid}-${namespaced}`;
+      const cgroup = openCgroup({
+        cgroupsPath: `/${name}`,
+        namespace: "test",
+        id: name,
+        systemd: false,
+        resources: { pids: { limit: 77 } },
+      });
+      try {
+        const spec = specOf(
+          "cat /proc/1/cgroup; cat /sys/fs/cgroup/pids/pids.max; ls /sys/fs/cgroup; touch /sys/fs/cgroup/pids/x /sys/fs/cgroup/y",
+          {
+            mounts: [
+              { destination: "/proc", type: "proc", source: "proc" },
+              { destination: "/dev", type: "tmpfs", source: "tmpfs" },
+              { destination: "/sys", type: "sysfs", source: "sysfs", options: ["ro"] },
+              {
+                destination: "/sys/fs/cgroup",
+                type: "cgroup",
+                source: "cgroup",
+                options: ["nosuid", "noexec", "nodev", "relatime", "ro"],
+              },
+            ],
+            linux: {
+              namespaces: [...["pid", "mount", "uts", "network"], ...(namespaced ? ["cgroup"] : [])].map(
+                (type) => ({ type }),
+              ),
+            },
+          },
+        );
+        const { container, output } = await create(bundle, spec, { cgroupHierarchies }, cgroup);
+        assert.equal(cgroup.pids(), [container.init.pid]);
+        await container.init.start();
+        await exitOf(container.init);
+        assert.match(output(), /\n77\n/);
+        assert.match(output(), /\nmemory\n/);
+        assert.match(output(), namespaced ? /:pids:\/\n/ : new RegExp(`:pids:/${name}\n`));
+        assert.match(output(), /pids\/x: Read-only file system/);
+        assert.match(output(), /cgroup\/y: Read-only file system/);
+      } finally {
+        await cgroup.remove();
+        bundle.remove();
+      }
+    },
+  );
+}
+
+linux("an exec is in the container's cgroup", async () => {
+  const bundle = createBundle();
+  const name = `tandem-test-${process.pid}-exec`;
+  const cgroup = openCgroup({
+    cgroupsPath: `/${name}`,
+    namespace: "test",
+    id: name,
+    systemd: false,
+    resources: undefined,
+  });
+  try {
+    const { container } = await create(bundle, specOf("exec sleep 100"), {}, cgroup);
+    await container.init.start();
+    const exec = await container.exec({
+      execId: "e1",
+      process: { cwd: "/", args: ["sleep", "100"], env: ["PATH=/bin"] },
+      stdio: undefined,
+      signal: AbortSignal.timeout(10_000),
+    });
+    await exec.start();
+    assert.equal(cgroup.pids().sort(), [container.init.pid, exec.pid].sort());
+    cgroup.kill(9);
+    assert.is((await exitOf(exec)).status, 137);
+    assert.is((await exitOf(container.init)).status, 137);
+  } finally {
+    await cgroup.remove();
+    bundle.remove();
+  }
+});
+
+linux.run();
