@@ -58,7 +58,7 @@ function removeQuietly(path: string): void {
   try {
     unlinkSync(path);
   } catch {
-    // It was never made; or the disk is broken, and the caller says so already.
+    // It was never made, or the disk is broken: filters are then made anew each time, and nothing else is lost.
   }
 }
 
