@@ -27,7 +27,7 @@ export class TandemError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(shorten(message), options);
     this.code = code;
   }
 
@@ -65,6 +65,11 @@ function codeFromErrno(errno: string | undefined): ErrorCode {
     case "EAGAIN":
       return "resource_exhausted";
     case "EINVAL":
+    case "EDOM":
+    case "ERANGE":
+    case "E2BIG":
+    case "ENODEV":
+    case "EISDIR":
     case "ENOTDIR":
     case "ELOOP":
     case "ENAMETOOLONG":
@@ -81,4 +86,18 @@ function codeFromErrno(errno: string | undefined): ErrorCode {
     default:
       return "internal";
   }
+}
+
+const LONGEST_MESSAGE = 4096;
+
+/** A path or a value of a request can be megabytes; its beginning says what it is, and the reason comes last. */
+function shorten(message: string): string {
+  if (message.length <= LONGEST_MESSAGE) return message;
+  return `${message.slice(0, LONGEST_MESSAGE / 2)} … ${message.slice(-LONGEST_MESSAGE / 4)}`;
+}
+
+/** A value of a request as a message shows it: quoted when it would not read as one word on one line, and never long. */
+export function shown(value: string): string {
+  const short = value.length > 200 ? `${value.slice(0, 200)}…` : value;
+  return /^[!-~\u00a1-\u1fff\u2026\u3040-\ud7ff]+$/.test(short) ? short : JSON.stringify(short);
 }

@@ -1,4 +1,4 @@
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 
 /**
  * Checks one JSON value and gives it its type. `path` is the property's name for the error. A `null` counts as absent, since
@@ -30,12 +30,25 @@ function refuse(path: string, expected: string): never {
 export const text: Shape<string> = (value, path) => {
   if (typeof value !== "string") refuse(path, "a string");
   if (value.includes("\0")) refuse(path, "a string without NUL");
+  // UTF-8 has no such thing: what reaches the kernel would be another string.
+  if (!value.isWellFormed()) refuse(path, "a string without halves of surrogate pairs");
   return value;
 };
 
-/** A string that names a place in a file system, from its root. */
-export const absolutePath: Shape<string> = (value, path) => {
+/** limits.h, without the NUL. */
+const LONGEST_PATH = 4095;
+
+/** A string that names a place in a file system. */
+export const filePath: Shape<string> = (value, path) => {
   const result = text(value, path);
+  if (result.length > LONGEST_PATH || Buffer.byteLength(result) > LONGEST_PATH)
+    refuse(path, `a path of at most ${LONGEST_PATH} bytes`);
+  return result;
+};
+
+/** The same, from the root. */
+export const absolutePath: Shape<string> = (value, path) => {
+  const result = filePath(value, path);
   if (!result.startsWith("/")) refuse(path, "an absolute path");
   return result;
 };
@@ -71,10 +84,20 @@ export function list<T>(shape: Shape<T>): Shape<readonly T[]> {
 export function map<T>(shape: Shape<T>): Shape<Readonly<Record<string, T>>> {
   return (value, path) => {
     if (typeof value !== "object" || value === null || Array.isArray(value)) refuse(path, "an object");
-    for (const [key, entry] of Object.entries(value)) shape(entry, `${path}.${key}`);
+    for (const [key, entry] of Object.entries(value)) {
+      const name = `${path}.${shown(key)}`;
+      text(key, `the name ${name}`);
+      shape(entry, name);
+    }
     return value as Readonly<Record<string, T>>;
   };
 }
+
+/** POSIX.1-2008, environ: NAME=value each. */
+export const environment: Shape<readonly string[]> = list((value, path) => {
+  const result = text(value, path);
+  return result.indexOf("=") > 0 ? result : refuse(path, "NAME=value");
+});
 
 export function object<F extends Fields>(fields: F): Shape<Inferred<F>> {
   const entries = Object.entries(fields);

@@ -1,10 +1,13 @@
+import { isUtf8 } from "node:buffer";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import type { LinuxResources } from "./resources.ts";
 import {
   absolutePath,
   checkedElsewhere,
+  environment,
+  filePath,
   flag,
   integer,
   list,
@@ -50,7 +53,7 @@ const process = object({
   terminal: optional(flag),
   consoleSize: optional(object({ height: integer(0, 0xffff), width: integer(0, 0xffff) })),
   cwd: absolutePath,
-  env: optional(strings),
+  env: optional(environment),
   args: optional(strings),
   commandLine: optional(text),
   user: optional(user),
@@ -61,16 +64,16 @@ const process = object({
   noNewPrivileges: optional(flag),
   oomScoreAdj: optional(integer(-1000, 1000)),
   scheduler: optional(scheduler),
-  ioPriority: optional(object({ class: text, priority: integer(0, 7) })),
+  ioPriority: optional(object({ class: text, priority: optional(integer(0, 7)) })),
   execCPUAffinity: optional(object({ initial: optional(text), final: optional(text) })),
 });
 
 const idMapping = object({ containerID: uint32, hostID: uint32, size: uint32 });
 
 const mount = object({
-  destination: text,
+  destination: filePath,
   type: optional(text),
-  source: optional(text),
+  source: optional(filePath),
   options: optional(strings),
   uidMappings: optional(list(idMapping)),
   gidMappings: optional(list(idMapping)),
@@ -79,7 +82,7 @@ const mount = object({
 const hook = object({
   path: absolutePath,
   args: optional(strings),
-  env: optional(strings),
+  env: optional(environment),
   timeout: optional(integer(1, 2 ** 31)),
 });
 
@@ -111,7 +114,7 @@ const seccomp = object({
 
 const namespace = object({
   type: oneOf("pid", "network", "mount", "ipc", "uts", "user", "cgroup", "time"),
-  path: optional(text),
+  path: optional(filePath),
 });
 
 const device = object({
@@ -148,7 +151,7 @@ const linux = object({
 
 const spec = object({
   ociVersion: text,
-  root: optional(object({ path: text, readonly: optional(flag) })),
+  root: optional(object({ path: filePath, readonly: optional(flag) })),
   mounts: optional(list(mount)),
   process: optional(process),
   hostname: optional(text),
@@ -177,20 +180,23 @@ export type HookKind = keyof Of<typeof hooks>;
  */
 export function loadSpec(bundle: string): Spec {
   const path = join(bundle, "config.json");
-  let json: string;
+  let json: Buffer;
   try {
-    json = readFileSync(path, "utf8");
+    json = readFileSync(path);
   } catch (error) {
     throw TandemError.from(error, "config.json");
   }
-  return parseSpec(json);
+  // Decoded all the same, a path of other bytes would become the path of something else.
+  if (!isUtf8(json)) throw new TandemError("invalid_argument", "config.json: is not UTF-8");
+  return parseSpec(json.toString());
 }
 
 /** The pure half of `loadSpec`. */
 export function parseSpec(json: string): Spec {
   const result = spec(parseJson(json, "config.json"), "");
+  if (result.root?.path === "") throw new TandemError("invalid_argument", "root.path: is empty");
   if (!/^1\.\d+\.\d+/.test(result.ociVersion)) {
-    throw new TandemError("invalid_argument", `ociVersion: ${result.ociVersion} is not a version 1`);
+    throw new TandemError("invalid_argument", `ociVersion: ${shown(result.ociVersion)} is not a version 1`);
   }
   return result;
 }
@@ -217,7 +223,9 @@ function parseJson(json: string, subject: string): unknown {
   try {
     return JSON.parse(json);
   } catch (error) {
-    throw new TandemError("invalid_argument", `${subject}: is not JSON`, { cause: error });
+    // What stands there may be secret, or anything; where it stands is enough.
+    const place = / at position \d+.*$/.exec((error as Error).message)?.[0] ?? "";
+    throw new TandemError("invalid_argument", `${subject}: is not JSON${place}`, { cause: error });
   }
 }
 

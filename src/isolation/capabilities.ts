@@ -1,5 +1,5 @@
 import type { SpecProcess } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import type { StepOf } from "./steps.ts";
 
 /** Capabilities in the order of linux/capability.h; the index is the number. */
@@ -74,10 +74,11 @@ export function capabilityMasks(
 ): CapabilityMasks {
   const mask = (set: keyof NonNullable<SpecProcess["capabilities"]>): bigint => {
     let result = 0n;
-    for (const name of capabilities?.[set] ?? []) {
+    for (const [index, name] of (capabilities?.[set] ?? []).entries()) {
       const bit = bits.get(name);
       if (bit === undefined) {
-        throw new TandemError("invalid_argument", `process.capabilities.${set}: ${name} is no capability`);
+        const property = `process.capabilities.${set}[${index}]`;
+        throw new TandemError("invalid_argument", `${property}: ${shown(name)} is no capability`);
       }
       result |= bit;
     }

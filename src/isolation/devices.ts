@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { Spec, SpecDevice } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import { noAttributes } from "./mount-options.ts";
 import { NO_FD, type Step } from "./steps.ts";
 
@@ -59,7 +59,7 @@ export function deviceSteps(spec: Spec, userNamespace: boolean): Step[] {
     }
   }
   for (const [index, device] of own.entries()) {
-    steps.push(deviceStep(device, `linux.devices[${index}] ${device.path}`, userNamespace));
+    steps.push(deviceStep(device, `linux.devices[${index}]`, userNamespace));
   }
   if (!bound) {
     for (const [content, path] of symlinks)
@@ -68,27 +68,39 @@ export function deviceSteps(spec: Spec, userNamespace: boolean): Step[] {
   return steps;
 }
 
-function deviceStep(device: SpecDevice, property: string, userNamespace: boolean): Step {
+/** Of dev_t, linux/kdev_t.h; mknod(2) takes no more. */
+const LARGEST_MAJOR = 2 ** 12 - 1;
+const LARGEST_MINOR = 2 ** 20 - 1;
+
+function deviceStep(device: SpecDevice, at: string, userNamespace: boolean): Step {
   const path = posix.normalize(device.path);
-  if (path.endsWith("/")) throw new TandemError("invalid_argument", `${property}: is no path of a file`);
+  if (path.endsWith("/"))
+    throw new TandemError("invalid_argument", `${at}.path: ${shown(device.path)} is no path of a file`);
+  const property = `${at} ${device.path}`;
+  const major = deviceNumber(device, "major", LARGEST_MAJOR, at);
+  const minor = deviceNumber(device, "minor", LARGEST_MINOR, at);
   if (userNamespace && device.type !== "p") {
     return { op: "bind", property, source: path, fd: NO_FD, target: path, recursive: false, ...noAttributes };
   }
-  const { major, minor } = device;
-  if (device.type !== "p" && (major === undefined || minor === undefined)) {
-    throw new TandemError("invalid_argument", `${property}: major and minor are needed`);
-  }
-  if ((major ?? 0) < 0 || (minor ?? 0) < 0)
-    throw new TandemError("invalid_argument", `${property}: negative number`);
   const kind = device.type === "b" ? S_IFBLK : device.type === "p" ? S_IFIFO : S_IFCHR;
   return {
     op: "mknod",
     property,
     path,
     mode: kind | (device.fileMode ?? 0o666),
-    major: major ?? 0,
-    minor: minor ?? 0,
+    major,
+    minor,
     uid: device.uid ?? 0,
     gid: device.gid ?? 0,
   };
+}
+
+/** A FIFO has no numbers that would mean anything. */
+function deviceNumber(device: SpecDevice, key: "major" | "minor", largest: number, at: string): number {
+  const value = device[key];
+  if (value === undefined && device.type === "p") return 0;
+  if (value === undefined) throw new TandemError("invalid_argument", `${at}.${key}: is missing`);
+  if (value < 0 || value > largest)
+    throw new TandemError("invalid_argument", `${at}.${key}: ${value} is not between 0 and ${largest}`);
+  return value;
 }

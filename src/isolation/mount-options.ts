@@ -1,3 +1,5 @@
+import { lookUp } from "./look-up.ts";
+
 /** How one mount of config.json is to be made: flags of mount(2) for a new file system, attributes for a bind. */
 export interface ParsedOptions {
   readonly bind: boolean;
@@ -117,18 +119,19 @@ export function parseOptions(options: readonly string[]): ParsedOptions {
   let idmap: ParsedOptions["idmap"] = "none";
   let copyUp = false;
   for (const option of options) {
-    const attribute = attributeOptions[option];
-    const recursiveName = option.slice(1);
-    const flag = flagOptions[option];
+    const attribute = lookUp(attributeOptions, option);
+    const attributeBeneath = option.startsWith("r") ? lookUp(attributeOptions, option.slice(1)) : undefined;
+    const flag = lookUp(flagOptions, option);
+    const kind = lookUp(propagationFlags, option);
     if (attribute !== undefined) {
       own.add(option, attribute);
       flags = attribute.off === true ? flags & ~attribute.flag : flags | attribute.flag;
     } else if (flag !== undefined) {
       flags = flag.off === true ? flags & ~flag.flag : flags | flag.flag;
-    } else if (propagationFlags[option] !== undefined) {
-      propagation = propagationFlags[option];
-    } else if (option.startsWith("r") && attributeOptions[recursiveName] !== undefined) {
-      beneath.add(recursiveName, attributeOptions[recursiveName]);
+    } else if (kind !== undefined) {
+      propagation = kind;
+    } else if (attributeBeneath !== undefined) {
+      beneath.add(option.slice(1), attributeBeneath);
     } else if (option === "bind" || option === "rbind") {
       bind = true;
       recursive = option === "rbind";

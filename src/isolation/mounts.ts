@@ -1,6 +1,6 @@
 import { isAbsolute, posix, resolve } from "node:path";
 import type { Spec, SpecMount } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import { type CgroupHierarchy, cgroupMountSteps } from "./cgroup-mount.ts";
 import { ATTR_RDONLY, MS_RDONLY, noAttributes, type ParsedOptions, parseOptions } from "./mount-options.ts";
 import { NO_FD, type Step } from "./steps.ts";
@@ -46,10 +46,11 @@ export function planMounts(mounts: Spec["mounts"], context: MountContext): Mount
   const late: Step[] = [];
   const sources: MountSource[] = [];
   for (const [index, mount] of (mounts ?? []).entries()) {
-    const property = `mounts[${index}] ${mount.destination}`;
+    const property = `mounts[${index}] ${shown(mount.destination)}`;
     const options = parseOptions(mount.options ?? []);
     const target = posix.resolve("/", mount.destination);
-    if (target === "/") throw new TandemError("invalid_argument", `${property}: is the root itself`);
+    if (target === "/")
+      throw new TandemError("invalid_argument", `mounts[${index}].destination: is the root itself`);
     if (options.copyUp && mount.type !== "tmpfs") {
       throw new TandemError("invalid_argument", `${property}: only a tmpfs has the option tmpcopyup`);
     }
@@ -84,11 +85,10 @@ function bindStep(
   if (mount.source === undefined || mount.source === "") {
     throw new TandemError("invalid_argument", `${property}: a bind mount needs a source`);
   }
-  if (options.data.length > 0) {
-    throw new TandemError(
-      "invalid_argument",
-      `${property}: ${options.data.join(",")} is no option of a bind mount`,
-    );
+  const [unknown] = options.data;
+  if (unknown !== undefined) {
+    const at = `${property.split(" ", 1)[0]}.options[${mount.options?.indexOf(unknown)}]`;
+    throw new TandemError("invalid_argument", `${at}: ${shown(unknown)} is no option of a bind mount`);
   }
   const source = isAbsolute(mount.source) ? mount.source : resolve(context.bundle, mount.source);
   const recursive = options.recursive || mount.options?.includes("bind") !== true;

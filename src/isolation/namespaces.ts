@@ -1,5 +1,5 @@
-import type { Spec } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import type { Spec, SpecIdMapping } from "../bundle/spec.ts";
+import { shown, TandemError } from "../errors.ts";
 import type { Step } from "./steps.ts";
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
@@ -49,12 +49,12 @@ export function planNamespaces(linux: Spec["linux"]): NamespacePlan {
   const joins: { type: NamespaceType; path: string; property: string }[] = [];
   const seen = new Set<NamespaceType>();
   for (const [index, { type, path }] of (linux?.namespaces ?? []).entries()) {
-    const property = `linux.namespaces[${index}] ${type}`;
-    if (seen.has(type)) throw new TandemError("invalid_argument", `${property}: given twice`);
+    const at = `linux.namespaces[${index}]`;
+    if (seen.has(type)) throw new TandemError("invalid_argument", `${at}.type: ${type} is given twice`);
     seen.add(type);
     if (path === undefined || path === "") created.add(type);
-    else if (path.startsWith("/")) joins.push({ type, path, property });
-    else throw new TandemError("invalid_argument", `${property}: path must be absolute`);
+    else if (path.startsWith("/")) joins.push({ type, path, property: `${at} ${type}` });
+    else throw new TandemError("invalid_argument", `${at}.path: ${shown(path)} is not absolute`);
   }
   check(linux, created, seen);
   let flags = 0;
@@ -76,17 +76,47 @@ function check(
       seen.has("mount") ? "a mount namespace cannot be joined at creation" : "a mount namespace is needed",
     );
   }
-  const mapped = (linux?.uidMappings ?? []).length > 0 || (linux?.gidMappings ?? []).length > 0;
-  if (mapped && !seen.has("user")) refuse("linux.uidMappings", "needs a user namespace");
-  if (created.has("user")) {
-    if ((linux?.uidMappings ?? []).length === 0)
-      refuse("linux.uidMappings", "a new user namespace needs mappings");
-    if ((linux?.gidMappings ?? []).length === 0)
-      refuse("linux.gidMappings", "a new user namespace needs mappings");
+  for (const key of ["uidMappings", "gidMappings"] as const) {
+    const mappings = linux?.[key] ?? [];
+    if (mappings.length > 0 && !seen.has("user")) refuse(`linux.${key}`, "needs a user namespace");
+    if (mappings.length === 0 && created.has("user"))
+      refuse(`linux.${key}`, "a new user namespace needs mappings");
+    checkMappings(mappings, `linux.${key}`);
   }
   if (Object.keys(linux?.timeOffsets ?? {}).length > 0 && !created.has("time")) {
     refuse("linux.timeOffsets", "needs a new time namespace");
   }
+}
+
+/** Of a map, user_namespaces(7). */
+const MOST_MAPPINGS = 340;
+const IDS = 2 ** 32;
+
+/**
+ * What the kernel refuses of a map without saying which line it means.
+ *
+ * @throws TandemError invalid_argument naming the mapping
+ */
+export function checkMappings(mappings: readonly SpecIdMapping[], property: string): void {
+  const refuse = (name: string, reason: string): never => {
+    throw new TandemError("invalid_argument", `${name}: ${reason}`);
+  };
+  if (mappings.length > MOST_MAPPINGS) refuse(property, `the kernel takes ${MOST_MAPPINGS} at most`);
+  for (const [index, mapping] of mappings.entries()) {
+    const at = `${property}[${index}]`;
+    if (mapping.size === 0) refuse(`${at}.size`, "maps nothing");
+    for (const side of ["containerID", "hostID"] as const) {
+      // The last id of all, (uid_t) -1, means none.
+      if (mapping[side] + mapping.size >= IDS)
+        refuse(`${at}.${side}`, "goes beyond the last id with this size");
+      const other = mappings.slice(0, index).findIndex((one) => overlap(one, mapping, side));
+      if (other >= 0) refuse(`${at}.${side}`, `overlaps ${property}[${other}]`);
+    }
+  }
+}
+
+function overlap(a: SpecIdMapping, b: SpecIdMapping, side: "containerID" | "hostID"): boolean {
+  return a[side] < b[side] + b.size && b[side] < a[side] + a.size;
 }
 
 /** Lines of /proc/<pid>/uid_map or gid_map. */
@@ -105,7 +135,7 @@ export function timeSteps(linux: Spec["linux"], created: ReadonlySet<NamespaceTy
     if (clock !== "monotonic" && clock !== "boottime") {
       throw new TandemError(
         "invalid_argument",
-        `linux.timeOffsets.${clock}: only monotonic and boottime have offsets`,
+        `linux.timeOffsets.${shown(clock)}: only monotonic and boottime have offsets`,
       );
     }
     return `${clock} ${secs ?? 0} ${nanosecs ?? 0}\n`;

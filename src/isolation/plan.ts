@@ -65,6 +65,8 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   const { linux, hooks, process } = spec;
   if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
   refuseUnknown(spec, context.machine);
+  // Of execs; but it is wrong now.
+  affinitySteps(process.execCPUAffinity);
   const namespaces = planNamespaces(linux);
   const own = new Set([...namespaces.created, ...namespaces.joins.map(({ type }) => type)]);
   const userNamespace = own.has("user");

@@ -58,8 +58,10 @@ export function identitySteps(process: SpecProcess, context: ProcessContext): St
   const masks = capabilityMasks(process.capabilities, context.machine.capabilities);
   const args = process.args ?? [];
   const file = args[0];
-  if (file === undefined || file === "")
-    throw new TandemError("invalid_argument", "process.args: names no program");
+  if (file === undefined) throw new TandemError("invalid_argument", "process.args: names no program");
+  if (file === "") throw new TandemError("invalid_argument", "process.args[0]: names no program");
+  refuseLong(args, "process.args");
+  refuseLong(process.env ?? [], "process.env");
   const steps: Step[] = [...schedulingSteps(process), ...rlimitSteps(process.rlimits)];
   // The machine's default, not the runtime's: containers of every runtime start with it.
   steps.push({ op: "umask", property: "process.user.umask", mask: process.user?.umask ?? 0o022 });
@@ -81,6 +83,19 @@ export function identitySteps(process: SpecProcess, context: ProcessContext): St
     { op: "lookup", property: "", file, env: process.env ?? [] },
   );
   return steps;
+}
+
+/** MAX_ARG_STRLEN, linux/binfmts.h, without the NUL. */
+const LONGEST_ARGUMENT = 131_071;
+
+/** Here, because execve(2) would only say so when the container is started, and not which one. */
+function refuseLong(values: readonly string[], property: string): void {
+  for (const [index, value] of values.entries()) {
+    // Three bytes a UTF-16 unit are the most that UTF-8 takes.
+    if (value.length * 3 <= LONGEST_ARGUMENT || Buffer.byteLength(value) <= LONGEST_ARGUMENT) continue;
+    const message = `${property}[${index}]: longer than the ${LONGEST_ARGUMENT} bytes that the kernel takes`;
+    throw new TandemError("invalid_argument", message);
+  }
 }
 
 /** From "start" to the program. */

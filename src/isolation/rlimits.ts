@@ -1,5 +1,5 @@
 import type { SpecProcess } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import type { StepOf } from "./steps.ts";
 
 /** Resources in the order of asm-generic/resource.h; the index is the number. */
@@ -22,7 +22,7 @@ const resources = [
   "RLIMIT_RTTIME",
 ];
 
-const INFINITY = 0xffff_ffff_ffff_ffffn;
+const LARGEST = 0xffff_ffff_ffff_ffffn;
 
 /**
  * @throws TandemError invalid_argument for an unknown type, one given twice, or a soft limit above the hard one
@@ -30,19 +30,22 @@ const INFINITY = 0xffff_ffff_ffff_ffffn;
 export function rlimitSteps(rlimits: SpecProcess["rlimits"]): StepOf<"rlimit">[] {
   const seen = new Set<string>();
   return (rlimits ?? []).map(({ type, soft, hard }, index) => {
-    const property = `process.rlimits[${index}] ${type}`;
+    const at = `process.rlimits[${index}]`;
     const resource = resources.indexOf(type);
-    if (resource < 0) throw new TandemError("invalid_argument", `${property}: unknown type`);
-    if (seen.has(type)) throw new TandemError("invalid_argument", `${property}: given twice`);
+    if (resource < 0) throw new TandemError("invalid_argument", `${at}.type: unknown ${shown(type)}`);
+    if (seen.has(type)) throw new TandemError("invalid_argument", `${at}.type: ${type} is given twice`);
     if (soft > hard)
-      throw new TandemError("invalid_argument", `${property}: soft limit is above the hard one`);
+      throw new TandemError(
+        "invalid_argument",
+        `${at}.soft, ${at}.hard: the soft ${type} is above the hard one`,
+      );
     seen.add(type);
-    return { op: "rlimit", property, resource, soft: toLimit(soft), hard: toLimit(hard) };
+    return { op: "rlimit", property: `${at} ${type}`, resource, soft: toUint64(soft), hard: toUint64(hard) };
   });
 }
 
 /** JSON's 18446744073709551615 is the double 2^64. */
-function toLimit(value: number): bigint {
+export function toUint64(value: number): bigint {
   const limit = BigInt(value);
-  return limit > INFINITY ? INFINITY : limit;
+  return limit > LARGEST ? LARGEST : limit;
 }

@@ -1,5 +1,7 @@
 import type { SpecProcess } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
+import { lookUp } from "./look-up.ts";
+import { toUint64 } from "./rlimits.ts";
 import type { Step } from "./steps.ts";
 
 const policies = [
@@ -33,13 +35,12 @@ export function schedulingSteps(process: SpecProcess): Step[] {
   const { scheduler, ioPriority } = process;
   if (scheduler !== undefined) {
     const policy = policies.indexOf(scheduler.policy);
-    if (policy < 0)
-      throw new TandemError("invalid_argument", `process.scheduler.policy: unknown ${scheduler.policy}`);
+    if (policy < 0) refuse("scheduler.policy", `unknown ${shown(scheduler.policy)}`);
+    checkScheduler(scheduler);
     let flags = 0n;
-    for (const name of scheduler.flags ?? []) {
-      const bit = schedulerFlags[name];
-      if (bit === undefined)
-        throw new TandemError("invalid_argument", `process.scheduler.flags: unknown ${name}`);
+    for (const [index, name] of (scheduler.flags ?? []).entries()) {
+      const bit = lookUp(schedulerFlags, name);
+      if (bit === undefined) refuse(`scheduler.flags[${index}]`, `unknown ${shown(name)}`);
       flags |= bit;
     }
     steps.push({
@@ -49,19 +50,39 @@ export function schedulingSteps(process: SpecProcess): Step[] {
       flags,
       nice: scheduler.nice ?? 0,
       priority: scheduler.priority ?? 0,
-      runtime: BigInt(scheduler.runtime ?? 0),
-      deadline: BigInt(scheduler.deadline ?? 0),
-      period: BigInt(scheduler.period ?? 0),
+      runtime: toUint64(scheduler.runtime ?? 0),
+      deadline: toUint64(scheduler.deadline ?? 0),
+      period: toUint64(scheduler.period ?? 0),
     });
   }
   if (ioPriority !== undefined) {
     const ioClass = ioClasses.indexOf(ioPriority.class);
-    if (ioClass < 1)
-      throw new TandemError("invalid_argument", `process.ioPriority.class: unknown ${ioPriority.class}`);
-    const value = (ioClass << IOPRIO_CLASS_SHIFT) | ioPriority.priority;
+    if (ioClass < 1) refuse("ioPriority.class", `unknown ${shown(ioPriority.class)}`);
+    const value = (ioClass << IOPRIO_CLASS_SHIFT) | (ioPriority.priority ?? 0);
     steps.push({ op: "ioPriority", property: "process.ioPriority", value });
   }
   return steps;
+}
+
+function refuse(property: string, reason: string): never {
+  throw new TandemError("invalid_argument", `process.${property}: ${reason}`);
+}
+
+/** What sched_setattr(2) would refuse without saying which of its fields it means, or not look at. */
+function checkScheduler(scheduler: NonNullable<SpecProcess["scheduler"]>): void {
+  const { policy, priority = 0, runtime = 0, deadline = 0, period = 0 } = scheduler;
+  const isRealtime = policy === "SCHED_FIFO" || policy === "SCHED_RR";
+  if (priority !== 0 && !isRealtime) refuse("scheduler.priority", `${policy} has none`);
+  if (isRealtime && (priority < 1 || priority > 99))
+    refuse("scheduler.priority", `${priority} is not between 1 and 99, as ${policy} needs it`);
+  if (policy !== "SCHED_DEADLINE") {
+    for (const name of ["runtime", "deadline", "period"] as const)
+      if ((scheduler[name] ?? 0) !== 0) refuse(`scheduler.${name}`, `${policy} has none`);
+    return;
+  }
+  if (runtime === 0) refuse("scheduler.runtime", `${policy} needs it`);
+  if (deadline < runtime) refuse("scheduler.deadline", "is shorter than the runtime");
+  if (period !== 0 && period < deadline) refuse("scheduler.period", "is shorter than the deadline");
 }
 
 /**
@@ -70,8 +91,12 @@ export function schedulingSteps(process: SpecProcess): Step[] {
  * @throws TandemError invalid_argument naming the property
  */
 export function affinitySteps(affinity: SpecProcess["execCPUAffinity"]): Step[] {
-  const key = affinity?.final === undefined ? "initial" : "final";
-  const cpus = affinity?.[key];
+  const initial = affinityStep("initial", affinity?.initial);
+  const final = affinityStep("final", affinity?.final);
+  return affinity?.final === undefined ? initial : final;
+}
+
+function affinityStep(key: "initial" | "final", cpus: string | undefined): Step[] {
   if (cpus === undefined || cpus === "") return [];
   const property = `process.execCPUAffinity.${key}`;
   const mask = Buffer.alloc(128);
@@ -80,7 +105,7 @@ export function affinitySteps(affinity: SpecProcess["execCPUAffinity"]): Step[] 
     const first = Number(match?.[1]);
     const last = match?.[2] === undefined ? first : Number(match[2]);
     if (match === null || last < first || last >= mask.length * 8) {
-      throw new TandemError("invalid_argument", `${property}: ${cpus} is no list of CPUs`);
+      throw new TandemError("invalid_argument", `${property}: ${shown(cpus)} is no list of CPUs`);
     }
     for (let cpu = first; cpu <= last; cpu++) mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7));
   }

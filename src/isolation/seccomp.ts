@@ -69,7 +69,10 @@ function contentKey(profile: LinuxSeccomp): string {
 }
 
 function compileFilter(profile: LinuxSeccomp): Buffer {
-  const defaultAction = actionWord(profile.defaultAction, profile.defaultErrnoRet, "defaultAction");
+  const defaultAction = actionWord(profile.defaultAction, profile.defaultErrnoRet, {
+    action: "defaultAction",
+    errnoRet: "defaultErrnoRet",
+  });
   const tokens = (profile.architectures ?? []).map(architectureToken);
   const rules = (profile.syscalls ?? []).flatMap((syscall, index) =>
     syscallRules(syscall, index, defaultAction),
@@ -78,7 +81,10 @@ function compileFilter(profile: LinuxSeccomp): Buffer {
   try {
     filter = native.compileSeccomp({ defaultAction, architectures: tokens, rules });
   } catch (error) {
-    throw TandemError.from(error, "linux.seccomp");
+    // Of another byte order than this machine's, for example.
+    const refused = /seccomp_arch_add (\d+)/.exec((error as Error).message)?.[1];
+    const index = refused === undefined ? -1 : tokens.indexOf(Number(refused));
+    throw TandemError.from(error, index < 0 ? "linux.seccomp" : `linux.seccomp.architectures[${index}]`);
   }
   if (!letsThrough(profile.defaultAction))
     filter = Buffer.concat([enosysStub(largestSyscalls(profile, tokens)), filter]);
@@ -107,7 +113,11 @@ function largestSyscalls(profile: LinuxSeccomp, tokens: readonly number[]): Map<
 
 function syscallRules(syscall: LinuxSyscall, index: number, defaultAction: number): SeccompRule[] {
   const property = `syscalls[${index}]`;
-  const action = actionWord(syscall.action, syscall.errnoRet, `${property}.action`);
+  const action = actionWord(syscall.action, syscall.errnoRet, {
+    action: `${property}.action`,
+    errnoRet: `${property}.errnoRet`,
+  });
+  if (syscall.names.length === 0) refuseSeccomp(`${property}.names`, "names no system call");
   const alternatives = argumentSets(syscall.args ?? [], property);
   // libseccomp refuses a rule that says what holds anyway.
   if (action === defaultAction) return [];

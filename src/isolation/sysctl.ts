@@ -1,5 +1,5 @@
 import type { Spec } from "../bundle/spec.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import type { NamespaceType } from "./namespaces.ts";
 import type { StepOf } from "./steps.ts";
 
@@ -25,7 +25,7 @@ export function sysctlSteps(
   own: ReadonlySet<NamespaceType>,
 ): StepOf<"sysctl">[] {
   return Object.entries(sysctl ?? {}).map(([key, value]) => {
-    const property = `linux.sysctl.${key}`;
+    const property = `linux.sysctl.${shown(key)}`;
     const name = dotted(key);
     const namespace = namespaceOf(name);
     if (namespace === undefined) {
@@ -49,6 +49,8 @@ function dotted(key: string): string {
 
 function namespaceOf(name: string): NamespaceType | undefined {
   if (name.startsWith("net.")) return "network";
+  // Limits on what a user namespace may have, namespaces(7).
+  if (name.startsWith("user.")) return "user";
   if (ipcNames.has(name) || name.startsWith("fs.mqueue.")) return "ipc";
   // kernel.hostname is the property hostname's to set.
   if (name === "kernel.domainname") return "uts";

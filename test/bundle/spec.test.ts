@@ -53,7 +53,7 @@ spec("null counts as absent and unknown properties are ignored", () => {
 spec("what is no JSON is refused", () => {
   assert.throws(
     () => parseSpec("{"),
-    (error: TandemError) => error.message === "config.json: is not JSON",
+    (error: TandemError) => error.message === "config.json: is not JSON at position 1 (line 1 column 2)",
   );
   assert.throws(
     () => parseSpec("[]"),

@@ -43,7 +43,7 @@ export function fullSpec(): Record<string, unknown> {
       scheduler: {
         policy: "SCHED_DEADLINE",
         nice: 1,
-        priority: 2,
+        priority: 0,
         flags: ["SCHED_FLAG_RECLAIM"],
         runtime: 3,
         deadline: 4,

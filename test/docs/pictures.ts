@@ -9,6 +9,7 @@ import { devicePolicy } from "../../src/isolation/cgroup/device-rules.ts";
 import { cgroupPaths } from "../../src/isolation/cgroup/paths.ts";
 import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
 import { v2Settings } from "../../src/isolation/cgroup/v2-settings.ts";
+import { encodePlan } from "../../src/isolation/encode.ts";
 import { type PlanContext, planContainer, planExec } from "../../src/isolation/plan.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 
@@ -19,7 +20,12 @@ import { compileSeccomp } from "../../src/isolation/seccomp.ts";
  * @throws TandemError when the spec is refused
  */
 export function linuxPicture(json: unknown): string {
-  const spec = parseSpec(JSON.stringify(json));
+  return linuxPictureOf(JSON.stringify(json));
+}
+
+/** The same of a config.json as it is written. */
+export function linuxPictureOf(config: string): string {
+  const spec = parseSpec(config);
   const seccomp =
     spec.linux?.seccomp === undefined ? undefined : compileSeccomp(spec.linux.seccomp, undefined);
   const context: PlanContext = {
@@ -41,6 +47,7 @@ export function linuxPicture(json: unknown): string {
   return text({
     plan,
     steps: steps(states),
+    bytes: encodePlan(steps(states)).length,
     seccomp,
     execs: execsOf(spec, context),
     common: commonPicture(spec),

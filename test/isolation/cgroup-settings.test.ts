@@ -210,7 +210,7 @@ settings("refuses by name what v2 does not have", () => {
 
 settings("lets no name of the spec become a path", () => {
   refuses(() => v2({ unified: { "../cpu.max": "1" } }), "unified");
-  refuses(() => v1({ hugepageLimits: [{ pageSize: "../2MB", limit: 1 }] }), "hugepageLimits");
+  refuses(() => v1({ hugepageLimits: [{ pageSize: "../2MB", limit: 1 }] }), "hugepageLimits[0].pageSize");
   refuses(() => v1({ rdma: { "a b": {} } }), "rdma");
   refuses(() => v1({ unified: { "memory.high": "1" } }), "unified");
 });

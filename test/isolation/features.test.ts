@@ -48,8 +48,9 @@ suiteOfFeatures("lists capabilities that a process can be given", () => {
 
 suiteOfFeatures("lists what a seccomp profile can say", () => {
   const { actions, archs, knownFlags, operators } = features.linux.seccomp;
-  for (const action of actions) assert.type(actionWord(action, undefined, "action"), "number");
-  for (const arch of archs) assert.type(architectureToken(arch), "number");
+  for (const action of actions)
+    assert.type(actionWord(action, undefined, { action: "action", errnoRet: "errnoRet" }), "number");
+  for (const [index, arch] of archs.entries()) assert.type(architectureToken(arch, index), "number");
   for (const operator of operators) assert.type(operatorNumber(operator, "op"), "number");
   assert.ok(filterFlags({ defaultAction: "SCMP_ACT_ALLOW", flags: knownFlags }) > 0);
   assert.ok(actions.includes("SCMP_ACT_NOTIFY"));

@@ -266,15 +266,15 @@ plan("what cannot be honoured is refused by the name of its property", () => {
     [{ process: { args: [] } }, "invalid_argument process.args: names no program"],
     [
       { process: { capabilities: { bounding: ["CAP_FLY"] } } },
-      "invalid_argument process.capabilities.bounding: CAP_FLY is no capability",
+      "invalid_argument process.capabilities.bounding[0]: CAP_FLY is no capability",
     ],
     [
       { process: { rlimits: [{ type: "RLIMIT_X", soft: 1, hard: 1 }] } },
-      "invalid_argument process.rlimits[0] RLIMIT_X: unknown type",
+      "invalid_argument process.rlimits[0].type: unknown RLIMIT_X",
     ],
     [
       { process: { rlimits: [{ type: "RLIMIT_AS", soft: 2, hard: 1 }] } },
-      "invalid_argument process.rlimits[0] RLIMIT_AS: soft limit is above the hard one",
+      "invalid_argument process.rlimits[0].soft, process.rlimits[0].hard: the soft RLIMIT_AS is above the hard one",
     ],
     [
       { process: { apparmorProfile: "p" } },
@@ -294,7 +294,7 @@ plan("what cannot be honoured is refused by the name of its property", () => {
     ],
     [
       { linux: { namespaces: [{ type: "mount" }, { type: "mount" }] } },
-      "invalid_argument linux.namespaces[1] mount: given twice",
+      "invalid_argument linux.namespaces[1].type: mount is given twice",
     ],
     [
       { linux: { uidMappings: [{ containerID: 0, hostID: 1, size: 1 }] } },
@@ -325,14 +325,17 @@ plan("what cannot be honoured is refused by the name of its property", () => {
       { linux: { mountLabel: "l" } },
       "failed_precondition linux.mountLabel: SELinux is not enabled on this machine",
     ],
-    [{ mounts: [{ destination: "/", type: "tmpfs" }] }, "invalid_argument mounts[0] /: is the root itself"],
+    [
+      { mounts: [{ destination: "/", type: "tmpfs" }] },
+      "invalid_argument mounts[0].destination: is the root itself",
+    ],
     [
       { mounts: [{ destination: "/a", type: "bind" }] },
       "invalid_argument mounts[0] /a: a bind mount needs a source",
     ],
     [
       { mounts: [{ destination: "/a", type: "bind", source: "/b", options: ["size=3"] }] },
-      "invalid_argument mounts[0] /a: size=3 is no option of a bind mount",
+      "invalid_argument mounts[0].options[0]: size=3 is no option of a bind mount",
     ],
     [{ mounts: [{ destination: "/a" }] }, "invalid_argument mounts[0] /a: type is missing"],
   ];

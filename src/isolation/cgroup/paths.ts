@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { TandemError } from "../../errors.ts";
+import { shown, TandemError } from "../../errors.ts";
 import type { CgroupLayout, Hierarchy } from "./layout.ts";
 
 /** A container's directories. */
@@ -28,21 +28,22 @@ export function cgroupPaths(
   if (systemd) refuseSystemd(cgroupsPath);
   const path = cgroupsPath === undefined || cgroupsPath === "" ? `/${namespace}/${id}` : cgroupsPath;
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
-  if (parts.length === 0 || parts.includes("..") || path.includes("\0")) {
+  // PATH_MAX, with room for where the hierarchy is mounted.
+  if (parts.length === 0 || parts.includes("..") || path.includes("\0") || path.length > 3500) {
     throw new TandemError(
       "invalid_argument",
-      `linux.cgroupsPath ${JSON.stringify(path)}: not a path of a container's own`,
+      `linux.cgroupsPath ${shown(path)}: not a path of a container's own`,
     );
   }
   return collect(layout, (hierarchy) => {
-    if (path.startsWith("/")) return posix.join(hierarchy.mountPoint, ...parts);
+    if (path.startsWith("/")) return `${hierarchy.mountPoint}/${parts.join("/")}`;
     if (hierarchy.ownDirectory === undefined) {
       throw new TandemError(
         "failed_precondition",
-        `linux.cgroupsPath ${JSON.stringify(path)}: relative, but ${hierarchy.mountPoint} does not show the runtime's own cgroup`,
+        `linux.cgroupsPath ${shown(path)}: relative, but ${hierarchy.mountPoint} does not show the runtime's own cgroup`,
       );
     }
-    return posix.join(hierarchy.ownDirectory, ...parts);
+    return posix.join(hierarchy.ownDirectory, parts.join("/"));
   });
 }
 

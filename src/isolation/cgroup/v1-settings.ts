@@ -4,6 +4,7 @@ import type {
   LinuxResources,
   MemoryResources,
 } from "../../bundle/resources.ts";
+import { shown } from "../../errors.ts";
 import { type CgroupFiles, decimal, fileNamePart, isSet, refuse, type Setting, setting } from "./setting.ts";
 
 /**
@@ -148,11 +149,14 @@ export function rdmaSettings(resources: LinuxResources): Setting[] {
 
 /** Limits what is used, and where the kernel can (Linux 5.7) also what is reserved, which fails at mmap instead of by SIGBUS. */
 export function hugepageSettings(resources: LinuxResources, suffix: string, files: CgroupFiles): Setting[] {
-  return (resources.hugepageLimits ?? []).flatMap(({ pageSize, limit }) => {
-    const size = `hugetlb.${fileNamePart(pageSize, "hugepageLimits")}`;
-    const data = decimal(limit, "hugepageLimits");
+  return (resources.hugepageLimits ?? []).flatMap(({ pageSize, limit }, index) => {
+    const property = `hugepageLimits[${index}]`;
+    if (!/^[1-9][0-9]*[KMG]B$/.test(pageSize))
+      refuse(`${property}.pageSize`, `${shown(pageSize)} is no size of pages, such as 2MB`);
+    const size = `hugetlb.${pageSize}`;
+    const data = decimal(limit, property);
     const names = [`${size}.${suffix}`];
     if (files.exists("hugetlb", `${size}.rsvd.${suffix}`)) names.push(`${size}.rsvd.${suffix}`);
-    return names.map((name) => setting("hugetlb", name, data, "hugepageLimits"));
+    return names.map((name) => setting("hugetlb", name, data, property));
   });
 }

@@ -105,20 +105,24 @@ function look(table: Readonly<Record<string, number>>, name: string, property: s
 }
 
 /** The word that the filter returns. Without an errno, ERRNO and TRACE carry EPERM, as with runc. */
-export function actionWord(action: string, errnoRet: number | undefined, property: string): number {
-  const word = look(actions, action, property);
+export function actionWord(
+  action: string,
+  errnoRet: number | undefined,
+  property: { readonly action: string; readonly errnoRet: string },
+): number {
+  const word = look(actions, action, property.action);
   if (action !== "SCMP_ACT_ERRNO" && action !== "SCMP_ACT_TRACE") {
-    if (errnoRet !== undefined) refuseSeccomp(property, `${action} takes no errno`);
+    if (errnoRet !== undefined) refuseSeccomp(property.errnoRet, `${action} takes no errno`);
     return word;
   }
   const errno = errnoRet ?? EPERM;
   if (!Number.isInteger(errno) || errno < 0 || errno > 0xffff)
-    refuseSeccomp(property, `errno ${errno} does not fit`);
+    refuseSeccomp(property.errnoRet, `errno ${errno} does not fit`);
   return word | errno;
 }
 
-export function architectureToken(name: string): number {
-  return look(architectures, name, "architectures");
+export function architectureToken(name: string, index: number): number {
+  return look(architectures, name, `architectures[${index}]`);
 }
 
 export function operatorNumber(name: string, property: string): number {
@@ -132,7 +136,7 @@ export function operatorNumber(name: string, property: string): number {
 export function filterFlags(profile: LinuxSeccomp): number {
   if (profile.flags === undefined) return specAllowFlag | listenerFlag(profile);
   let bits = listenerFlag(profile);
-  for (const name of profile.flags) bits |= look(flags, name, "flags");
+  for (const [index, name] of profile.flags.entries()) bits |= look(flags, name, `flags[${index}]`);
   return bits;
 }
 

@@ -1,0 +1,28 @@
+import type { Place } from "./mutations.ts";
+
+/**
+ * Properties that another one depends on: with the left one wrong, the right one is what cannot be had. By paths of the schema;
+ * a place below one of them counts as it.
+ */
+const dependants: Readonly<Record<string, readonly string[]>> = {
+  "linux.namespaces": ["hostname", "domainname", "linux.", "process.user", "mounts["],
+  "linux.uidMappings": ["process.user.", "mounts["],
+  "linux.gidMappings": ["process.user.", "mounts["],
+};
+
+/** The message names the place, what is in it, or what holds it (`linux.devices[0]` of `linux.devices[0].major`). */
+export function namesPlace(message: string, { name, rule }: Place): boolean {
+  if (message.includes(name)) return true;
+  const holder = name.replace(/(\[\d+\]|\.[^.[]+)$/, "");
+  const isElsewhere = holder === "process" || holder === "linux" || holder === name;
+  if (!isElsewhere && message.includes(holder)) return true;
+  const names = Object.entries(dependants).flatMap(([path, others]) =>
+    rule.path.startsWith(path) ? others : [],
+  );
+  return names.some((other) => message.includes(other));
+}
+
+/** One line, no control characters, of a length that fits a log. */
+export function isReadable(message: string): boolean {
+  return message.length < 5000 && /^\P{Cc}+$/u.test(message);
+}
