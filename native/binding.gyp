@@ -22,6 +22,7 @@
         "addon/bpf_devices.cc",
         "addon/seccomp.cc",
         "addon/spawn.cc",
+        "sys/spawn_init.cc",
         "addon/wasi.cc",
         "addon/wasi_errno.cc",
         "addon/wasi_file.cc",
@@ -84,6 +85,33 @@
       ],
       "cflags_cc": ["-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fno-threadsafe-statics", "-fno-pie", "-Wno-missing-field-initializers"],
       "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections", "-s"],
+      "ldflags!": ["-rdynamic"]
+    },
+    {
+      # The command line's hands: what podman, Buildah and Docker execute. Asks the OCI server, clones container-init as its own child.
+      "target_name": "tandem-oci",
+      "type": "executable",
+      "sources": [
+        "client/main.c",
+        "client/ask.c",
+        "client/hands.c",
+        "client/relay.c",
+        "client/server.c",
+        "launcher/places.c",
+        "launcher/sha256.c",
+        "launcher/spawn.c",
+        "launcher/text.c",
+        "launcher/time.c",
+        "launcher/zygote.c",
+        "sys/spawn_init.cc"
+      ],
+      "include_dirs": ["launcher"],
+      "defines": ["_GNU_SOURCE", "TANDEM_VERSION=\"<!(node -p \"require('../package.json').version\")\""],
+      "cflags": ["-fno-pie", "-ffunction-sections", "-fdata-sections"],
+      "cflags!": ["-fPIC"],
+      "cflags_c": ["-std=gnu17"],
+      "cflags_cc": ["-fno-exceptions", "-fno-rtti", "-fno-asynchronous-unwind-tables", "-fno-threadsafe-statics"],
+      "ldflags": ["-static", "-no-pie", "-Wl,--gc-sections", "-Wl,-z,noseparate-code"],
       "ldflags!": ["-rdynamic"]
     },
     {

@@ -35,6 +35,7 @@ const natives: Readonly<Record<string, string>> = {
   "native/build/Release/tandem-dofork.so": join(lib, "tandem-dofork.so"),
   "native/build/Release/container-init": join(lib, "container-init"),
   "native/build/Release/containerd-shim-tandem-v1": join(bin, "containerd-shim-tandem-v1"),
+  "native/build/Release/tandem-oci": join(bin, "tandem-oci"),
 };
 
 /** Flags of the zygote's Node, one a line; the launcher reads them (native/launcher/zygote.c). */

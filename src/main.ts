@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { becomeWasmProcess } from "../wasm-host/main.ts";
 import { setEngineForLongRuns } from "./engine.ts";
 import { native } from "./native.ts";
+import type { OciHost } from "./oci/server.ts";
 import { becomeShim } from "./shim/shim.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
 import { createShimHost, createWasmHost, warmUp } from "./zygote/warm-up.ts";
@@ -42,6 +43,17 @@ function becomeResolver(fields: readonly Buffer[], fds: readonly number[]): void
   );
 }
 
+/** Only this child has a use for the command line's code. */
+function becomeOci(host: OciHost, fds: readonly number[]): void {
+  import("./oci/server.ts").then(
+    (module) => module.becomeOciServer(host, fds[0] ?? -1),
+    (error: unknown) => {
+      process.stderr.write(`oci server: ${String(error)}\n`);
+      native.exitNow(1);
+    },
+  );
+}
+
 async function zygote(directory: string): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
   const wasmHost = createWasmHost(directory);
@@ -53,6 +65,7 @@ async function zygote(directory: string): Promise<void> {
       becomeWasmProcess(wasmHost, fields, fds);
     },
     resolver: becomeResolver,
+    oci: (_, fds) => becomeOci({ ...shimHost, directory }, fds),
   };
   await runZygote({ directory, roles, warm: () => warmUp(shimHost, wasmHost, directory) });
 }

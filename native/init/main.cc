@@ -3,6 +3,7 @@
 // first byte of output.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -124,7 +125,7 @@ void perform(Op op, Fields& step, const Plan& plan) {
     case Op::lookup:
       return lookUpExecutable(step);
     case Op::created:
-      return reportCreated(step);
+      return reportCreated(step, plan);
     case Op::exec:
       execProgram(step);
   }
@@ -157,8 +158,9 @@ int Plan::fd(uint32_t index) const {
 
 }  // namespace tandem
 
-int main() {
+int main(int count, char** arguments) {
   using namespace tandem;
+  if (count > 1) shimSocket = atoi(arguments[1]);
   // Nobody in a joined namespace may look into this process, or reach host files through its descriptors
   // (CVE-2016-9962).
   prctl(PR_SET_DUMPABLE, 0);

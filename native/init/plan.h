@@ -43,6 +43,9 @@ class Fields {
   const char* end_;
 };
 
+// In place of the index of a descriptor: there is none.
+constexpr uint32_t noDescriptor = 0xffffffff;
+
 // A plan that the shim sent: mapped read-only, with the descriptors that came along.
 struct Plan {
   const char* begin = nullptr;

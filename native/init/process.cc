@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/personality.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -55,6 +56,22 @@ const char* searchPath(char** env) {
   // The wording that Docker and its tests look for.
   snprintf(text, sizeof text, "exec: \"%s\"", file);
   failBecause(reason, text, error);
+}
+
+// Whoever created this container is gone; its `start` connects. A starter that ends before it has said so
+// changes nothing.
+void awaitStarter(int listener) {
+  for (;;) {
+    const int connection = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+    if (connection < 0) {
+      if (errno == EINTR || errno == ECONNABORTED) continue;
+      fail("accept4", "start", errno);
+    }
+    must(dup3(connection, shimSocket, O_CLOEXEC), "dup3", "start");
+    close(connection);
+    if (hears(ToInit::start)) break;
+  }
+  close(listener);
 }
 
 }  // namespace
@@ -164,13 +181,17 @@ void lookUpExecutable(Fields& step) {
   refuse(file, "executable file not found in $PATH", ENOENT);
 }
 
-void reportCreated(Fields& step) {
+void reportCreated(Fields& step, const Plan& plan) {
+  const uint32_t listener = step.u32();
   // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of
   // success. Here, because a seccomp filter may not allow this call later; whatever is opened from now on is
   // O_CLOEXEC by itself.
-  must(static_cast<int>(syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
+  must(static_cast<int>(syscall(SYS_close_range, shimSocket, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
   tell(ToShim::created, consoleMaster());
-  await(ToInit::start);
+  if (listener == noDescriptor)
+    await(ToInit::start);
+  else
+    awaitStarter(plan.fd(listener));
 }
 
 void execProgram(Fields& step) {

@@ -8,6 +8,9 @@
 #include <cstdio>
 
 namespace tandem {
+
+int shimSocket = 3;
+
 namespace {
 
 const char* currentProperty = "";
@@ -88,12 +91,16 @@ void tell(ToShim message, int fd) {
   if (sendmsg(shimSocket, &header, MSG_NOSIGNAL) < 0) _exit(1);
 }
 
-void await(ToInit message) {
+bool hears(ToInit message) {
   char kind = 0;
   ssize_t length;
   do length = recv(shimSocket, &kind, 1, 0);
   while (length < 0 && errno == EINTR);
-  if (length != 1 || kind != static_cast<char>(message)) _exit(1);
+  return length == 1 && kind == static_cast<char>(message);
+}
+
+void await(ToInit message) {
+  if (!hears(message)) _exit(1);
 }
 
 }  // namespace tandem

@@ -25,6 +25,8 @@ T must(T result, const char* action, const char* subject = "") {
 }
 
 void tell(ToShim message, int fd = -1);
+// Blocks until the other side says something; false when that is something else, or the end.
+bool hears(ToInit message);
 // Blocks until the shim says so. A shim that is gone ends the process: nobody would start or reap the
 // container.
 void await(ToInit message);

@@ -43,7 +43,7 @@ void setAffinity(Fields& step);
 void setUmask(Fields& step);
 void enterCwd(Fields& step);
 void lookUpExecutable(Fields& step);
-void reportCreated(Fields& step);
+void reportCreated(Fields& step, const Plan& plan);
 [[noreturn]] void execProgram(Fields& step);
 
 // privileges.cc

@@ -15,6 +15,8 @@
 //   proceed                              ──▶
 //   task is created                      ◀──    created, descriptor: the terminal's master if there is one
 //   start                                ──▶    startContainer hooks, seccomp, execve
+//     (of the command line, whose `start` is another process than its `create`, by a new connection to the
+//     socket that came with the plan)
 //   seccomp agent gets the descriptor    ◀──    listener       (only with SCMP_ACT_NOTIFY)
 //   proceed                              ──▶
 //   task is running                      ◀──    end of file: execve closed the socket
@@ -22,7 +24,8 @@
 //                                        it
 namespace tandem {
 
-constexpr int shimSocket = 3;
+// Descriptor of the dialogue: 3, or behind those that are preserved for the program.
+extern int shimSocket;
 
 enum class ToInit : uint8_t { plan = 1, proceed = 2, start = 3 };
 

@@ -17,7 +17,9 @@ enum { maxPath = 4096, sha256HexSize = 65 };
 bool concat(char *out, size_t size, ...);
 // Decimal digits of a number; out must hold 21 bytes. Returns out.
 const char *decimal(char *out, uint64_t value);
-// Prints one line "containerd-shim-tandem-v1: <parts>[: <strerror>]" on stderr, undoes, and exits 1. Parts
+// What messages begin with; the client of the command line has another name.
+extern const char *programName;
+// Prints one line "<programName>: <parts>[: <strerror>]" on stderr, undoes, and exits 1. Parts
 // end with NULL.
 _Noreturn void fail(int error, ...);
 // The same line without the exit, for what must not stop a clean-up.

@@ -9,6 +9,7 @@
 
 #include "launcher.h"
 
+const char *programName = "containerd-shim-tandem-v1";
 static const char *undoPath;
 
 void setUndo(const char *socketPath) {
@@ -52,9 +53,11 @@ const char *decimal(char *out, uint64_t value) {
 
 static void report(int error, va_list parts) {
   char line[2 * maxPath];
-  static const char prefix[] = "containerd-shim-tandem-v1: ";
-  memcpy(line, prefix, sizeof prefix);
-  if (!concatList(line + sizeof prefix - 1, sizeof line - 512, parts)) strcat(line, "message too long");
+  size_t used = strlen(programName);
+  memcpy(line, programName, used);
+  memcpy(line + used, ": ", 3);
+  used += 2;
+  if (!concatList(line + used, sizeof line - used - 512, parts)) strcat(line, "message too long");
   if (error != 0) {
     strcat(line, ": ");
     strncat(line, strerror(error), 256);

@@ -14,6 +14,7 @@ export class InitProcess implements ExecutorProcess {
   readonly #pidfd: number;
   readonly #socket: InitSocket;
   readonly #onListener: (fd: number) => void;
+  readonly #stopWatching: () => void;
   #ended = false;
   /** Who closes the socket: `create` and `destroy`, then this process's end, then `start`. */
   #phase: "creating" | "created" | "started" = "creating";
@@ -30,10 +31,10 @@ export class InitProcess implements ExecutorProcess {
     this.#onListener = onListener;
     const { promise, resolve } = Promise.withResolvers<ExitStatus>();
     this.exited = promise;
-    const stop = native.onReadable(this.#pidfd, () => {
+    this.#stopWatching = native.onReadable(this.#pidfd, () => {
       const status = this.#status();
       if (status === undefined) return;
-      stop();
+      this.#stopWatching();
       this.#ended = true;
       closeSync(this.#pidfd);
       if (this.#phase === "created") this.#socket.close();
@@ -55,7 +56,7 @@ export class InitProcess implements ExecutorProcess {
           this.#socket.send("proceed");
           break;
         case "listener":
-          this.#forward(message.fd);
+          forward(message.fd, this.#socket, this.#onListener);
           break;
         case "created":
           this.console = message.console;
@@ -72,18 +73,7 @@ export class InitProcess implements ExecutorProcess {
   async start(): Promise<void> {
     if (this.#ended) throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
     this.#phase = "started";
-    try {
-      this.#socket.send("start");
-      for (;;) {
-        const message = await this.#socket.receive();
-        if (message.kind === "failed") throw toInitError(message);
-        if (message.kind === "listener") this.#forward(message.fd);
-        // Executed, or killed: that is for `exited` to say.
-        if (message.kind === "end") return;
-      }
-    } finally {
-      this.#socket.close();
-    }
+    await startInit(this.#socket, this.#onListener);
   }
 
   kill(signal: number): void {
@@ -95,21 +85,21 @@ export class InitProcess implements ExecutorProcess {
     }
   }
 
+  /** Lets go of a created process, which goes on: somebody else starts it and waits for it. `exited` then never resolves. */
+  leave(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#stopWatching();
+    closeSync(this.#pidfd);
+    this.#socket.close();
+  }
+
   /** Ends what never got to "created". */
   async destroy(): Promise<void> {
     if (!this.#ended) this.kill(SIGKILL);
     await this.exited;
     this.#socket.close();
     if (this.console !== undefined) closeSync(this.console);
-  }
-
-  #forward(fd: number): void {
-    try {
-      this.#onListener(fd);
-      this.#socket.send("proceed");
-    } finally {
-      closeSync(fd);
-    }
   }
 
   #status(): number | undefined {
@@ -119,5 +109,35 @@ export class InitProcess implements ExecutorProcess {
       // ECHILD: somebody else reaped it. It is over, and the kernel will not say how.
       return 255;
     }
+  }
+}
+
+/**
+ * Leads the dialogue from "created" to the program, and closes the socket.
+ *
+ * @throws TandemError with container-init's own words when the program cannot be executed
+ */
+export async function startInit(socket: InitSocket, onListener: (fd: number) => void): Promise<void> {
+  try {
+    socket.send("start");
+    for (;;) {
+      const message = await socket.receive();
+      if (message.kind === "failed") throw toInitError(message);
+      if (message.kind === "listener") forward(message.fd, socket, onListener);
+      // Executed, or killed: whoever waits for the process will see which.
+      if (message.kind === "end") return;
+    }
+  } finally {
+    socket.close();
+  }
+}
+
+/** The descriptor of a seccomp filter goes to its agent; container-init waits for that. */
+function forward(fd: number, socket: InitSocket, onListener: (fd: number) => void): void {
+  try {
+    onListener(fd);
+    socket.send("proceed");
+  } finally {
+    closeSync(fd);
   }
 }

@@ -6,6 +6,7 @@ import { encodePlan } from "../isolation/encode.ts";
 import { type NamespacePlan, namespaceFlags } from "../isolation/namespaces.ts";
 import type { Step } from "../isolation/steps.ts";
 import { native } from "../native.ts";
+import type { SpawnOptions } from "../native-surface.ts";
 import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
 
@@ -31,22 +32,45 @@ export interface SpawnRequest {
   readonly onListener: (fd: number) => void;
 }
 
+/** Clones container-init: the addon as this process's child, or the client of the command line as its own. */
+export type Cloner = (options: CloneOptions) => Promise<SpawnedInit> | SpawnedInit;
+
+/** What is cloned; without `stdio` the process has a terminal. */
+export interface CloneOptions extends Omit<SpawnOptions, "stdio"> {
+  readonly stdio: Stdio | undefined;
+}
+
+export interface SpawnedInit {
+  readonly pid: number;
+  readonly pidfd: number;
+}
+
+/** Clones as a child of this process. */
+export function cloneHere(options: CloneOptions): SpawnedInit {
+  const { stdio } = options;
+  if (stdio !== undefined)
+    return native.spawnInit({ ...options, stdio: [stdio.stdin, stdio.stdout, stdio.stderr] });
+  const none = openSync("/dev/null", "r+");
+  try {
+    return native.spawnInit({ ...options, stdio: [none, none, none] });
+  } finally {
+    closeSync(none);
+  }
+}
+
 /** Starts container-init; it waits for its plan. @throws TandemError when a namespace cannot be made or joined */
-export function spawnInit(request: SpawnRequest): InitProcess {
-  const { stdio } = request;
+export async function spawnInit(clone: Cloner, request: SpawnRequest): Promise<InitProcess> {
   const [ours, theirs] = native.socketpair();
   const socket = new InitSocket(ours);
   const { taskFiles, unified } = request.cgroup.entrance();
   let cgroupDirectory: number | undefined;
-  const none = stdio === undefined ? openSync("/dev/null", "r+") : undefined;
-  const fds = stdio === undefined ? undefined : ([stdio.stdin, stdio.stdout, stdio.stderr] as const);
   try {
     if (unified !== undefined) cgroupDirectory = openSync(unified, O_PATH | constants.O_DIRECTORY);
-    const spawned = native.spawnInit({
+    const spawned = await clone({
       cgroupFiles: taskFiles,
       cgroupDirectory,
       executable: request.executable,
-      stdio: fds ?? [none ?? -1, none ?? -1, none ?? -1],
+      stdio: request.stdio,
       socket: theirs,
       newNamespaces: request.newNamespaces,
       joinNamespaces: request.joins,
@@ -57,7 +81,6 @@ export function spawnInit(request: SpawnRequest): InitProcess {
     throw TandemError.from(error, "linux.namespaces, linux.cgroupsPath");
   } finally {
     closeSync(theirs);
-    if (none !== undefined) closeSync(none);
     if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
   }
 }

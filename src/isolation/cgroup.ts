@@ -4,7 +4,7 @@ import { native } from "../native.ts";
 import { applyResources } from "./cgroup/apply.ts";
 import { checkResources } from "./cgroup/check-resources.ts";
 import { applyDevices } from "./cgroup/devices.ts";
-import { freeze, thaw } from "./cgroup/freezer.ts";
+import { freeze, isFrozen, thaw } from "./cgroup/freezer.ts";
 import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
 import { oomKills, watchOom } from "./cgroup/oom.ts";
 import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts";
@@ -41,6 +41,7 @@ export interface Cgroup {
   /** @throws TandemError deadline_exceeded when a process hangs in the kernel; then nothing is frozen. */
   freeze(): void;
   thaw(): void;
+  isFrozen(): boolean;
   /** Signals every process. SIGKILL misses none, not even those that fork meanwhile, and thaws. */
   kill(signal: number): void;
   /** Changes what `resources` gives and leaves the rest. @throws TandemError invalid_argument naming the property. */
@@ -172,6 +173,10 @@ class KernelCgroup implements Cgroup {
       // Gone: nothing in it is frozen.
       if (!isGone(error)) throw error;
     }
+  }
+
+  isFrozen(): boolean {
+    return isFrozen(this.#paths);
   }
 
   kill(signal: number): void {

@@ -22,7 +22,7 @@ import {
   type ProcessContext,
 } from "./process-steps.ts";
 import { affinitySteps } from "./scheduling.ts";
-import type { Step } from "./steps.ts";
+import { NO_FD, type Step } from "./steps.ts";
 import { sysctlSteps } from "./sysctl.ts";
 
 export interface PlanContext {
@@ -46,8 +46,12 @@ export interface ContainerPlan {
   readonly sources: readonly MountSource[];
   readonly oomScoreAdj: number | undefined;
   readonly hasRuntimeHooks: boolean;
-  /** The steps, once the pid is known that the hooks' state carries. */
-  steps(states: HookStates): Step[];
+  /**
+   * The steps, once the pid is known that the hooks' state carries.
+   *
+   * @param starter descriptor, counted after the plan's own, of the socket on which "start" comes; without one it comes from whoever creates
+   */
+  steps(states: HookStates, starter?: number): Step[];
 }
 
 /** The container's state (runtime-spec, runtime.md "State") as JSON, for hooks that container-init runs. */
@@ -104,12 +108,12 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     sources: mounts.sources,
     oomScoreAdj: process.oomScoreAdj,
     hasRuntimeHooks,
-    steps: (states) => [
+    steps: (states, starter = NO_FD) => [
       ...before,
       ...creating,
       ...hookSteps("createContainer", hooks?.createContainer, states.creating),
       ...inside,
-      { op: "created", property: "" },
+      { op: "created", property: "", starter },
       ...hookSteps("startContainer", hooks?.startContainer, states.created),
       ...after,
     ],
@@ -131,7 +135,7 @@ export function planExec(
     ...labelSteps(process, context.machine),
     ...consoleSteps(process, { bind: false }),
     ...identitySteps(process, context),
-    { op: "created", property: "" },
+    { op: "created", property: "", starter: NO_FD },
     ...execSteps(process, context),
   ];
 }

@@ -76,7 +76,7 @@ export const stepTable = {
   seccomp: { code: 35, fields: { flags: "u32", filter: "bytes" } },
   cwd: { code: 36, fields: { path: "text", make: "flag" } },
   lookup: { code: 37, fields: { file: "text", env: "list" } },
-  created: { code: 38, fields: {} },
+  created: { code: 38, fields: { starter: "u32" } },
   exec: { code: 39, fields: { args: "list", env: "list" } },
 } as const satisfies Record<string, { code: number; fields: Readonly<Record<string, FieldKind>> }>;
 
@@ -103,5 +103,5 @@ export type StepOf<K extends Op> = { readonly op: K; readonly property: string }
 
 export type Step = { [K in Op]: StepOf<K> }[Op];
 
-/** `bind.fd` when the source is a path. */
+/** `bind.fd` when the source is a path, `created.starter` when whoever creates also starts. */
 export const NO_FD = 0xffff_ffff;

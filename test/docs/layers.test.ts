@@ -17,7 +17,7 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^wasm-host\//],
   [/^src\/zygote\//],
   [/^src\/executor\//, /^src\/containerd\//],
-  [/^src\/task\//],
+  [/^src\/task\//, /^src\/oci\//],
   [/^src\/shim\//],
   // The zygote plays whole pods before its first fork.
   [/^src\/zygote\/(warm-up|rehearsal)/],

@@ -51,6 +51,7 @@ function fakeCgroup(failures: Failures, calls: string[]): Cgroup {
     pids: () => failures.pids?.() ?? [],
     freeze: () => undefined,
     thaw: () => undefined,
+    isFrozen: () => false,
     kill: () => undefined,
     update: () => undefined,
     stats: () => {

@@ -14,9 +14,9 @@ const patienceMs = 2000;
  */
 export function freeze(paths: CgroupPaths): void {
   const v1 = paths.v1.get("freezer");
-  const isFrozen = v1 === undefined ? freezeV2(unifiedOf(paths)) : freezeV1(v1);
+  const standsStill = v1 === undefined ? freezeV2(unifiedOf(paths)) : freezeV1(v1);
   const deadline = Date.now() + patienceMs;
-  for (let attempt = 0; !isFrozen(attempt); attempt++) {
+  for (let attempt = 0; !standsStill(attempt); attempt++) {
     if (Date.now() > deadline) {
       thaw(paths);
       throw new TandemError("deadline_exceeded", `cgroup ${v1 ?? paths.unified}: does not freeze`);
@@ -30,6 +30,20 @@ export function thaw(paths: CgroupPaths): void {
   const v1 = paths.v1.get("freezer");
   if (v1 !== undefined) native.writeFiles([`${v1}/freezer.state`, "THAWED"]);
   else native.writeFiles([`${unifiedOf(paths)}/cgroup.freeze`, "0"]);
+}
+
+/** Whether someone has asked for it to be frozen. False for a cgroup that is gone, or without a freezer. */
+export function isFrozen(paths: CgroupPaths): boolean {
+  const v1 = paths.v1.get("freezer");
+  const file =
+    v1 === undefined ? paths.unified && `${paths.unified}/cgroup.freeze` : `${v1}/freezer.self_freezing`;
+  if (file === undefined) return false;
+  try {
+    return readFileSync(file, "utf8").startsWith("1");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return false;
+    throw error;
+  }
 }
 
 /**

@@ -1,0 +1,45 @@
+// tandem-oci: the runc-compatible command line, as podman, Buildah, CRI-O and Docker execute it. It parses
+// nothing and knows no verb: it hands its arguments to the OCI server (src/oci, a child of the zygote) and is
+// its hands, so that what is made of a container is this process's own child, which whoever called us
+// inherits when we end. The dialogue is drawn in src/oci/protocol.ts, whose twin this file is.
+#pragma once
+
+#include "launcher.h"
+#include "sys/spawn_init.h"
+
+enum ToServer { sayCall = 1, saySpawned = 2, saySpawnFailed = 3, sayExited = 4, sayInput = 5 };
+enum ToClient { doOutput = 1, doError = 2, doExit = 3, doSpawn = 4, doWait = 5, doInput = 6 };
+
+enum { maxMessage = 200 * 1024, maxDescriptors = 32 };
+
+typedef struct {
+  char *data;  // NUL behind its end
+  size_t length;
+  int fds[maxDescriptors];
+  size_t fdCount;
+} Message;
+
+// ---- server.c: a connection to the server, which is started when there is none
+
+int connectServer(void);
+
+// ---- ask.c: messages
+
+// Sends the call: working directory, environment as far as it matters, arguments. False when the server is
+// gone.
+bool sendCall(int server, int count, char **arguments);
+// One kind byte, `length` bytes, and one descriptor unless it is -1. False when the server is gone.
+bool say(int server, enum ToServer kind, const void *data, size_t length, int fd);
+// False at the end of the connection.
+bool hear(int server, Message *message);
+
+// ---- hands.c: does what the server says, to the end
+
+// Returns only when the server went away before it said anything.
+void serve(int server);
+
+// ---- relay.c: waiting for a container in the foreground
+
+// Forwards signals, and the terminal unless master is -1, until the process ends. Its exit code, or 128 +
+// signal.
+int waitFor(pid_t pid, int master);

@@ -1,0 +1,127 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client.h"
+
+enum { maxInput = 16 << 20 };
+
+static const char truncated[] = "server: truncated message";
+
+static uint32_t number(const char **at, const char *end) {
+  uint32_t value = 0;
+  if ((size_t)(end - *at) < sizeof value) fail(0, truncated, NULL);
+  memcpy(&value, *at, sizeof value);
+  *at += sizeof value;
+  return value;
+}
+
+// A descriptor that our caller gave us to pass on; all of ours are O_CLOEXEC.
+static void checkPreserved(unsigned count) {
+  char digits[21];
+  for (unsigned fd = 3; fd < 3 + count; fd++) {
+    const int flags = fcntl((int)fd, F_GETFD);
+    if (flags < 0 || (flags & FD_CLOEXEC) != 0)
+      fail(0, "--preserve-fds: descriptor ", decimal(digits, fd), " is not open", NULL);
+  }
+}
+
+// u32 namespaces, preserved, whether our stdio is the container's, whether there is a cgroup directory, count
+// of joins and their types, count of cgroup files and their names; descriptors: executable, socket, [cgroup
+// directory], joins.
+static void decode(const Message *message, struct InitSpawn *spawn) {
+  const char *at = message->data + 1, *end = message->data + message->length;
+  size_t fd = 2;
+  spawn->newNamespaces = number(&at, end);
+  spawn->preserved = number(&at, end);
+  const bool ownStdio = number(&at, end) != 0;
+  const bool hasCgroup = number(&at, end) != 0;
+  spawn->joinCount = number(&at, end);
+  const size_t wanted = 2 + (hasCgroup ? 1 : 0) + spawn->joinCount;
+  if (spawn->joinCount > maxJoins || message->fdCount != wanted) fail(0, truncated, NULL);
+  spawn->executable = message->fds[0];
+  spawn->socket = message->fds[1];
+  spawn->cgroupDirectory = hasCgroup ? message->fds[fd++] : -1;
+  for (size_t i = 0; i < spawn->joinCount; i++)
+    spawn->joins[i] = (struct Join){message->fds[fd++], (int)number(&at, end)};
+  spawn->cgroupFileCount = number(&at, end);
+  if (spawn->cgroupFileCount > maxCgroupFiles) fail(0, truncated, NULL);
+  for (size_t i = 0; i < spawn->cgroupFileCount; i++) {
+    if (at >= end) fail(0, truncated, NULL);
+    spawn->cgroupFiles[i] = at;
+    at += strlen(at) + 1;
+  }
+  // With a terminal the program's streams come later; until then it has none.
+  const int null = ownStdio ? -1 : open("/dev/null", O_RDWR | O_CLOEXEC);
+  if (!ownStdio && null < 0) fail(errno, "/dev/null", NULL);
+  for (int i = 0; i < 3; i++) spawn->stdio[i] = ownStdio ? i : null;
+}
+
+static pid_t makeChild(int server, const Message *message) {
+  struct InitSpawn spawn = {0};
+  decode(message, &spawn);
+  checkPreserved(spawn.preserved);
+  pid_t made = -1;
+  if (spawnInit(&spawn)) {
+    const uint32_t pid = (uint32_t)spawn.pid;
+    say(server, saySpawned, &pid, sizeof pid, spawn.pidfd);
+    close(spawn.pidfd);
+    made = spawn.pid;
+  } else {
+    char text[128];
+    const uint32_t error = (uint32_t)spawn.failedErrno;
+    memcpy(text, &error, sizeof error);
+    const size_t length = strnlen(spawn.failedCall, sizeof text - sizeof error);
+    memcpy(text + sizeof error, spawn.failedCall, length);
+    say(server, saySpawnFailed, text, sizeof error + length, -1);
+  }
+  if (spawn.stdio[0] > 2) close(spawn.stdio[0]);
+  for (size_t i = 0; i < message->fdCount; i++) close(message->fds[i]);
+  return made;
+}
+
+static void sendInput(int server) {
+  Bytes input;
+  if (!readAll(STDIN_FILENO, maxInput, &input)) fail(errno, "stdin", NULL);
+  const int memfd = memfdOf(&input);
+  say(server, sayInput, NULL, 0, memfd);
+  close(memfd);
+}
+
+static void writeOrEnd(int fd, const Message *message) {
+  if (!writeAll(fd, message->data + 1, message->length - 1)) _exit(1);
+}
+
+void serve(int server) {
+  Message message;
+  pid_t child = -1;
+  bool heard = false;
+  while (hear(server, &message)) {
+    heard = true;
+    switch (message.data[0]) {
+      case doOutput:
+        writeOrEnd(STDOUT_FILENO, &message);
+        break;
+      case doError:
+        writeOrEnd(STDERR_FILENO, &message);
+        break;
+      case doExit:
+        _exit(message.length > 1 ? (unsigned char)message.data[1] : 1);
+      case doSpawn:
+        child = makeChild(server, &message);
+        break;
+      case doWait: {
+        const uint32_t status = (uint32_t)waitFor(child, message.fdCount > 0 ? message.fds[0] : -1);
+        say(server, sayExited, &status, sizeof status, -1);
+        break;
+      }
+      case doInput:
+        sendInput(server);
+        break;
+      default:
+        fail(0, "server: unknown message; is it of another build?", NULL);
+    }
+  }
+  if (heard) fail(0, "the server ended; see zygote.log below ", runDirectory(), NULL);
+}

@@ -1,0 +1,68 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client.h"
+
+static int listenAt(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (!concat(address.sun_path, sizeof address.sun_path, path, NULL))
+    fail(ENAMETOOLONG, "socket ", path, " (choose a shorter TANDEM_RUN_DIR)", NULL);
+  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail(errno, "socket", NULL);
+  const mode_t previous = umask(0177);  // 0600 before anybody can connect
+  const int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
+  const int error = errno;
+  umask(previous);
+  if (bound != 0) fail(error, "bind ", path, NULL);
+  if (listen(fd, SOMAXCONN) != 0) fail(errno, "listen ", path, NULL);
+  return fd;
+}
+
+// The zygote forks the server from the socket that we listen on: it is there for the next caller before the
+// server is.
+static void startServer(const char *directory, const char *path) {
+  static const char fields[] = "\1\0\0\0\3\0\0\0oci";
+  const Bytes request = {(char *)fields, sizeof fields - 1};
+  for (int attempt = 0; attempt < 3; attempt++) {
+    // We hold the lock and nobody answers there: whoever left it is dead.
+    unlink(path);
+    const int listener = listenAt(path);
+    setUndo(path);
+    const bool taken = askZygote(directory, listener, &request);
+    close(listener);
+    if (taken) {
+      setUndo(NULL);
+      return;
+    }
+  }
+  fail(0, "zygote: ends before it answers; see zygote.log in ", directory, NULL);
+}
+
+int connectServer(void) {
+  char directory[maxPath], path[maxPath], lockPath[maxPath];
+  zygoteDirectory(directory, sizeof directory);
+  if (!concat(path, sizeof path, directory, "/oci.sock", NULL) ||
+      !concat(lockPath, sizeof lockPath, directory, "/oci.lock", NULL))
+    fail(ENAMETOOLONG, directory, NULL);
+  int fd = connectSeqpacket(path);
+  if (fd >= 0) return fd;
+  const int lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock < 0) fail(errno, lockPath, NULL);
+  while (flock(lock, LOCK_EX) != 0)
+    if (errno != EINTR) fail(errno, "flock ", lockPath, NULL);
+  // Whoever held the lock before us has probably started one.
+  fd = connectSeqpacket(path);
+  if (fd < 0) {
+    startServer(directory, path);
+    fd = connectSeqpacket(path);
+  }
+  if (fd < 0) fail(errno, "connect ", path, NULL);
+  close(lock);
+  return fd;
+}

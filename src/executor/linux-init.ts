@@ -1,0 +1,212 @@
+import { closeSync, openSync } from "node:fs";
+import type { Spec, SpecProcess, SpecSeccomp } from "../bundle/spec.ts";
+import type { Stdio } from "../bundle/stdio.ts";
+import { TandemError } from "../errors.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
+import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
+import { type NamespaceType, namespaceFiles, namespaceFlags } from "../isolation/namespaces.ts";
+import { type ContainerPlan, planContainer, planExec } from "../isolation/plan.ts";
+import type { CompiledSeccomp } from "../isolation/process-steps.ts";
+import { NO_FD } from "../isolation/steps.ts";
+import { type HookContainer, hookState, runHooks } from "./hooks.ts";
+import type { InitProcess } from "./init-process.ts";
+import { readMachine } from "./machine.ts";
+import { openSource } from "./mount-sources.ts";
+import { sendListener } from "./seccomp-agent.ts";
+import {
+  type Cloner,
+  memfdOf,
+  openJoins,
+  raiseLimits,
+  spawnInit,
+  writeMaps,
+  writeOomScore,
+} from "./spawn-init.ts";
+
+/** What making a Linux process takes beside its specification. */
+export interface LinuxHost {
+  /** container-init as `native.sealExecutable` returned it; stays the caller's. */
+  readonly executable: number;
+  readonly clone: Cloner;
+  /** The machine's hierarchies with the container's directory in each, for mounts of type cgroup. */
+  readonly cgroupHierarchies: (cgroup: Cgroup) => readonly CgroupHierarchy[];
+  readonly compileSeccomp: (seccomp: SpecSeccomp) => CompiledSeccomp;
+  /** Runtime options NoPivotRoot and NoNewKeyring. */
+  readonly noPivotRoot?: boolean;
+  readonly noNewKeyring?: boolean;
+  /** Hears of what happens after the fact and fails nobody's request: poststart and poststop hooks. */
+  readonly warn: (error: TandemError) => void;
+}
+
+export interface InitRequest {
+  readonly id: string;
+  readonly bundle: string;
+  readonly rootfs: string;
+  readonly spec: Spec;
+  readonly cgroup: Cgroup;
+  /** Absent when the process has a terminal. */
+  readonly stdio: Stdio | undefined;
+  readonly signal: AbortSignal;
+  /** A listening socket on which the process waits for its start; absent: whoever creates it also starts it. */
+  readonly starter?: number;
+  /** Told as soon as there is a process, before it is anything else. */
+  readonly onBirth?: (pid: number) => void;
+}
+
+/**
+ * Creates a container's init and leads it to "created". On failure nothing of it is left; the cgroup is the caller's.
+ *
+ * @throws TandemError naming the property of config.json that could not be honoured
+ */
+export async function createInit(host: LinuxHost, request: InitRequest): Promise<InitProcess> {
+  const plan = planOf(host, request);
+  const container: HookContainer = request;
+  const opened: number[] = [];
+  try {
+    const joins = openJoins(plan.namespaces, opened);
+    const init = await spawnInit(host.clone, {
+      executable: host.executable,
+      stdio: request.stdio,
+      cgroup: request.cgroup,
+      newNamespaces: plan.namespaces.flags,
+      joins: joins.filter(({ type }) => type !== namespaceFlags.time),
+      onListener: (fd) => sendListener(fd, container, init.pid),
+    });
+    try {
+      request.onBirth?.(init.pid);
+      const time = joins.find(({ type }) => type === namespaceFlags.time)?.fd;
+      await leadToCreated(host, request, { plan, init, time, opened });
+      return init;
+    } catch (error) {
+      await init.destroy();
+      // The container's life ends as any other (runtime-spec, runtime.md "Lifecycle" 12 to 14).
+      await runHooks("poststop", container, 0).catch((late: unknown) => host.warn(TandemError.from(late)));
+      throw error;
+    }
+  } catch (error) {
+    throw TandemError.from(error, `container ${request.id}`);
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitRequest): ContainerPlan {
+  const { seccomp } = spec.linux ?? {};
+  return planContainer(spec, {
+    id,
+    bundle,
+    rootfs,
+    cgroups: host.cgroupHierarchies(cgroup),
+    machine: readMachine(),
+    seccomp: seccomp === undefined ? undefined : host.compileSeccomp(seccomp),
+    privileged: process.geteuid?.() === 0,
+    noPivotRoot: host.noPivotRoot === true,
+    noNewKeyring: host.noNewKeyring === true,
+  });
+}
+
+interface Birth {
+  readonly plan: ContainerPlan;
+  readonly init: InitProcess;
+  /** Descriptor of the time namespace to join. */
+  readonly time: number | undefined;
+  readonly opened: number[];
+}
+
+async function leadToCreated(host: LinuxHost, request: InitRequest, birth: Birth): Promise<void> {
+  const { plan, init, time, opened } = birth;
+  if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
+  writeOomScore(init.pid, plan.oomScoreAdj);
+  const fds: number[] = [];
+  for (const source of plan.sources) {
+    const fd = openSource(source, { executable: host.executable, pid: init.pid });
+    opened.push(fd);
+    fds.push(fd);
+  }
+  if (time !== undefined) fds.push(time);
+  const states = {
+    creating: hookState(request, "creating", init.pid),
+    created: hookState(request, "created", init.pid),
+  };
+  const { starter } = request;
+  const steps = plan.steps(states, starter === undefined ? NO_FD : fds.push(starter) - 1);
+  raiseLimits(init.pid, steps, plan.maps !== undefined);
+  const memfd = memfdOf(steps);
+  opened.push(memfd);
+  await init.create({ fds: [memfd, ...fds], signal: request.signal }, async () => {
+    await runHooks("prestart", request, init.pid);
+    await runHooks("createRuntime", request, init.pid);
+  });
+}
+
+/** A container that runs, as far as another process in it needs to know. */
+export interface RunningContainer {
+  readonly id: string;
+  readonly bundle: string;
+  readonly spec: Spec;
+  /** Its init. The caller knows that the number is still that process's. */
+  readonly pid: number;
+  readonly cgroup: Cgroup;
+}
+
+export interface InitExecRequest {
+  readonly process: SpecProcess;
+  readonly stdio: Stdio | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Creates another process in a container and leads it to "created". @throws TandemError */
+export async function createExec(
+  host: LinuxHost,
+  container: RunningContainer,
+  request: InitExecRequest,
+): Promise<InitProcess> {
+  const { spec, pid } = container;
+  const types = namespacesOf(spec);
+  const { seccomp } = spec.linux ?? {};
+  const steps = planExec(request.process, {
+    id: container.id,
+    machine: readMachine(),
+    seccomp: seccomp === undefined ? undefined : host.compileSeccomp(seccomp),
+    canSetGroups: process.geteuid?.() === 0 || !types.includes("user"),
+    userNamespace: types.includes("user"),
+    noNewKeyring: host.noNewKeyring === true,
+  });
+  const opened: number[] = [];
+  try {
+    const joins = types.map((type) => {
+      const fd = openSync(`/proc/${pid}/ns/${namespaceFiles[type]}`, "r");
+      opened.push(fd);
+      return { fd, type: namespaceFlags[type] };
+    });
+    // The time namespace is joined by container-init itself: setns wants a process that shares its memory with nobody.
+    const time = joins.find(({ type }) => type === namespaceFlags.time);
+    if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });
+    const exec = await spawnInit(host.clone, {
+      executable: host.executable,
+      stdio: request.stdio,
+      cgroup: container.cgroup,
+      newNamespaces: 0,
+      joins: joins.filter((join) => join !== time),
+      onListener: (fd) => sendListener(fd, container, exec.pid),
+    });
+    try {
+      writeOomScore(exec.pid, request.process.oomScoreAdj);
+      const plan = memfdOf(steps);
+      opened.push(plan);
+      const fds = time === undefined ? [plan] : [plan, time.fd];
+      await exec.create({ fds, signal: request.signal }, async () => undefined);
+      return exec;
+    } catch (error) {
+      await exec.destroy();
+      throw error;
+    }
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
+}
+
+/** Kinds of namespaces that the container does not share with the runtime; mount is always one of them. */
+function namespacesOf(spec: Spec): NamespaceType[] {
+  return (spec.linux?.namespaces ?? []).map(({ type }) => type);
+}

@@ -1,0 +1,122 @@
+import { join } from "node:path";
+import { directories } from "../directories.ts";
+import { TandemError } from "../errors.ts";
+import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
+import { features } from "../isolation/features.ts";
+import { compileSeccomp } from "../isolation/seccomp.ts";
+import { VERSION } from "../version.ts";
+import type { Call } from "./call.ts";
+import { CallLog } from "./call-log.ts";
+import { type Command, type Context, clientPath } from "./command.ts";
+import { commands } from "./commands.ts";
+import { type Flags, type Given, parseFlags } from "./flags.ts";
+import { commandHelp, generalHelp } from "./help.ts";
+import { Store } from "./store.ts";
+
+/** Options before the command. */
+export const generalFlags: Flags = {
+  root: { value: "DIR", help: `where containers are kept; ${Store.usual} unless given` },
+  log: { value: "FILE", help: "also write errors and warnings there" },
+  "log-format": { value: "FORMAT", help: "of that file: text or json" },
+  debug: { help: "write what is done to that file, too" },
+  "systemd-cgroup": { help: "have systemd make the cgroups; linux.cgroupsPath is slice:prefix:name" },
+  "cgroup-manager": { value: "NAME", help: "cgroupfs or systemd, as crun spells it" },
+  rootless: { value: "true|false|auto", help: "accepted for runc's sake: Tandem sees for itself" },
+  criu: { value: "FILE", help: "the criu to use for checkpoint and restore" },
+  version: { short: "v", help: "print the version" },
+  help: { short: "h", help: "print this, or what a command takes" },
+};
+
+const helpFlag: Flags = { help: { short: "h", help: "print this" } };
+
+/** Runs one command line and ends its client. */
+export async function answerCall(call: Call, containerInit: number): Promise<void> {
+  let log = new CallLog(undefined, "text");
+  let failure = 1;
+  try {
+    const { given: general, read } = parseFlags(generalFlags, call.args, true);
+    const path = general.text("log");
+    log = new CallLog(
+      path === undefined || path === "" ? undefined : clientPath({ call }, path),
+      general.text("log-format") ?? "text",
+    );
+    const [name = "", ...args] = call.args.slice(read);
+    if (general.has("version")) return await print(call, versionText());
+    if (general.has("help") || name === "" || name === "help")
+      return await print(call, generalHelp(generalFlags, commands));
+    const command = commands[name];
+    if (command === undefined) throw new TandemError("invalid_argument", `unknown command ${name}`);
+    failure = command.failure ?? 1;
+    const { given, read: readArgs } = parseFlags(
+      { ...command.flags, ...helpFlag },
+      args,
+      command.inOrder === true,
+    );
+    if (given.has("help")) return await print(call, commandHelp(name, command));
+    if (general.has("debug")) log.add("debug", call.args.join(" "));
+    await call.exit(
+      await runCommand(command, {
+        call,
+        general,
+        given: withRest(command, given, args, readArgs),
+        log,
+        containerInit,
+      }),
+    );
+  } catch (error) {
+    await fail(call, log, TandemError.from(error).message, failure);
+  }
+}
+
+/** In order: the operands begin where the options end. */
+function withRest(command: Command, given: Given, args: readonly string[], read: number): Given {
+  return command.inOrder === true ? given.withOperands([...given.operands, ...args.slice(read)]) : given;
+}
+
+interface Parts {
+  readonly call: Call;
+  readonly general: Given;
+  readonly given: Given;
+  readonly log: CallLog;
+  readonly containerInit: number;
+}
+
+function runCommand(command: Command, { call, general, given, log, containerInit }: Parts): Promise<number> {
+  const root = general.text("root");
+  const warn = (message: string): void => log.add("warning", message);
+  const context: Context = {
+    call,
+    given,
+    store: new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root)),
+    systemdCgroup: general.has("systemd-cgroup") || general.text("cgroup-manager") === "systemd",
+    host: (preserved) => ({
+      executable: containerInit,
+      clone: (options) => call.clone(options, preserved),
+      cgroupHierarchies,
+      compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
+      warn: (error) => warn(error.message),
+    }),
+    warn,
+  };
+  return command.run(context);
+}
+
+async function print(call: Call, text: string): Promise<void> {
+  call.write(text);
+  await call.exit(0);
+}
+
+async function fail(call: Call, log: CallLog, message: string, status: number): Promise<void> {
+  try {
+    log.add("error", message);
+  } catch (error) {
+    call.writeError(`tandem-oci: ${TandemError.from(error).message}\n`);
+  }
+  call.writeError(`tandem-oci: ${message}\n`);
+  await call.exit(status);
+}
+
+/** In the lines that callers read: name, commit, the specification's version. */
+function versionText(): string {
+  return `tandem-oci version ${VERSION}\ncommit: ${VERSION}\nspec: ${features.ociVersionMax}\n`;
+}

@@ -1,0 +1,31 @@
+import { appendFileSync } from "node:fs";
+import { TandemError } from "../errors.ts";
+
+/** `--log FILE --log-format text|json`: the lines of one command line, for callers that read them (go-runc, conmon). */
+export class CallLog {
+  readonly #path: string | undefined;
+  readonly #format: "text" | "json";
+
+  /** @throws TandemError invalid_argument for another format */
+  constructor(path: string | undefined, format: string) {
+    if (format !== "text" && format !== "json")
+      throw new TandemError("invalid_argument", `--log-format ${format}: is text or json`);
+    this.#path = path;
+    this.#format = format;
+  }
+
+  /** @throws TandemError naming the option when the file cannot be written */
+  add(level: "error" | "warning" | "debug", msg: string): void {
+    if (this.#path === undefined) return;
+    const time = new Date().toISOString();
+    const line =
+      this.#format === "json"
+        ? JSON.stringify({ level, msg, time })
+        : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(msg)}`;
+    try {
+      appendFileSync(this.#path, `${line}\n`, { mode: 0o644 });
+    } catch (error) {
+      throw TandemError.from(error, "--log");
+    }
+  }
+}

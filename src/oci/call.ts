@@ -1,0 +1,176 @@
+import { closeSync, readFileSync } from "node:fs";
+import { getSystemErrorMessage, getSystemErrorName } from "node:util";
+import { TandemError } from "../errors.ts";
+import type { CloneOptions, SpawnedInit } from "../executor/spawn-init.ts";
+import { native } from "../native.ts";
+import { type CallRequest, encodeSpawn, toClient, toServer } from "./protocol.ts";
+
+interface Answer {
+  readonly data: Buffer;
+  readonly fds: readonly number[];
+}
+
+/** Bytes of output in one message. */
+const CHUNK = 48 * 1024;
+/** How long to leave a client alone that does not read. */
+const RETRY_MS = 5;
+const PATIENCE_MS = 30_000;
+
+/** One command line that a client brought, and the client as its hands. */
+export class Call {
+  readonly cwd: string;
+  readonly env: ReadonlyMap<string, string>;
+  readonly args: readonly string[];
+  /** Fires when the client is gone. */
+  readonly signal: AbortSignal;
+  readonly #socket: number;
+  readonly #gone = new AbortController();
+  readonly #stopWatching: () => void;
+  readonly #answers: Answer[] = [];
+  #waiting: PromiseWithResolvers<Answer> | undefined;
+  #sending: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  /** Owns the socket from now on. */
+  constructor(socket: number, request: CallRequest) {
+    this.#socket = socket;
+    this.cwd = request.cwd;
+    this.env = request.env;
+    this.args = request.args;
+    this.signal = this.#gone.signal;
+    this.#stopWatching = native.onReadable(socket, () => this.#receive());
+  }
+
+  write(text: string): void {
+    this.#print(toClient.output, text);
+  }
+
+  writeError(text: string): void {
+    this.#print(toClient.error, text);
+  }
+
+  /** Has the client clone container-init as its child. @throws TandemError as clone(2) and setns(2) fail there */
+  async clone(options: CloneOptions, preserved: number): Promise<SpawnedInit> {
+    const { cgroupDirectory, joinNamespaces } = options;
+    const message = encodeSpawn({
+      newNamespaces: options.newNamespaces,
+      preserved,
+      ownStdio: options.stdio !== undefined,
+      hasCgroupDirectory: cgroupDirectory !== undefined,
+      joins: joinNamespaces.map(({ type }) => type),
+      cgroupFiles: options.cgroupFiles,
+    });
+    const fds = [options.executable, options.socket, ...joinNamespaces.map(({ fd }) => fd)];
+    if (cgroupDirectory !== undefined) fds.splice(2, 0, cgroupDirectory);
+    this.#send(message, fds);
+    const answer = await this.#answer();
+    const [pidfd] = answer.fds;
+    if (answer.data[0] === toServer.spawned && pidfd !== undefined)
+      return { pid: answer.data.readUInt32LE(1), pidfd };
+    const errno = answer.data.readUInt32LE(1);
+    const text = `${answer.data.toString("utf8", 5)}: ${getSystemErrorMessage(-errno)}`;
+    throw TandemError.from(Object.assign(new Error(text), { code: getSystemErrorName(-errno) }));
+  }
+
+  /** The client's whole stdin, at most 16 MiB. */
+  async readInput(): Promise<Buffer> {
+    this.#send(Buffer.of(toClient.input));
+    const [memfd] = (await this.#answer()).fds;
+    if (memfd === undefined) throw new TandemError("internal", "client: sent no input");
+    try {
+      return readFileSync(`/proc/self/fd/${memfd}`);
+    } finally {
+      closeSync(memfd);
+    }
+  }
+
+  /**
+   * Has the client wait for the process that it cloned, with signals and, if there is one, the terminal passed on.
+   *
+   * @returns exit code, or 128 + signal
+   */
+  async waitForChild(terminal: number | undefined): Promise<number> {
+    await this.#sending;
+    this.#send(Buffer.of(toClient.wait), terminal === undefined ? [] : [terminal]);
+    return (await this.#answer()).data.readUInt32LE(1);
+  }
+
+  /** The client's end; nothing can be said after it. */
+  async exit(status: number): Promise<void> {
+    this.#enqueue(Buffer.of(toClient.exit, status));
+    await this.#sending;
+    this.close();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#stopWatching();
+    closeSync(this.#socket);
+  }
+
+  #print(kind: number, text: string): void {
+    const bytes = Buffer.from(text);
+    for (let at = 0; at < bytes.length; at += CHUNK)
+      this.#enqueue(Buffer.concat([Buffer.of(kind), bytes.subarray(at, at + CHUNK)]));
+  }
+
+  /** Output may have to wait for a client that waits for whoever reads it. */
+  #enqueue(message: Buffer): void {
+    this.#sending = this.#sending.then(() => this.#sendPatiently(message));
+  }
+
+  async #sendPatiently(message: Buffer): Promise<void> {
+    for (const end = Date.now() + PATIENCE_MS; !this.#closed && !this.signal.aborted; ) {
+      try {
+        this.#send(message);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || Date.now() > end) {
+          // Nobody is there to read it, or to be told.
+          this.#gone.abort();
+          return;
+        }
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  #send(message: Buffer, fds: readonly number[] = []): void {
+    native.sendMessage(this.#socket, message, fds);
+  }
+
+  #answer(): Promise<Answer> {
+    const ready = this.#answers.shift();
+    if (ready !== undefined) return Promise.resolve(ready);
+    if (this.signal.aborted) return Promise.reject(gone());
+    this.#waiting = Promise.withResolvers<Answer>();
+    return this.#waiting.promise;
+  }
+
+  #receive(): void {
+    const answer = this.#receiveOnce();
+    if (answer === undefined) return;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (answer.data.length === 0) {
+      this.#stopWatching();
+      this.#gone.abort(gone());
+      waiting?.reject(gone());
+    } else if (waiting !== undefined) waiting.resolve(answer);
+    else this.#answers.push(answer);
+  }
+
+  #receiveOnce(): Answer | undefined {
+    try {
+      return native.receiveMessage(this.#socket, { nonBlocking: true });
+    } catch {
+      // ECONNRESET: it ended with something of ours unread.
+      return { data: Buffer.alloc(0), fds: [] };
+    }
+  }
+}
+
+function gone(): TandemError {
+  return new TandemError("unavailable", "the client was killed");
+}

@@ -1,0 +1,50 @@
+import { resolve } from "node:path";
+import { TandemError } from "../errors.ts";
+import type { LinuxHost } from "../executor/linux-init.ts";
+import type { Call } from "./call.ts";
+import type { Flags, Given } from "./flags.ts";
+import type { Store } from "./store.ts";
+
+/** What a command has at hand. */
+export interface Context {
+  readonly call: Call;
+  /** Options and operands of the command. */
+  readonly given: Given;
+  readonly store: Store;
+  /** `--systemd-cgroup` */
+  readonly systemdCgroup: boolean;
+  /** How to make processes as the client's children, with that many of its descriptors from 3 on. */
+  host(preserved: number): Omit<LinuxHost, "noPivotRoot" | "noNewKeyring">;
+  /** A line in the log of this command line. */
+  warn(message: string): void;
+}
+
+/** One verb of the command line. */
+export interface Command {
+  readonly summary: string;
+  /** Operands, as the help shows them. */
+  readonly operands: string;
+  readonly flags: Flags;
+  /** What follows the first operand is not ours. */
+  readonly inOrder?: boolean;
+  /** Exit status when it fails; 1 unless said otherwise. */
+  readonly failure?: number;
+  /** @returns the exit status */
+  run(context: Context): Promise<number>;
+}
+
+/** The first operand. @throws TandemError invalid_argument without one, or with more than `most` operands */
+export function containerId({ given }: Context, most = 1): string {
+  const [id] = given.operands;
+  if (id === undefined || id === "") throw new TandemError("invalid_argument", "container id: is missing");
+  if (given.operands.length > most)
+    throw new TandemError("invalid_argument", `unexpected ${given.operands.slice(most).join(" ")}`);
+  return id;
+}
+
+/** A path as the client means it. @throws TandemError failed_precondition where its working directory is gone */
+export function clientPath({ call }: Pick<Context, "call">, path: string): string {
+  if (!path.startsWith("/") && call.cwd === "")
+    throw new TandemError("failed_precondition", `${path}: the working directory does not exist`);
+  return resolve(call.cwd, path);
+}

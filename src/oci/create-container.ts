@@ -1,0 +1,153 @@
+import { createHash } from "node:crypto";
+import { closeSync, renameSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { loadSpec, type Spec } from "../bundle/spec.ts";
+import { TandemError } from "../errors.ts";
+import type { InitProcess } from "../executor/init-process.ts";
+import { createInit } from "../executor/linux-init.ts";
+import { type Cgroup, openCgroup } from "../isolation/cgroup.ts";
+import { type Context, clientPath, containerId } from "./command.ts";
+import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
+import type { Flags } from "./flags.ts";
+import { startTimeOf } from "./live.ts";
+import { preservedDescriptors } from "./preserved.ts";
+import { type ContainerRecord, Store } from "./store.ts";
+
+/** Options that `create` and `run` share. */
+export const createFlags: Flags = {
+  bundle: { value: "DIR", short: "b", help: "the bundle; the working directory unless given" },
+  ...consoleFlags,
+  "pid-file": { value: "FILE", help: "where to write the pid of the container's init" },
+  "no-pivot": { help: "move the root mount instead of pivot_root (for a root on a ramdisk)" },
+  "no-new-keyring": { help: "leave the session keyring as it is" },
+  "preserve-fds": { value: "N", help: "hand on N more descriptors, from 3 on" },
+};
+
+export interface CreatedContainer {
+  readonly record: ContainerRecord;
+  readonly init: InitProcess;
+  readonly cgroup: Cgroup;
+}
+
+/** How it goes on after "created". */
+export interface Continuation {
+  /** "later": by another command line. "here": by the caller, on the connection of its creation. */
+  readonly start: "later" | "here";
+  /** Whether the client ends before the container does. */
+  readonly detach: boolean;
+}
+
+const CREATE_TIMEOUT_MS = 180_000;
+export const DEFAULT_CGROUP = "tandem-oci";
+
+/** Brings a container to "created" and records it. On failure nothing of it is left. @throws TandemError */
+export async function createContainer(context: Context, next: Continuation): Promise<CreatedContainer> {
+  const { given, store } = context;
+  const id = containerId(context);
+  const bundle = clientPath(context, given.text("bundle") ?? ".");
+  const { spec, preserved } = withPreserved(context, loadSpec(bundle));
+  requireConsole(context, spec.process?.terminal === true, next.detach);
+  refuseWasm(spec);
+  store.reserve(id);
+  let cgroup: Cgroup | undefined;
+  let init: InitProcess | undefined;
+  let starter: number | undefined;
+  try {
+    cgroup = openCgroup(cgroupRequest(context, id, spec));
+    const record = firstRecord(context, { id, bundle, spec, cgroup });
+    if (next.start === "later") starter = store.listenForStart(id);
+    init = await createInit(
+      {
+        ...context.host(preserved),
+        noPivotRoot: given.has("no-pivot"),
+        noNewKeyring: given.has("no-new-keyring"),
+      },
+      {
+        ...record,
+        cgroup,
+        stdio: spec.process?.terminal === true ? undefined : { stdin: 0, stdout: 1, stderr: 2 },
+        signal: AbortSignal.any([context.call.signal, AbortSignal.timeout(CREATE_TIMEOUT_MS)]),
+        ...(starter === undefined ? {} : { starter }),
+        onBirth: (pid) => store.save({ ...record, pid, startTime: startTimeOf(pid) }),
+      },
+    );
+    const complete = { ...record, pid: init.pid, startTime: startTimeOf(init.pid), complete: true };
+    store.save(complete);
+    sendConsole(context, init);
+    writePidFile(context, init.pid);
+    return { record: complete, init, cgroup };
+  } catch (error) {
+    await init?.destroy();
+    await cgroup?.remove();
+    store.remove(id);
+    throw error;
+  } finally {
+    if (starter !== undefined) closeSync(starter);
+  }
+}
+
+function firstRecord(
+  context: Context,
+  parts: { readonly id: string; readonly bundle: string; readonly spec: Spec; readonly cgroup: Cgroup },
+): ContainerRecord {
+  const { id, bundle, spec, cgroup } = parts;
+  return {
+    id,
+    bundle,
+    spec,
+    rootfs: resolve(bundle, spec.root?.path ?? "rootfs"),
+    pid: 0,
+    startTime: "",
+    created: new Date().toISOString(),
+    owner: process.geteuid?.() ?? 0,
+    cgroups: cgroup.dirs,
+    noNewKeyring: context.given.has("no-new-keyring"),
+    complete: false,
+  };
+}
+
+/** Without a path of its own a container's cgroup is named by its id, and by its `--root` unless that is the usual one. */
+function cgroupRequest(context: Context, id: string, spec: Spec): Parameters<typeof openCgroup>[0] {
+  const { root } = context.store;
+  const hash = createHash("sha256").update(root).digest("hex").slice(0, 8);
+  const given = spec.linux?.cgroupsPath;
+  return {
+    // The place of a relative path is the runtime's to choose (runtime-spec, config-linux.md "Cgroups Path").
+    cgroupsPath: given === undefined || given === "" || given.startsWith("/") ? given : `/${given}`,
+    namespace: root === Store.usual ? DEFAULT_CGROUP : `${DEFAULT_CGROUP}-${hash}`,
+    id,
+    systemd: context.systemdCgroup,
+    resources: spec.linux?.resources,
+  };
+}
+
+/** Descriptors from 3 on reach the program; those of socket activation are announced to it (sd_listen_fds(3)). */
+function withPreserved(context: Context, spec: Spec): { spec: Spec; preserved: number } {
+  const { preserved, env } = preservedDescriptors(context);
+  if (env.length === 0 || spec.process === undefined) return { spec, preserved };
+  const process = { ...spec.process, env: [...(spec.process.env ?? []), ...env] };
+  return { spec: { ...spec, process }, preserved };
+}
+
+/** A wasm process is a fork of the zygote and cannot be the client's child. */
+function refuseWasm({ annotations = {} }: Spec): void {
+  const handler = annotations["run.oci.handler"] ?? annotations["module.wasm.image/variant"];
+  if (handler === undefined) return;
+  throw new TandemError(
+    "unimplemented",
+    `annotation run.oci.handler ${handler}: the command line runs Linux containers; wasm needs the shim (io.containerd.tandem.v1)`,
+  );
+}
+
+export function writePidFile(context: Context, pid: number): void {
+  const file = context.given.text("pid-file");
+  if (file === undefined) return;
+  const path = clientPath(context, file);
+  try {
+    // Whoever waits for the file must not read half of it.
+    writeFileSync(`${path}.new`, String(pid), { mode: 0o644 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    throw TandemError.from(error, "--pid-file");
+  }
+}

@@ -1,0 +1,25 @@
+import { TandemError } from "../errors.ts";
+import { runHooks } from "../executor/hooks.ts";
+import type { LiveContainer } from "./live.ts";
+
+const SIGKILL = 9;
+const END_TIMEOUT_MS = 10_000;
+
+/** Kills what is left of a container and forgets it. @throws TandemError when something hangs in the kernel */
+export async function deleteContainer(
+  container: LiveContainer,
+  warn: (message: string) => void,
+): Promise<void> {
+  const { record, store } = container;
+  if (container.isAlive) {
+    container.kill(SIGKILL);
+    container.cgroup.thaw();
+  }
+  await container.waitForEnd(END_TIMEOUT_MS);
+  const { cgroup } = container;
+  // Without a pid namespace of its own, only the cgroup says what else belongs to it.
+  if (cgroup.pids().length > 0) cgroup.kill(SIGKILL);
+  await cgroup.remove();
+  store.remove(record.id);
+  await runHooks("poststop", record, 0).catch((error: unknown) => warn(TandemError.from(error).message));
+}

@@ -1,0 +1,90 @@
+import { closeSync, readFileSync } from "node:fs";
+import { TandemError } from "../errors.ts";
+import { type Cgroup, loadCgroup } from "../isolation/cgroup.ts";
+import { native } from "../native.ts";
+import type { ContainerRecord, Store } from "./store.ts";
+
+export type Status = "creating" | "created" | "running" | "paused" | "stopped";
+
+/** State and start time of a process (proc_pid_stat(5), fields 3 and 22); undefined when there is none. */
+function readStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
+    // The name, field 2, may hold blanks and parentheses.
+    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+    return { state: fields[0] ?? "", startTime: fields[19] ?? "" };
+  } catch {
+    // It has ended; /proc says so by ENOENT or ESRCH.
+    return undefined;
+  }
+}
+
+export function startTimeOf(pid: number): string {
+  return readStat(pid)?.startTime ?? "";
+}
+
+/** A container as it is now: its record and what the kernel says of it. */
+export class LiveContainer {
+  readonly store: Store;
+  readonly record: ContainerRecord;
+
+  constructor(store: Store, id: string) {
+    this.store = store;
+    this.record = store.load(id);
+  }
+
+  get cgroup(): Cgroup {
+    return loadCgroup(this.record.cgroups);
+  }
+
+  get isAlive(): boolean {
+    const { pid, startTime } = this.record;
+    if (pid === 0) return false;
+    const stat = readStat(pid);
+    return stat !== undefined && stat.startTime === startTime && stat.state !== "Z" && stat.state !== "X";
+  }
+
+  get status(): Status {
+    const { id, complete } = this.record;
+    if (!this.isAlive) return complete ? "stopped" : "creating";
+    if (!complete) return "creating";
+    if (this.store.isWaitingForStart(id)) return "created";
+    return this.cgroup.isFrozen() ? "paused" : "running";
+  }
+
+  /** @throws TandemError failed_precondition */
+  requireStatus(...allowed: readonly Status[]): void {
+    const { status } = this;
+    if (allowed.includes(status)) return;
+    const text = status === "stopped" ? "container not running" : `is ${status}`;
+    throw new TandemError("failed_precondition", `container ${this.record.id}: ${text}`);
+  }
+
+  /** @throws TandemError failed_precondition when it has ended */
+  kill(signal: number): void {
+    const { pid, id } = this.record;
+    let pidfd: number | undefined;
+    try {
+      // By descriptor, and the start time after it is open: the number cannot be another's from then on.
+      pidfd = native.pidfdOpen(pid);
+      if (!this.isAlive)
+        throw new TandemError("failed_precondition", `container ${id}: container not running`);
+      native.pidfdSendSignal(pidfd, signal);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH")
+        throw new TandemError("failed_precondition", `container ${id}: container not running`);
+      throw TandemError.from(error, `container ${id}`);
+    } finally {
+      if (pidfd !== undefined) closeSync(pidfd);
+    }
+  }
+
+  /** Resolves when the process is dead, reaped or not. @throws TandemError deadline_exceeded */
+  async waitForEnd(timeoutMs: number): Promise<void> {
+    for (let end = Date.now() + timeoutMs, wait = 1; this.isAlive; wait = Math.min(wait * 2, 20)) {
+      if (Date.now() > end)
+        throw new TandemError("deadline_exceeded", `container ${this.record.id}: does not end`);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+  }
+}

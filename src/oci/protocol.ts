@@ -1,0 +1,80 @@
+/**
+ * The dialogue between the command line's client (native/client) and the OCI server, over a SEQPACKET socket. The client is
+ * the server's hands: it clones container-init as its own child, so that whoever executed it inherits the container when it ends.
+ * A message is one byte and what belongs to it, little endian. Twin of native/client/client.h.
+ *
+ *   client                                       OCI server
+ *   ------                                       ----------
+ *   call: cwd, environment, arguments      ──▶
+ *   clones                                 ◀──   spawn, [executable, socket, cgroup directory, namespaces…]
+ *   spawned: pid, [pidfd] | failed: errno  ──▶
+ *   writes                                 ◀──   output | error
+ *   reads its stdin                        ◀──   input
+ *   input, [memfd]                         ──▶
+ *   waits, forwards signals                ◀──   wait, [terminal's master]
+ *   exited: status                         ──▶
+ *   ends                                   ◀──   exit: status
+ *
+ * A client that ends earlier was killed: what it asked for is undone.
+ */
+export const toServer = { call: 1, spawned: 2, spawnFailed: 3, exited: 4, input: 5 } as const;
+export const toClient = { output: 1, error: 2, exit: 3, spawn: 4, wait: 5, input: 6 } as const;
+
+/** What one command line was. */
+export interface CallRequest {
+  /** Working directory of the client; "" when it has none. */
+  readonly cwd: string;
+  /** Those variables of its environment that may matter (native/client/ask.c). */
+  readonly env: ReadonlyMap<string, string>;
+  readonly args: readonly string[];
+}
+
+/** @throws RangeError when the lengths do not add up */
+export function decodeCall(data: Buffer): CallRequest {
+  const fields: string[] = [];
+  for (let at = 0; at < data.length; ) {
+    const length = data.readUInt32LE(at);
+    const end = at + 4 + length;
+    if (end > data.length) throw new RangeError(`field ${fields.length} is cut off`);
+    fields.push(data.toString("utf8", at + 4, end));
+    at = end;
+  }
+  const [cwd = "", count = "0", ...rest] = fields;
+  const env = new Map<string, string>();
+  for (const entry of rest.slice(0, Number(count))) {
+    const equals = entry.indexOf("=");
+    env.set(entry.slice(0, equals), entry.slice(equals + 1));
+  }
+  return { cwd, env, args: rest.slice(Number(count)) };
+}
+
+/** The fields of a "spawn" message; its descriptors go beside it in the same order. */
+export interface SpawnMessage {
+  /** CLONE_NEW* flags. */
+  readonly newNamespaces: number;
+  /** How many descriptors from 3 on the client hands on. */
+  readonly preserved: number;
+  /** Whether 0, 1 and 2 are the client's own. */
+  readonly ownStdio: boolean;
+  readonly hasCgroupDirectory: boolean;
+  /** CLONE_NEW* flag of each namespace to enter. */
+  readonly joins: readonly number[];
+  readonly cgroupFiles: readonly string[];
+}
+
+export function encodeSpawn(message: SpawnMessage): Buffer {
+  const { joins, cgroupFiles } = message;
+  const numbers = [
+    message.newNamespaces,
+    message.preserved,
+    message.ownStdio ? 1 : 0,
+    message.hasCgroupDirectory ? 1 : 0,
+    joins.length,
+    ...joins,
+    cgroupFiles.length,
+  ];
+  const head = Buffer.alloc(1 + 4 * numbers.length);
+  head[0] = toClient.spawn;
+  for (const [index, value] of numbers.entries()) head.writeUInt32LE(value >>> 0, 1 + 4 * index);
+  return Buffer.concat([head, ...cgroupFiles.map((file) => Buffer.from(`${file}\0`))]);
+}

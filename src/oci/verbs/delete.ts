@@ -1,0 +1,27 @@
+import { TandemError } from "../../errors.ts";
+import { type Command, containerId } from "../command.ts";
+import { deleteContainer } from "../delete-container.ts";
+import { LiveContainer } from "../live.ts";
+
+export const deleteVerb: Command = {
+  summary: "delete a container that has ended or was never started",
+  operands: "ID",
+  flags: { force: { short: "f", help: "kill it first if it runs; no error when there is none" } },
+  run: async (context) => {
+    const { store, given } = context;
+    const id = containerId(context);
+    const force = given.has("force");
+    let container: LiveContainer;
+    try {
+      container = new LiveContainer(store, id);
+    } catch (error) {
+      if (!(error instanceof TandemError) || error.code !== "not_found" || !force) throw error;
+      // A directory without a record: creation was killed before there was a process.
+      store.remove(id);
+      return 0;
+    }
+    if (!force) container.requireStatus("created", "stopped");
+    await deleteContainer(container, context.warn);
+    return 0;
+  },
+};

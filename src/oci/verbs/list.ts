@@ -1,0 +1,62 @@
+import Table from "cli-table3";
+import { TandemError } from "../../errors.ts";
+import type { Command, Context } from "../command.ts";
+import { LiveContainer } from "../live.ts";
+import { describe } from "./state.ts";
+
+export const list: Command = {
+  summary: "list the containers of this --root",
+  operands: "",
+  flags: {
+    format: { value: "FORMAT", short: "f", help: "table or json" },
+    quiet: { short: "q", help: "ids only" },
+  },
+  run: async ({ store, given, call, warn }: Context) => {
+    const containers = store.ids().flatMap((id) => {
+      try {
+        return [new LiveContainer(store, id)];
+      } catch (error) {
+        // Made or deleted at this moment, or damaged: the others are listed all the same.
+        warn(TandemError.from(error).message);
+        return [];
+      }
+    });
+    const format = given.text("format") ?? "table";
+    if (given.has("quiet")) call.write(containers.map(({ record }) => `${record.id}\n`).join(""));
+    else if (format === "json") call.write(`${JSON.stringify(containers.map(describe))}\n`);
+    else if (format === "table") call.write(`${toTable(containers)}\n`);
+    else throw new TandemError("invalid_argument", `--format ${format}: is table or json`);
+    return 0;
+  },
+};
+
+function toTable(containers: readonly LiveContainer[]): string {
+  const table = new Table({
+    head: ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
+    chars: Object.fromEntries(
+      [
+        "top",
+        "top-mid",
+        "top-left",
+        "top-right",
+        "bottom",
+        "bottom-mid",
+        "bottom-left",
+        "bottom-right",
+        "left",
+        "left-mid",
+        "mid",
+        "mid-mid",
+        "right",
+        "right-mid",
+        "middle",
+      ].map((name) => [name, name === "middle" ? "  " : ""]),
+    ),
+    style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
+  });
+  for (const container of containers) {
+    const { id, pid, status, bundle, created, owner } = describe(container);
+    table.push([id, pid, status, bundle, created, owner].map(String));
+  }
+  return table.toString();
+}

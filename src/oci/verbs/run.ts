@@ -1,0 +1,43 @@
+import { TandemError } from "../../errors.ts";
+import { runHooks } from "../../executor/hooks.ts";
+import type { Command, Context } from "../command.ts";
+import { type CreatedContainer, createContainer, createFlags } from "../create-container.ts";
+import { deleteContainer } from "../delete-container.ts";
+import { LiveContainer } from "../live.ts";
+
+export const run: Command = {
+  summary: "create and start a container, and delete it when it has ended",
+  operands: "ID",
+  flags: {
+    ...createFlags,
+    detach: { short: "d", help: "return once the program runs" },
+    keep: { help: "do not delete it when it has ended" },
+    "no-subreaper": {
+      help: "accepted for runc's sake: the container is a child of this process in any case",
+    },
+  },
+  run: async (context) => {
+    const detach = context.given.has("detach");
+    const created = await createContainer(context, { start: "here", detach });
+    try {
+      await created.init.start();
+    } catch (error) {
+      await end(context, created);
+      throw error;
+    }
+    await runHooks("poststart", created.record, created.init.pid).catch((error: unknown) =>
+      context.warn(TandemError.from(error).message),
+    );
+    if (detach) {
+      created.init.leave();
+      return 0;
+    }
+    const status = await context.call.waitForChild(created.init.console);
+    if (!context.given.has("keep")) await end(context, created);
+    return status;
+  },
+};
+
+async function end({ store, warn }: Context, { record }: CreatedContainer): Promise<void> {
+  await deleteContainer(new LiveContainer(store, record.id), warn);
+}

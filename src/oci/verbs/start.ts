@@ -1,0 +1,26 @@
+import { TandemError } from "../../errors.ts";
+import { runHooks } from "../../executor/hooks.ts";
+import { startInit } from "../../executor/init-process.ts";
+import { InitSocket } from "../../executor/init-socket.ts";
+import { sendListener } from "../../executor/seccomp-agent.ts";
+import { type Command, containerId } from "../command.ts";
+import { LiveContainer } from "../live.ts";
+
+export const start: Command = {
+  summary: "start the program of a created container",
+  operands: "ID",
+  flags: {},
+  run: async (context) => {
+    const { store } = context;
+    const container = new LiveContainer(store, containerId(context));
+    container.requireStatus("created");
+    const { record } = container;
+    const socket = new InitSocket(store.connectForStart(record.id));
+    store.started(record.id);
+    await startInit(socket, (fd) => sendListener(fd, record, record.pid));
+    await runHooks("poststart", record, record.pid).catch((error: unknown) =>
+      context.warn(TandemError.from(error).message),
+    );
+    return 0;
+  },
+};
