@@ -8,6 +8,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 
 /**
  * The cgroups of one run. Everything that is started lives below one cgroup, so the kernel keeps the record of what there is to
@@ -27,6 +28,8 @@ export interface BenchCgroups {
   /** Page faults of every process that is or was in the system's cgroups. */
   pageFaults(system: string): number;
   processes(system: string): number[];
+  /** Ends all processes of a system. */
+  end(system: string): Promise<void>;
 }
 
 interface Layout {
@@ -69,6 +72,7 @@ export function openCgroups(name: string): BenchCgroups {
       return Number(new RegExp(`^${key} (\\d+)$`, "m").exec(stat)?.[1] ?? Number.NaN);
     },
     processes: (system) => processesBelow(directory(system)),
+    end: (system) => endAll([directory(system)]),
   };
 }
 
@@ -90,11 +94,14 @@ export function enterCgroup(name: string): void {
 export async function clearCgroups(name: string): Promise<number[]> {
   const tops = [...globSync(`/sys/fs/cgroup/*/${name}`), ...globSync(`/sys/fs/cgroup/${name}`)];
   const left = new Set(tops.flatMap(processesBelow));
-  for (const pid of left) kill(pid);
-  for (let attempt = 0; attempt < 100 && tops.flatMap(processesBelow).length > 0; attempt++)
-    await new Promise((resolve) => setTimeout(resolve, 20));
+  await endAll(tops);
   for (const top of tops) removeTree(top);
   return [...left];
+}
+
+async function endAll(tops: readonly string[]): Promise<void> {
+  for (const pid of tops.flatMap(processesBelow)) kill(pid);
+  for (let attempt = 0; attempt < 500 && tops.flatMap(processesBelow).length > 0; attempt++) await sleep(20);
 }
 
 function kill(pid: number): void {

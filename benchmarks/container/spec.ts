@@ -54,7 +54,7 @@ export interface SpecOptions {
  * config.json as containerd's client writes it for `ctr run`: its default specification (containerd 2.4's `ctr oci spec`) with the
  * image's entrypoint and environment. Only the version is an older one, because crun 1.8 refuses to read 1.3.0.
  */
-export function toSpec(options: SpecOptions): unknown {
+export function toSpec(options: SpecOptions) {
   return {
     ociVersion: "1.0.2",
     process: {

@@ -61,7 +61,8 @@ async function endAll(containers: readonly BenchedContainer[]): Promise<void> {
   }
 }
 
-function sumMemory(pids: readonly number[]): Memory {
+/** Memory of these processes together. */
+export function sumMemory(pids: readonly number[]): Memory {
   const rollups = pids.map((pid) => readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
   const sum = (key: string): number =>
     rollups.reduce(

@@ -1,0 +1,118 @@
+/**
+ * `npm run bench:oci`: calls OCI runtimes by their command lines, in turns, and measures them. See ../README.md.
+ *
+ *     main.ts ──┬─ unshare ─▶ main.ts --inside DIR ──▶ rounds (C)      measures, in a mount namespace and cgroups of its own
+ *               └─ afterwards: ends what is left, removes the cgroups and the directory
+ */
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { Command, InvalidArgumentError, Option } from "commander";
+import { clearCgroups, enterCgroup, openCgroups } from "../cgroups.ts";
+import { describeMachine } from "../machine.ts";
+import { arrangeMounts, runInPrivateMounts } from "../private-mounts.ts";
+import { createRootfs } from "./bundles.ts";
+import { Driver } from "./driver.ts";
+import type { Bench } from "./measure.ts";
+import { passNames, runPasses } from "./passes.ts";
+import { formatOciResults } from "./report.ts";
+import { findRuntimes } from "./runtimes.ts";
+
+const program = fileURLToPath(import.meta.url);
+const root = join(program, "../../..");
+
+interface Options {
+  readonly rounds: number;
+  readonly only?: readonly string[];
+  readonly passes: readonly string[];
+  readonly containers: number;
+  readonly json?: true;
+  readonly dist: string;
+  readonly with: ReadonlyMap<string, string>;
+  readonly inside?: string;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("not a number of 1 or more");
+  return count;
+}
+
+function parseNames(text: string): string[] {
+  return text.split(",").filter(Boolean);
+}
+
+function parseExecutable(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
+  const [name = "", path = ""] = text.split("=");
+  if (!existsSync(path)) throw new InvalidArgumentError("not NAME=EXECUTABLE");
+  return new Map([...before, [name, path]]);
+}
+
+function parseOptions(): Options {
+  return new Command("bench:oci")
+    .description("`tandem oci` beside other OCI runtimes: times, page faults, a thousand containers")
+    .option("-n, --rounds <n>", "rounds", parseCount, 100)
+    .option("--only <runtimes>", "names, separated by commas", parseNames)
+    .option("--passes <passes>", `of ${passNames.join(", ")}`, parseNames, [...passNames])
+    .option("--containers <n>", "containers that are alive at once", parseCount, 1000)
+    .option("--with <name=executable>", "the runtime that a name stands for", parseExecutable, new Map())
+    .option("--json", "print the results as JSON and nothing else")
+    .option("--dist <directory>", "the Tandem to measure, as npm run build leaves it", join(root, "dist"))
+    .addOption(new Option("--inside <directory>").hideHelp())
+    .parse()
+    .opts<Options>();
+}
+
+async function outside(): Promise<number> {
+  if (process.getuid?.() !== 0) throw new Error("containers need root here: run it as root");
+  const directory = mkdtempSync(join(tmpdir(), "tandem-bench-"));
+  try {
+    return await runInPrivateMounts(program, [...process.argv.slice(2), "--inside", directory]);
+  } finally {
+    await clearCgroups(basename(directory));
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+async function inside(directory: string, options: Options): Promise<number> {
+  const machine = describeMachine();
+  enterCgroup(basename(directory));
+  arrangeMounts();
+  mkdirSync("/run/bench");
+  const { runtimes, absent } = findRuntimes({
+    dist: options.dist,
+    cache: join(root, ".cache"),
+    run: "/run/bench",
+    state: join(directory, "state"),
+    given: options.with,
+  });
+  const isWanted = ({ name }: { readonly name: string }): boolean => options.only?.includes(name) ?? true;
+  const { missing, ...rest } = await runPasses(openBench(directory), runtimes.filter(isWanted), {
+    ...options,
+    passes: new Set(options.passes),
+    quiet: options.json === true,
+  });
+  const results = { machine, ...rest, missing: [...absent.filter(isWanted), ...missing] };
+  const text =
+    options.json === true ? JSON.stringify(results, undefined, 2) : `\n${formatOciResults(results)}`;
+  process.stdout.write(`${text}\n`);
+  return missing.length > 0 ? 1 : 0;
+}
+
+function openBench(directory: string): Bench {
+  const rootfs = join(directory, "rootfs");
+  createRootfs(rootfs);
+  for (const name of ["runtime", "bundles", "alive"]) mkdirSync(join(directory, name));
+  const cgroups = openCgroups(basename(directory));
+  return { directory, rootfs, cgroups, driver: Driver.compile(directory) };
+}
+
+const options = parseOptions();
+try {
+  const status = await (options.inside === undefined ? outside() : inside(options.inside, options));
+  process.exit(status);
+} catch (error) {
+  process.stderr.write(`bench:oci: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+}
