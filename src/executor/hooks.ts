@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import type { HookKind, Spec, SpecHook } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 
@@ -44,16 +45,26 @@ export async function runHooks(
   if (hooks.length === 0) return;
   const state = hookState(container, statusOf[kind], pid);
   for (const [index, hook] of hooks.entries())
-    await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, state);
+    await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, { state, cwd: workingDirectory(container) });
+}
+
+/** As other runtimes have it; a bundle that is gone must not keep poststop from running. */
+function workingDirectory({ bundle }: HookContainer): string {
+  return existsSync(bundle) ? bundle : "/";
 }
 
 const STDERR_LIMIT = 4096;
 
-async function runHook(hook: SpecHook, property: string, state: string): Promise<void> {
+async function runHook(
+  hook: SpecHook,
+  property: string,
+  { state, cwd }: { readonly state: string; readonly cwd: string },
+): Promise<void> {
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const child = spawn(hook.path, args, {
     argv0,
+    cwd,
     env: Object.fromEntries((hook.env ?? []).map((entry) => splitEntry(entry))),
     stdio: ["pipe", "ignore", "pipe"],
   });

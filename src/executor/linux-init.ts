@@ -144,8 +144,9 @@ export interface RunningContainer {
   readonly id: string;
   readonly bundle: string;
   readonly spec: Spec;
-  /** Its init. The caller knows that the number is still that process's. */
   readonly pid: number;
+  /** Throws unless the number is still that of its init. Called once nothing is looked up by number any more. */
+  confirm(): void;
   readonly cgroup: Cgroup;
 }
 
@@ -179,6 +180,7 @@ export async function createExec(
       opened.push(fd);
       return { fd, type: namespaceFlags[type] };
     });
+    container.confirm();
     // The time namespace is joined by container-init itself: setns wants a process that shares its memory with nobody.
     const time = joins.find(({ type }) => type === namespaceFlags.time);
     if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });

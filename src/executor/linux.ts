@@ -51,9 +51,10 @@ class LinuxContainer implements ExecutorContainer {
 
   async exec(request: ExecRequest): Promise<ExecutorProcess> {
     try {
-      // Once init is reaped, its number may be another process's. Nobody reaps it before the event loop's next turn.
-      this.init.kill(0);
-      return await createExec(this.#host, { ...this.#request, pid: this.init.pid }, request);
+      const { init } = this;
+      // Once init is reaped, its number may be another process's; then this throws.
+      const confirm = (): void => init.kill(0);
+      return await createExec(this.#host, { ...this.#request, pid: init.pid, confirm }, request);
     } catch (error) {
       throw TandemError.from(error, `exec ${request.execId} of container ${this.#request.id}`);
     }

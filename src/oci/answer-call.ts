@@ -11,6 +11,7 @@ import { type Command, type Context, clientPath } from "./command.ts";
 import { commands } from "./commands.ts";
 import { type Flags, type Given, parseFlags } from "./flags.ts";
 import { commandHelp, generalHelp } from "./help.ts";
+import { oneByOne } from "./one-by-one.ts";
 import { Store } from "./store.ts";
 
 /** Options before the command. */
@@ -29,8 +30,16 @@ export const generalFlags: Flags = {
 
 const helpFlag: Flags = { help: { short: "h", help: "print this" } };
 
+/** What the server has for every call. */
+export interface ServerParts {
+  /** container-init, sealed. */
+  readonly containerInit: number;
+  /** Every `--root` that was ever asked about. */
+  readonly roots: Set<string>;
+}
+
 /** Runs one command line and ends its client. */
-export async function answerCall(call: Call, containerInit: number): Promise<void> {
+export async function answerCall(call: Call, server: ServerParts): Promise<void> {
   let log = new CallLog(undefined, "text");
   let failure = 1;
   try {
@@ -44,7 +53,7 @@ export async function answerCall(call: Call, containerInit: number): Promise<voi
     if (general.has("version")) return await print(call, versionText());
     if (general.has("help") || name === "" || name === "help")
       return await print(call, generalHelp(generalFlags, commands));
-    const command = commands[name];
+    const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
     if (command === undefined) throw new TandemError("invalid_argument", `unknown command ${name}`);
     failure = command.failure ?? 1;
     const { given, read: readArgs } = parseFlags(
@@ -60,7 +69,7 @@ export async function answerCall(call: Call, containerInit: number): Promise<voi
         general,
         given: withRest(command, given, args, readArgs),
         log,
-        containerInit,
+        server,
       }),
     );
   } catch (error) {
@@ -78,10 +87,10 @@ interface Parts {
   readonly general: Given;
   readonly given: Given;
   readonly log: CallLog;
-  readonly containerInit: number;
+  readonly server: ServerParts;
 }
 
-function runCommand(command: Command, { call, general, given, log, containerInit }: Parts): Promise<number> {
+function runCommand(command: Command, { call, general, given, log, server }: Parts): Promise<number> {
   const root = general.text("root");
   const warn = (message: string): void => log.add("warning", message);
   const context: Context = {
@@ -90,7 +99,7 @@ function runCommand(command: Command, { call, general, given, log, containerInit
     store: new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root)),
     systemdCgroup: general.has("systemd-cgroup") || general.text("cgroup-manager") === "systemd",
     host: (preserved) => ({
-      executable: containerInit,
+      executable: server.containerInit,
       clone: (options) => call.clone(options, preserved),
       cgroupHierarchies,
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
@@ -98,7 +107,11 @@ function runCommand(command: Command, { call, general, given, log, containerInit
     }),
     warn,
   };
-  return command.run(context);
+  server.roots.add(context.store.root);
+  if (command.exclusive !== true) return command.run(context);
+  return oneByOne([command.summary, context.store.root, given.operands[0]].join("\0"), () =>
+    command.run(context),
+  );
 }
 
 async function print(call: Call, text: string): Promise<void> {

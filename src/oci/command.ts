@@ -27,6 +27,8 @@ export interface Command {
   readonly flags: Flags;
   /** What follows the first operand is not ours. */
   readonly inOrder?: boolean;
+  /** Not twice at once on one container. */
+  readonly exclusive?: boolean;
   /** Exit status when it fails; 1 unless said otherwise. */
   readonly failure?: number;
   /** @returns the exit status */

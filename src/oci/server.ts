@@ -4,9 +4,10 @@ import { setEngineForLongRuns } from "../engine.ts";
 import type { RedirectableLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
-import { answerCall } from "./answer-call.ts";
+import { answerCall, type ServerParts } from "./answer-call.ts";
 import { Call } from "./call.ts";
 import { decodeCall, toServer } from "./protocol.ts";
+import { Store } from "./store.ts";
 
 /** What the zygote made ahead. */
 export interface OciHost {
@@ -17,7 +18,7 @@ export interface OciHost {
   readonly directory: string;
 }
 
-/** After this time without a call the server ends; the next call brings a new one. */
+/** After this time without a call and without a container the server ends; the next call brings a new one. */
 const IDLE_MS = 15 * 60_000;
 const SOCKET_NAME = "oci.sock";
 
@@ -33,7 +34,13 @@ export function becomeOciServer(host: OciHost, listener: number): void {
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught exception"));
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unhandled rejection"));
   let running = 0;
+  const server: ServerParts = { containerInit: host.containerInit, roots: new Set() };
   const end = (): void => {
+    // Whoever has a container will want something of it, and not wait for a new server then.
+    if ([...server.roots].some((root) => new Store(root).ids().length > 0)) {
+      idle = setTimeout(end, IDLE_MS);
+      return;
+    }
     rmSync(join(host.directory, SOCKET_NAME), { force: true });
     native.exitNow(0);
   };
@@ -43,7 +50,7 @@ export function becomeOciServer(host: OciHost, listener: number): void {
     if (message === undefined) return;
     running++;
     clearTimeout(idle);
-    answer(message, host.containerInit)
+    answer(message, server)
       .catch((error: unknown) => log.error({ err: error }, "answering a call"))
       .finally(() => {
         running--;
@@ -52,7 +59,7 @@ export function becomeOciServer(host: OciHost, listener: number): void {
   });
 }
 
-async function answer({ fd, data, fds }: ZygoteMessage, containerInit: number): Promise<void> {
+async function answer({ fd, data, fds }: ZygoteMessage, server: ServerParts): Promise<void> {
   let call: Call;
   try {
     if (data[0] !== toServer.call) throw new RangeError("not a call");
@@ -65,5 +72,5 @@ async function answer({ fd, data, fds }: ZygoteMessage, containerInit: number): 
   } finally {
     for (const extra of fds) closeSync(extra);
   }
-  await answerCall(call, containerInit);
+  await answerCall(call, server);
 }

@@ -6,6 +6,7 @@ import { LiveContainer } from "../live.ts";
 export const deleteVerb: Command = {
   summary: "delete a container that has ended or was never started",
   operands: "ID",
+  exclusive: true,
   flags: { force: { short: "f", help: "kill it first if it runs; no error when there is none" } },
   run: async (context) => {
     const { store, given } = context;

@@ -51,7 +51,7 @@ async function runExec(context: Context): Promise<number> {
   const { record, cgroup } = container;
   const init = await createExec(
     { ...context.host(preserved), noNewKeyring: record.noNewKeyring },
-    { ...record, cgroup },
+    { ...record, cgroup, confirm: () => requireRunning(container, given.has("ignore-paused")) },
     {
       process: { ...process, env: [...(process.env ?? []), ...env] },
       stdio: process.terminal === true ? undefined : { stdin: 0, stdout: 1, stderr: 2 },

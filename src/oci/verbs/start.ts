@@ -9,6 +9,7 @@ import { LiveContainer } from "../live.ts";
 export const start: Command = {
   summary: "start the program of a created container",
   operands: "ID",
+  exclusive: true,
   flags: {},
   run: async (context) => {
     const { store } = context;
