@@ -21,6 +21,7 @@
         "addon/cgroup.cc",
         "addon/bpf_devices.cc",
         "addon/seccomp.cc",
+        "addon/net_device.cc",
         "addon/spawn.cc",
         "sys/spawn_init.cc",
         "addon/wasi.cc",

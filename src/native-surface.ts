@@ -127,6 +127,21 @@ export interface Native {
   largestSyscall(names: readonly string[], architecture: number): number | undefined;
   /** libseccomp's token of the architecture that this process runs on. */
   nativeSeccompArchitecture(): number;
+
+  // --- network devices (addon/net_device.cc) ----------------------------------------------------------------------------
+  /**
+   * Moves a device from one network namespace (a descriptor) into another, with its permanent addresses of global scope, and
+   * raises it if `up`. `newName` may have a `%d`. Returns the name that it has there. On failure the device is where and what
+   * it was.
+   */
+  moveNetDevice(
+    from: number,
+    to: number,
+    name: string,
+    newName: string,
+    up: boolean,
+  ): { readonly name: string; readonly wasUp: boolean };
+
   // --- container-init (addon/spawn.cc) ----------------------------------------------------------------------------------
   /** A sealed copy of an executable in memory, for spawnInit. */
   sealExecutable(path: string): number;

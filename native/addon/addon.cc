@@ -15,6 +15,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportCgroup(exports);
   tandem::exportBpfDevices(exports);
   tandem::exportSeccomp(exports);
+  tandem::exportNetDevice(exports);
   tandem::exportSpawn(exports);
   tandem::exportWasi(exports);
   return exports;

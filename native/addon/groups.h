@@ -15,6 +15,7 @@ void exportIsolate(Napi::Object exports);
 void exportCgroup(Napi::Object exports);
 void exportBpfDevices(Napi::Object exports);
 void exportSeccomp(Napi::Object exports);
+void exportNetDevice(Napi::Object exports);
 void exportSpawn(Napi::Object exports);
 void exportWasi(Napi::Object exports);
 

@@ -104,6 +104,8 @@ void perform(Op op, Fields& step, const Plan& plan) {
       return setIoPriority(step);
     case Op::affinity:
       return setAffinity(step);
+    case Op::memoryPolicy:
+      return setMemoryPolicy(step);
     case Op::umask:
       return setUmask(step);
     case Op::label:

@@ -26,13 +26,15 @@ namespace {
 constexpr int ioPriorityProcess = 1;  // IOPRIO_WHO_PROCESS, ioprio_set(2)
 char executable[PATH_MAX];
 
-// sched_setattr(2); glibc has no declaration.
+// sched_setattr(2); glibc has no declaration. With the clamps, without which the kernel refuses their flags;
+// the specification has no values for them, so they are 0 as with every runtime.
 struct SchedulerAttributes {
   uint32_t size, policy;
   uint64_t flags;
   int32_t nice;
   uint32_t priority;
   uint64_t runtime, deadline, period;
+  uint32_t clampMinimum, clampMaximum;
 };
 
 // 0 when the current user may execute the file, or the errno that says why not.
@@ -120,6 +122,16 @@ void setAffinity(Fields& step) {
   uint32_t length = 0;
   const void* mask = step.bytes(&length);
   must(static_cast<int>(syscall(SYS_sched_setaffinity, 0, length, mask)), "sched_setaffinity");
+}
+
+void setMemoryPolicy(Fields& step) {
+  // Survives execve(2), and whatever the program starts inherits it.
+  const uint32_t mode = step.u32();
+  uint32_t length = 0;
+  const void* nodes = step.bytes(&length);
+  // The kernel takes one bit fewer than it is told of, set_mempolicy(2).
+  const unsigned long bits = length == 0 ? 0 : length * 8UL + 1;
+  must(syscall(SYS_set_mempolicy, mode, length == 0 ? nullptr : nodes, bits), "set_mempolicy");
 }
 
 void setUmask(Fields& step) {

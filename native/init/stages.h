@@ -40,6 +40,7 @@ void setPersonality(Fields& step);
 void setScheduler(Fields& step);
 void setIoPriority(Fields& step);
 void setAffinity(Fields& step);
+void setMemoryPolicy(Fields& step);
 void setUmask(Fields& step);
 void enterCwd(Fields& step);
 void lookUpExecutable(Fields& step);

@@ -75,6 +75,7 @@ enum class Op : uint32_t {
   lookup = 37,
   created = 38,
   exec = 39,
+  memoryPolicy = 40,
 };
 
 }  // namespace tandem

@@ -44,8 +44,10 @@ static int openCgroup(const char *path) {
   if (fd < 0) return -1;
   struct statfs fs;
   struct stat self, parent;
+  // A group of resctrl is removed like a cgroup, and has no list of members to kill.
   const bool isCgroup =
-      fstatfs(fd, &fs) == 0 && (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC);
+      fstatfs(fd, &fs) == 0 && (fs.f_type == CGROUP_SUPER_MAGIC || fs.f_type == CGROUP2_SUPER_MAGIC ||
+                                fs.f_type == RDTGROUP_SUPER_MAGIC);
   // The root of a hierarchy holds the whole machine; its parent directory is on another file system.
   if (isCgroup && fstat(fd, &self) == 0 && fstatat(fd, "..", &parent, 0) == 0 && self.st_dev == parent.st_dev)
     return fd;

@@ -127,6 +127,16 @@ const device = object({
   gid: optional(uint32),
 });
 
+const intelRdt = object({
+  closID: optional(text),
+  schemata: optional(strings),
+  l3CacheSchema: optional(text),
+  memBwSchema: optional(text),
+  enableMonitoring: optional(flag),
+});
+
+const memoryPolicy = object({ mode: text, nodes: optional(text), flags: optional(strings) });
+
 const linux = object({
   namespaces: optional(list(namespace)),
   uidMappings: optional(list(idMapping)),
@@ -143,10 +153,10 @@ const linux = object({
   maskedPaths: optional(list(absolutePath)),
   readonlyPaths: optional(list(absolutePath)),
   mountLabel: optional(text),
-  intelRdt: optional(checkedElsewhere<object>()),
+  intelRdt: optional(intelRdt),
   personality: optional(object({ domain: oneOf("LINUX", "LINUX32"), flags: optional(strings) })),
   netDevices: optional(map(object({ name: optional(text) }))),
-  memoryPolicy: optional(checkedElsewhere<object>()),
+  memoryPolicy: optional(memoryPolicy),
 });
 
 const spec = object({
@@ -170,6 +180,8 @@ export type SpecMount = Of<typeof mount>;
 export type SpecHook = Of<typeof hook>;
 export type SpecDevice = Of<typeof device>;
 export type SpecSeccomp = Of<typeof seccomp>;
+export type SpecIntelRdt = Of<typeof intelRdt>;
+export type SpecMemoryPolicy = Of<typeof memoryPolicy>;
 export type SpecIdMapping = Of<typeof idMapping>;
 export type HookKind = keyof Of<typeof hooks>;
 

@@ -12,6 +12,7 @@ import { type HookContainer, hookState, runHooks } from "./hooks.ts";
 import type { InitProcess } from "./init-process.ts";
 import { readMachine } from "./machine.ts";
 import { openSource } from "./mount-sources.ts";
+import { moveNetDevices } from "./net-devices.ts";
 import { sendListener } from "./seccomp-agent.ts";
 import {
   type Cloner,
@@ -133,10 +134,25 @@ async function leadToCreated(host: LinuxHost, request: InitRequest, birth: Birth
   raiseLimits(init.pid, steps, plan.maps !== undefined);
   const memfd = memfdOf(steps);
   opened.push(memfd);
-  await init.create({ fds: [memfd, ...fds], signal: request.signal }, async () => {
-    await runHooks("prestart", request, init.pid);
-    await runHooks("createRuntime", request, init.pid);
-  });
+  const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
+  try {
+    await init.create({ fds: [memfd, ...fds], signal: request.signal }, async () => {
+      await runHooks("prestart", request, init.pid);
+      await runHooks("createRuntime", request, init.pid);
+    });
+  } catch (error) {
+    giveUp(takeBack, host);
+    throw error;
+  }
+}
+
+/** The caller is to hear what went wrong first. */
+function giveUp(takeBack: () => void, host: LinuxHost): void {
+  try {
+    takeBack();
+  } catch (late) {
+    host.warn(TandemError.from(late, "linux.netDevices"));
+  }
 }
 
 /** A container that runs, as far as another process in it needs to know. */
@@ -172,6 +188,7 @@ export async function createExec(
     canSetGroups: process.geteuid?.() === 0 || !types.includes("user"),
     userNamespace: types.includes("user"),
     noNewKeyring: host.noNewKeyring === true,
+    linux: spec.linux,
   });
   const opened: number[] = [];
   try {

@@ -1,4 +1,6 @@
+import { readFileSync } from "node:fs";
 import type { LinuxResources } from "../bundle/resources.ts";
+import type { SpecIntelRdt } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
 import { applyResources } from "./cgroup/apply.ts";
@@ -11,6 +13,7 @@ import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts"
 import { isGone, pidsIn, signalAll, sleep, subtree } from "./cgroup/processes.ts";
 import { type CgroupStats, cgroupStats } from "./cgroup/stats.ts";
 import { enableControllers } from "./cgroup/v2-controllers.ts";
+import { type IntelRdt, openIntelRdt, rdtTaskFiles, resctrlMount } from "./intel-rdt.ts";
 
 /** What `openCgroup` needs to know of a container. */
 export interface CgroupRequest {
@@ -22,6 +25,10 @@ export interface CgroupRequest {
   readonly systemd: boolean;
   /** `linux.resources`. */
   readonly resources: LinuxResources | undefined;
+  /** `linux.intelRdt`: its groups are joined, recorded and removed as those of any other hierarchy. */
+  readonly intelRdt?: SpecIntelRdt | undefined;
+  /** Where resctrl is, if not where this machine has it mounted. */
+  readonly resctrl?: string;
 }
 
 /**
@@ -80,28 +87,57 @@ export function openCgroup(request: CgroupRequest): Cgroup {
   const layout = cgroupLayout();
   const paths = cgroupPaths(layout, request);
   const resources = request.resources === undefined ? undefined : checkResources(request.resources);
-  const cgroup = new KernelCgroup(paths);
+  const rdt = request.intelRdt === undefined ? undefined : openRdt(request.intelRdt, request);
+  const cgroup = new KernelCgroup(paths, rdt);
   let existing: readonly string[];
   try {
     existing = native.makeCgroups(paths.all, paths.v1.get("cpuset") ?? "");
   } catch (error) {
+    native.removeCgroups(rdt?.ownDirs ?? []);
     throw TandemError.from(error, "linux.cgroupsPath");
   }
-  if (existing.length > 0) claim(cgroup, existing);
+  try {
+    if (existing.length > 0) claim(cgroup, existing);
+  } catch (error) {
+    native.removeCgroups(rdt?.ownDirs ?? []);
+    throw error;
+  }
   try {
     prepareV2(layout, paths);
     applyDevices(paths, resources?.devices, { isNew: existing.length === 0 });
     if (resources !== undefined) applyResources(paths, resources);
   } catch (error) {
-    native.removeCgroups(paths.all);
+    native.removeCgroups(cgroup.dirs);
     throw error;
   }
   return cgroup;
 }
 
-/** The cgroup of a container that exists, from its recorded directories. */
-export function loadCgroup(dirs: readonly string[]): Cgroup {
-  return new KernelCgroup(cgroupPathsOf(cgroupLayout(), dirs));
+/**
+ * The cgroup of a container that exists, from its recorded directories.
+ *
+ * @param container for execs: the class of Intel RDT that they join as well
+ */
+export function loadCgroup(
+  dirs: readonly string[],
+  container: Partial<Pick<CgroupRequest, "id" | "intelRdt" | "resctrl">> = {},
+): Cgroup {
+  const paths = cgroupPathsOf(cgroupLayout(), dirs);
+  const { id = "", intelRdt, resctrl = intelRdt === undefined ? undefined : mountedResctrl() } = container;
+  const taskFiles =
+    intelRdt === undefined || resctrl === undefined ? [] : rdtTaskFiles(intelRdt, id, resctrl);
+  return new KernelCgroup(paths, {
+    ownDirs: dirs.filter((directory) => !paths.all.includes(directory)),
+    taskFiles,
+  });
+}
+
+function openRdt(config: SpecIntelRdt, { id, resctrl }: CgroupRequest): IntelRdt {
+  return openIntelRdt(config, id, resctrl ?? mountedResctrl());
+}
+
+function mountedResctrl(): string | undefined {
+  return resctrlMount(readFileSync("/proc/self/mountinfo", "utf8"));
 }
 
 /** Left behind by a shim that died, or made for us by the caller: ours if nobody is in it. */
@@ -131,28 +167,31 @@ const removalPatienceMs = 5000;
 class KernelCgroup implements Cgroup {
   readonly dirs: readonly string[];
   readonly #paths: CgroupPaths;
+  readonly #rdt: IntelRdt | undefined;
 
-  constructor(paths: CgroupPaths) {
+  constructor(paths: CgroupPaths, rdt?: IntelRdt) {
     this.#paths = paths;
-    this.dirs = paths.all;
+    this.#rdt = rdt;
+    this.dirs = [...paths.all, ...(rdt?.ownDirs ?? [])];
   }
 
   procPaths(): readonly string[] {
-    return this.dirs.map((directory) => `${directory}/cgroup.procs`);
+    return this.#paths.all.map((directory) => `${directory}/cgroup.procs`);
   }
 
   entrance(): CgroupEntrance {
     const { unified } = this.#paths;
-    const directories = this.dirs.filter((directory) => directory !== unified);
+    const directories = this.#paths.all.filter((directory) => directory !== unified);
     return {
-      taskFiles: directories.map((directory) => `${directory}/tasks`),
+      taskFiles: [...directories.map((directory) => `${directory}/tasks`), ...(this.#rdt?.taskFiles ?? [])],
       unified,
       unifiedLimits: directories.length === 0,
     };
   }
 
   add(pid: number): void {
-    native.writeFiles(this.procPaths().flatMap((path) => [path, String(pid)]));
+    const files = [...this.procPaths(), ...(this.#rdt?.taskFiles ?? [])];
+    native.writeFiles(files.flatMap((path) => [path, String(pid)]));
   }
 
   pids(): number[] {

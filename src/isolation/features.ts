@@ -1,6 +1,7 @@
 import type { HookKind } from "../bundle/spec.ts";
 import { VERSION } from "../version.ts";
 import { knownCapabilities } from "./capabilities.ts";
+import { knownMemoryFlags, knownMemoryModes } from "./memory-policy.ts";
 import { knownMountOptions } from "./mount-options.ts";
 import { namespaceFlags } from "./namespaces.ts";
 import { knownActions, knownArchitectures, knownFlags, knownOperators } from "./seccomp/profile.ts";
@@ -51,9 +52,10 @@ export const features = {
     },
     apparmor: { enabled: true },
     selinux: { enabled: true },
-    intelRdt: { enabled: false },
+    memoryPolicy: { modes: knownMemoryModes, flags: knownMemoryFlags },
+    intelRdt: { enabled: true, schemata: true, monitoring: true },
     mountExtensions: { idmap: { enabled: true } },
-    netDevices: { enabled: false },
+    netDevices: { enabled: true },
   },
   annotations: { "tandem.dev/version": VERSION },
   potentiallyUnsafeConfigAnnotations: annotations,

@@ -2,6 +2,7 @@ import type { Spec, SpecHook, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { CgroupHierarchy } from "./cgroup-mount.ts";
 import { deviceSteps } from "./devices.ts";
+import { memoryPolicySteps } from "./memory-policy.ts";
 import { ATTR_RDONLY, noAttributes, propagationFlags } from "./mount-options.ts";
 import { type MountSource, planMounts } from "./mounts.ts";
 import {
@@ -12,6 +13,7 @@ import {
   planNamespaces,
   timeSteps,
 } from "./namespaces.ts";
+import { type NetDevice, planNetDevices } from "./net-devices.ts";
 import {
   type CompiledSeccomp,
   consoleSteps,
@@ -44,6 +46,7 @@ export interface ContainerPlan {
   /** Contents of uid_map and gid_map; undefined without a new user namespace. */
   readonly maps: { readonly uids: string; readonly gids: string } | undefined;
   readonly sources: readonly MountSource[];
+  readonly netDevices: readonly NetDevice[];
   readonly oomScoreAdj: number | undefined;
   readonly hasRuntimeHooks: boolean;
   /**
@@ -96,6 +99,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     { op: "pivot", property: "root.path", path: context.rootfs, noPivotRoot: context.noPivotRoot },
     ...consoleSteps(process, { bind: true }),
     ...sealingSteps(spec, process),
+    ...inheritedSteps(linux),
     ...identitySteps(process, processContext),
   ] satisfies Step[];
   const after = execSteps(process, processContext);
@@ -106,6 +110,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
       ? { uids: idMapText(linux?.uidMappings), gids: idMapText(linux?.gidMappings) }
       : undefined,
     sources: mounts.sources,
+    netDevices: planNetDevices(linux, own),
     oomScoreAdj: process.oomScoreAdj,
     hasRuntimeHooks,
     steps: (states, starter = NO_FD) => [
@@ -127,6 +132,8 @@ export function planExec(
     readonly id: string;
     readonly userNamespace: boolean;
     readonly noNewKeyring: boolean;
+    /** The container's. */
+    readonly linux: Spec["linux"];
   },
 ): Step[] {
   return [
@@ -134,6 +141,7 @@ export function planExec(
     ...affinitySteps(process.execCPUAffinity),
     ...labelSteps(process, context.machine),
     ...consoleSteps(process, { bind: false }),
+    ...inheritedSteps(context.linux),
     ...identitySteps(process, context),
     { op: "created", property: "", starter: NO_FD },
     ...execSteps(process, context),
@@ -143,11 +151,6 @@ export function planExec(
 function refuseUnknown({ linux }: Spec, machine: Machine): void {
   if ((linux?.mountLabel ?? "") !== "" && !machine.selinux) {
     throw new TandemError("failed_precondition", "linux.mountLabel: SELinux is not enabled on this machine");
-  }
-  for (const key of ["intelRdt", "netDevices", "memoryPolicy"] as const) {
-    if (linux?.[key] !== undefined && Object.keys(linux[key]).length > 0) {
-      throw new TandemError("unimplemented", `linux.${key}: Tandem does not support it`);
-    }
   }
   if ((linux?.personality?.flags ?? []).length > 0) {
     throw new TandemError("invalid_argument", "linux.personality.flags: the specification defines none");
@@ -237,6 +240,12 @@ function sealingSteps(spec: Spec, process: SpecProcess): Step[] {
   for (const [index, path] of (linux?.maskedPaths ?? []).entries()) {
     steps.push({ op: "mask", property: `linux.maskedPaths[${index}]`, path });
   }
+  return steps;
+}
+
+/** What init hands down to its children, and an exec, which is none of them, has to get as well. */
+function inheritedSteps(linux: Spec["linux"]): Step[] {
+  const steps: Step[] = [...memoryPolicySteps(linux?.memoryPolicy)];
   if (linux?.personality !== undefined) {
     const persona = linux.personality.domain === "LINUX32" ? 8 : 0;
     steps.push({ op: "personality", property: "linux.personality", persona });

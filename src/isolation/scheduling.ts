@@ -1,6 +1,7 @@
 import type { SpecProcess } from "../bundle/spec.ts";
 import { shown, TandemError } from "../errors.ts";
 import { lookUp } from "./look-up.ts";
+import { bitsOf } from "./number-list.ts";
 import { toUint64 } from "./rlimits.ts";
 import type { Step } from "./steps.ts";
 
@@ -99,15 +100,5 @@ export function affinitySteps(affinity: SpecProcess["execCPUAffinity"]): Step[] 
 function affinityStep(key: "initial" | "final", cpus: string | undefined): Step[] {
   if (cpus === undefined || cpus === "") return [];
   const property = `process.execCPUAffinity.${key}`;
-  const mask = Buffer.alloc(128);
-  for (const range of cpus.split(",")) {
-    const match = /^(\d+)(?:-(\d+))?$/.exec(range.trim());
-    const first = Number(match?.[1]);
-    const last = match?.[2] === undefined ? first : Number(match[2]);
-    if (match === null || last < first || last >= mask.length * 8) {
-      throw new TandemError("invalid_argument", `${property}: ${shown(cpus)} is no list of CPUs`);
-    }
-    for (let cpu = first; cpu <= last; cpu++) mask[cpu >> 3] = (mask[cpu >> 3] ?? 0) | (1 << (cpu & 7));
-  }
-  return [{ op: "affinity", property, mask }];
+  return [{ op: "affinity", property, mask: bitsOf(cpus, property, "CPUs") }];
 }

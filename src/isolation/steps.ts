@@ -78,6 +78,7 @@ export const stepTable = {
   lookup: { code: 37, fields: { file: "text", env: "list" } },
   created: { code: 38, fields: { starter: "u32" } },
   exec: { code: 39, fields: { args: "list", env: "list" } },
+  memoryPolicy: { code: 40, fields: { mode: "u32", nodes: "bytes" } },
 } as const satisfies Record<string, { code: number; fields: Readonly<Record<string, FieldKind>> }>;
 
 export type FieldKind = "u32" | "u64" | "flag" | "text" | "list" | "bytes";

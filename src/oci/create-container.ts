@@ -118,6 +118,7 @@ function cgroupRequest(context: Context, id: string, spec: Spec): Parameters<typ
     id,
     systemd: context.systemdCgroup,
     resources: spec.linux?.resources,
+    intelRdt: spec.linux?.intelRdt,
   };
 }
 

@@ -34,7 +34,8 @@ export class LiveContainer {
   }
 
   get cgroup(): Cgroup {
-    return loadCgroup(this.record.cgroups);
+    const { cgroups, id, spec } = this.record;
+    return loadCgroup(cgroups, { id, intelRdt: spec.linux?.intelRdt });
   }
 
   get isAlive(): boolean {

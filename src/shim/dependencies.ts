@@ -50,6 +50,7 @@ export function createContainerDependencies(options: DependencyOptions): Contain
         id: request.id,
         systemd: request.options.systemdCgroup,
         resources: spec.linux?.resources,
+        intelRdt: spec.linux?.intelRdt,
       }),
     select: async (request, spec, rootfs) => {
       const selection = await selectExecutor({

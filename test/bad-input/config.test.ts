@@ -25,6 +25,7 @@ const places = placesOf(spec);
 /** What the schema does not allow and Tandem takes all the same. */
 const tolerated: Readonly<Record<string, string>> = {
   "linux.devices[].fileMode": "set-user-id, set-group-id and sticky are bits of mknod(2) as well",
+  "linux.intelRdt.memBwSchema": "empty is what Go makes of nothing",
   "linux.resources.pids.limit": "an engine that has no limit to set writes an empty object",
   "linux.rootfsPropagation": "empty is what Go makes of nothing; the kernel has the recursive kinds too",
 };
@@ -160,6 +161,7 @@ config("the process of an exec, changed in every way, is planned or refused by i
     canSetGroups: true,
     userNamespace: false,
     noNewKeyring: false,
+    linux: undefined,
   };
   for (const place of places.filter(({ rule }) => rule.path.startsWith("process."))) {
     for (const mutation of mutationsOf(place)) {

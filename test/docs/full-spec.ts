@@ -135,6 +135,15 @@ export function fullSpec(): Record<string, unknown> {
       readonlyPaths: ["/etc"],
       mountLabel: "user:role:type:s0",
       personality: { domain: "LINUX32" },
+      intelRdt: {
+        closID: "class",
+        schemata: ["L2:0=f"],
+        l3CacheSchema: "L3:0=f",
+        memBwSchema: "MB:0=10",
+        enableMonitoring: true,
+      },
+      memoryPolicy: { mode: "MPOL_BIND", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] },
+      netDevices: { eth7: { name: "eth8" } },
     },
   };
 }
@@ -142,13 +151,4 @@ export function fullSpec(): Record<string, unknown> {
 /** What Tandem refuses whatever its value; a spec is made of the full one with one of these put in. */
 export const refusedValues: Readonly<Record<string, unknown>> = {
   "linux.personality.flags[]": ["ADDR_NO_RANDOMIZE"],
-  "linux.intelRdt.closID": "class",
-  "linux.intelRdt.schemata[]": ["L3:0=f"],
-  "linux.intelRdt.l3CacheSchema": "L3:0=f",
-  "linux.intelRdt.memBwSchema": "MB:0=10",
-  "linux.intelRdt.enableMonitoring": true,
-  "linux.memoryPolicy.mode": "MPOL_BIND",
-  "linux.memoryPolicy.nodes": "0",
-  "linux.memoryPolicy.flags[]": ["MPOL_F_STATIC_NODES"],
-  "linux.netDevices{}.name": "eth1",
 };

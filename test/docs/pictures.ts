@@ -10,6 +10,7 @@ import { cgroupPaths } from "../../src/isolation/cgroup/paths.ts";
 import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
 import { v2Settings } from "../../src/isolation/cgroup/v2-settings.ts";
 import { encodePlan } from "../../src/isolation/encode.ts";
+import { planIntelRdt } from "../../src/isolation/intel-rdt.ts";
 import { type PlanContext, planContainer, planExec } from "../../src/isolation/plan.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 
@@ -50,16 +51,17 @@ export function linuxPictureOf(config: string): string {
     bytes: encodePlan(steps(states)).length,
     seccomp,
     execs: execsOf(spec, context),
+    rdt: planIntelRdt(spec.linux?.intelRdt ?? {}, "c1"),
     common: commonPicture(spec),
   });
 }
 
 /** An exec with all of the process, and one whose affinity says only where it begins. */
-function execsOf({ process }: Spec, context: PlanContext): unknown {
+function execsOf({ process, linux }: Spec, context: PlanContext): unknown {
   if (process === undefined) return undefined;
   const initial = process.execCPUAffinity?.initial;
   const begins = { ...process, execCPUAffinity: initial === undefined ? {} : { initial } };
-  const exec = { ...context, canSetGroups: true, userNamespace: true };
+  const exec = { ...context, canSetGroups: true, userNamespace: true, linux };
   return [planExec(process, exec), planExec(begins, exec)];
 }
 

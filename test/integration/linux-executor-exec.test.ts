@@ -16,6 +16,34 @@ import {
 
 const linux = suite("linux executor: exec");
 
+linux("an exec has the personality and the memory policy of its container", async () => {
+  const bundle = createBundle();
+  const io = openOutput(join(bundle.path, "exec"));
+  const spec = specOf("exec sleep 100", {
+    linux: { personality: { domain: "LINUX32" }, memoryPolicy: { mode: "MPOL_BIND", nodes: "0" } },
+  });
+  try {
+    const { container } = await create(bundle, spec);
+    await container.init.start();
+    const process = await container.exec({
+      execId: "e1",
+      process: { cwd: "/", args: ["sh", "-c", "busybox uname -m; head -n1 /proc/self/numa_maps"] },
+      stdio: io.stdio,
+      signal: AbortSignal.timeout(10_000),
+    });
+    await process.start();
+    assert.is((await exitOf(process)).status, 0);
+    const [machine, policy = ""] = lines(readFileSync(join(bundle.path, "exec"), "utf8"));
+    assert.is(machine, "i686");
+    assert.is(policy.split(" ")[1], "bind:0");
+    container.init.kill(9);
+    await exitOf(container.init);
+  } finally {
+    io.close();
+    bundle.remove();
+  }
+});
+
 linux("an exec shares the namespaces and the root, and has its own user and status", async () => {
   const bundle = createBundle();
   const io = openOutput(join(bundle.path, "exec"));

@@ -154,6 +154,27 @@ linux("scheduler, I/O priority and personality are applied", async () => {
   assert.is(machine, "i686");
 });
 
+linux("memory comes from the nodes that memoryPolicy names", async () => {
+  const shown = async (memoryPolicy: object): Promise<string> => {
+    const { output } = await run(specOf("head -n1 /proc/self/numa_maps", { linux: { memoryPolicy } }));
+    return output.split(" ")[1] ?? "";
+  };
+  assert.is(await shown({ mode: "MPOL_DEFAULT" }), "default");
+  assert.is(await shown({ mode: "MPOL_BIND", nodes: "0" }), "bind:0");
+  assert.is(
+    await shown({ mode: "MPOL_INTERLEAVE", nodes: "0", flags: ["MPOL_F_STATIC_NODES"] }),
+    "interleave=static:0",
+  );
+  assert.is(
+    await shown({ mode: "MPOL_PREFERRED", nodes: "0", flags: ["MPOL_F_RELATIVE_NODES"] }),
+    "prefer=relative:0",
+  );
+  assert.is(await shown({ mode: "MPOL_PREFERRED" }), "local");
+  assert.is(await shown({ mode: "MPOL_LOCAL" }), "local");
+  const error = await failure(shown({ mode: "MPOL_BIND", nodes: "1000" }));
+  assert.match(error.message, /linux\.memoryPolicy: set_mempolicy: Invalid argument/);
+});
+
 linux("HOME comes from the image's passwd unless the environment has one", async () => {
   const home = (uid: number, env: string[]) =>
     run(specOf("echo $HOME", { process: { user: { uid, gid: 0 }, env: ["PATH=/bin", ...env] } }), {

@@ -253,6 +253,7 @@ plan("an exec with a terminal does not touch the container's console", () => {
       canSetGroups: true,
       userNamespace: false,
       noNewKeyring: true,
+      linux: undefined,
     },
   );
   const terminal = steps.find((step) => step.op === "console");
@@ -316,7 +317,42 @@ plan("what cannot be honoured is refused by the name of its property", () => {
       { linux: { namespaces: [{ type: "mount" }], sysctl: { "net.a": "1" } } },
       "invalid_argument linux.sysctl.net.a: needs a network namespace",
     ],
-    [{ linux: { intelRdt: { closID: "a" } } }, "unimplemented linux.intelRdt: Tandem does not support it"],
+    [
+      { linux: { memoryPolicy: { mode: "MPOL_BIND" } } },
+      "invalid_argument linux.memoryPolicy.nodes: MPOL_BIND needs at least one",
+    ],
+    [
+      { linux: { memoryPolicy: { mode: "MPOL_LOCAL", nodes: "0" } } },
+      "invalid_argument linux.memoryPolicy.nodes: MPOL_LOCAL takes none",
+    ],
+    [
+      { linux: { memoryPolicy: { mode: "MPOL_BIND", nodes: "3-1" } } },
+      "invalid_argument linux.memoryPolicy.nodes: 3-1 is no list of memory nodes",
+    ],
+    [
+      { linux: { memoryPolicy: { mode: "MPOL_X" } } },
+      "invalid_argument linux.memoryPolicy.mode: unknown MPOL_X",
+    ],
+    [
+      { linux: { memoryPolicy: { mode: "MPOL_LOCAL", flags: ["MPOL_F_X"] } } },
+      "invalid_argument linux.memoryPolicy.flags: unknown MPOL_F_X",
+    ],
+    [
+      { linux: { netDevices: { eth0: {} }, namespaces: [{ type: "mount" }] } },
+      "invalid_argument linux.netDevices.eth0: needs a network namespace",
+    ],
+    [
+      { linux: { netDevices: { "a/b": {} } } },
+      "invalid_argument linux.netDevices.a/b: is no name of a network device",
+    ],
+    [
+      { linux: { netDevices: { eth0: { name: "a-name-of-more-than-fifteen" } } } },
+      "invalid_argument linux.netDevices.eth0.name: a-name-of-more-than-fifteen is no name of a network device",
+    ],
+    [
+      { linux: { netDevices: { eth0: { name: "net0" }, net0: {} } } },
+      "invalid_argument linux.netDevices: two devices are to be called net0",
+    ],
     [
       { linux: { namespaces: [{ type: "mount" }] }, hostname: "h" },
       "invalid_argument hostname: needs a uts namespace",
