@@ -97,6 +97,8 @@ export interface Native {
   unmount(target: string, flags: number): boolean;
   /** First bytes of a file whose path is resolved inside root (openat2 RESOLVE_IN_ROOT); undefined when there is none. */
   readHeadInRoot(root: string, path: string, length: number): Buffer | undefined;
+  /** st_mode (inode(7)) of what is at a path, resolved the same way; undefined when there is nothing. */
+  modeInRoot(root: string, path: string): number | undefined;
   /** Opens a regular file for reading, resolved the same way; EINVAL for another kind of file. */
   openInRoot(root: string, path: string): number;
   makeFifo(path: string): void;

@@ -20,8 +20,8 @@
 namespace tandem {
 namespace {
 
-// Only a regular file: to open whatever else an image may hold waits (a FIFO) or acts (a device).
-UniqueFd openInRoot(const std::string& root, const std::string& path) {
+// A descriptor that names a file and can do nothing else (O_PATH): what an image holds is not opened yet.
+UniqueFd findInRoot(const std::string& root, const std::string& path, struct stat& status) {
   UniqueFd rootFd(checked(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", root));
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
@@ -30,8 +30,14 @@ UniqueFd openInRoot(const std::string& root, const std::string& path) {
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
   UniqueFd found(static_cast<int>(
       checked(syscall(SYS_openat2, rootFd.get(), path.c_str(), &how, sizeof how), "openat2", path)));
-  struct stat status {};
   checked(fstat(found.get(), &status), "fstat", path);
+  return found;
+}
+
+// Only a regular file: to open whatever else an image may hold waits (a FIFO) or acts (a device).
+UniqueFd openInRoot(const std::string& root, const std::string& path) {
+  struct stat status {};
+  const UniqueFd found = findInRoot(root, path, status);
   if (!S_ISREG(status.st_mode)) throw ErrnoError(S_ISDIR(status.st_mode) ? EISDIR : EINVAL, "openat2", path);
   // By what was looked at, not by its name again.
   const std::string self = "/proc/self/fd/" + std::to_string(found.get());
@@ -59,27 +65,44 @@ Napi::Value unmountFs(const Napi::CallbackInfo& info) {
   throw ErrnoError(errno, "umount2", target);
 }
 
+// What a path of an image may be without it being an error: not there, a loop, a way out, another kind.
+bool isNothingToRead(const ErrnoError& error) {
+  switch (error.code().value()) {
+    case ENOENT:
+    case ENOTDIR:
+    case ELOOP:
+    case EXDEV:
+    case EISDIR:
+    case EINVAL:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Napi::Value readHeadInRoot(const Napi::CallbackInfo& info) {
   const std::string path = info[1].As<Napi::String>();
   UniqueFd file;
   try {
     file = openInRoot(info[0].As<Napi::String>(), path);
   } catch (const ErrnoError& error) {
-    switch (error.code().value()) {
-      case ENOENT:
-      case ENOTDIR:
-      case ELOOP:
-      case EXDEV:
-      case EISDIR:
-      case EINVAL:
-        return info.Env().Undefined();
-      default:
-        throw;
-    }
+    if (isNothingToRead(error)) return info.Env().Undefined();
+    throw;
   }
   std::vector<char> head(info[2].As<Napi::Number>().Uint32Value());
   const ssize_t length = checked(pread(file.get(), head.data(), head.size(), 0), "pread", path);
   return Napi::Buffer<char>::Copy(info.Env(), head.data(), static_cast<size_t>(length));
+}
+
+Napi::Value modeInRoot(const Napi::CallbackInfo& info) {
+  struct stat status {};
+  try {
+    findInRoot(info[0].As<Napi::String>(), info[1].As<Napi::String>(), status);
+  } catch (const ErrnoError& error) {
+    if (isNothingToRead(error)) return info.Env().Undefined();
+    throw;
+  }
+  return Napi::Number::New(info.Env(), status.st_mode);
 }
 
 Napi::Value openInRootFs(const Napi::CallbackInfo& info) {
@@ -113,6 +136,7 @@ void exportMount(Napi::Object exports) {
   exportFunction<mountFs>(exports, "mount");
   exportFunction<unmountFs>(exports, "unmount");
   exportFunction<readHeadInRoot>(exports, "readHeadInRoot");
+  exportFunction<modeInRoot>(exports, "modeInRoot");
   exportFunction<openInRootFs>(exports, "openInRoot");
   exportFunction<makeFifo>(exports, "makeFifo");
   exportFunction<fifoPending>(exports, "fifoPending");

@@ -1,3 +1,4 @@
+import { constants } from "node:fs";
 import { posix } from "node:path";
 import { locate, type WorkloadFile } from "../../wasm-host/config.ts";
 import { TandemError } from "../errors.ts";
@@ -32,6 +33,8 @@ export interface SelectRequest {
   readonly lookup: () => Promise<ImageInfo | undefined>;
   /** First bytes of a regular file, its path resolved inside root; undefined when there is none (native.readHeadInRoot). */
   readonly readHead: (root: string, path: string, length: number) => Uint8Array | undefined;
+  /** st_mode of whatever is at a path, resolved the same way; asked only to say what is wrong (native.modeInRoot). */
+  readonly modeOf: (root: string, path: string) => number | undefined;
 }
 
 export interface LinuxSelection {
@@ -62,6 +65,7 @@ interface Candidate {
   readonly head: Uint8Array;
 }
 
+const anyExecutes = constants.S_IXUSR | constants.S_IXGRP | constants.S_IXOTH;
 const sandboxAnnotation = "io.kubernetes.cri.container-type";
 /** execvpe's choice where the environment has no PATH, as runc's and crun's default. */
 const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -163,7 +167,7 @@ async function selectByImage(
   } catch (error) {
     throw TandemError.from(
       error,
-      `container ${request.id}: ${describeEntry(entry, found.candidate)}, and its image cannot be read`,
+      `container ${request.id}: ${describeEntry(request, entry, found.candidate)}, and its image cannot be read`,
     );
   }
   const module = image?.module;
@@ -180,11 +184,11 @@ async function selectByImage(
   if (image?.kind === "linux" && found.demand === undefined) {
     return { kind: "linux", reason: `image ${image.imageName} is for ${image.os}/${image.architecture}` };
   }
-  throw nothingToRun(request.id, entry, { ...found, image });
+  throw nothingToRun(request, entry, { ...found, image });
 }
 
 function nothingToRun(
-  id: string,
+  request: SelectRequest,
   entry: Entry,
   found: {
     readonly candidate: Candidate | undefined;
@@ -195,24 +199,35 @@ function nothingToRun(
   const { image, demand, candidate } = found;
   const looked = [
     demand === undefined ? "no annotation chooses an executor" : `${demand.reason} asks for wasm`,
-    describeEntry(entry, candidate),
+    describeEntry(request, entry, candidate),
     image === undefined
       ? "containerd knows no image of this container"
       : `image ${image.imageName} (${image.configMediaType}, ${image.os || "?"}/${image.architecture || "?"}) has no wasm layer`,
   ];
-  return new TandemError("invalid_argument", `container ${id}: nothing to run: ${looked.join("; ")}`);
+  return new TandemError("invalid_argument", `container ${request.id}: nothing to run: ${looked.join("; ")}`);
 }
 
-function describeEntry(entry: Entry, candidate: Candidate | undefined): string {
-  // Docker turns "no such file or directory" and "executable file not found" into exit code 127 (shim-protocol §9.1).
-  if (candidate === undefined) {
-    const error = entry.path.includes("/")
-      ? "no such file or directory"
-      : "executable file not found in $PATH";
-    return `entrypoint ${JSON.stringify(entry.path)}: ${error}`;
+/**
+ * What is wrong with the entrypoint. Docker reads its exit code from the words: 127 from "no such file or directory" and "executable
+ * file not found", 126 from "permission denied" and "is a directory" (shim-protocol §9.1).
+ */
+function describeEntry(request: SelectRequest, entry: Entry, candidate: Candidate | undefined): string {
+  const quoted = JSON.stringify(entry.path);
+  if (candidate !== undefined) {
+    const bytes = Buffer.from(candidate.head.subarray(0, 4)).toString("hex") || "nothing";
+    const executable = ((modeOf(request, candidate.path) ?? 0) & anyExecutes) !== 0;
+    const denied = executable ? "" : " and is not executable: permission denied";
+    return `entrypoint ${candidate.path} is neither wasm nor ELF nor a script (it begins with ${bytes})${denied}`;
   }
-  const bytes = Buffer.from(candidate.head.subarray(0, 4)).toString("hex") || "nothing";
-  return `entrypoint ${candidate.path} is neither wasm nor ELF nor a script (it begins with ${bytes})`;
+  if (!entry.path.includes("/")) return `entrypoint ${quoted}: executable file not found in $PATH`;
+  const mode = modeOf(request, posix.resolve("/", request.spec.process?.cwd || "/", entry.path));
+  if (mode === undefined) return `entrypoint ${quoted}: no such file or directory`;
+  if ((mode & constants.S_IFMT) === constants.S_IFDIR) return `entrypoint ${quoted}: is a directory`;
+  return `entrypoint ${quoted}: not a regular file: permission denied`;
+}
+
+function modeOf(request: SelectRequest, path: string): number | undefined {
+  return request.modeOf(...locate(bindSource(request.spec, path) ?? { inRootfs: path }, request.rootfs));
 }
 
 function reasonOf(demand: Demand | undefined, finding: string): string {

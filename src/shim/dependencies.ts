@@ -59,6 +59,7 @@ export function createContainerDependencies(options: DependencyOptions): Contain
         rootfs,
         lookup: () => options.lookup(request.namespace, request.id),
         readHead: native.readHeadInRoot,
+        modeOf: native.modeInRoot,
       });
       log.debug({ id: request.id, executor: selection.kind, reason: selection.reason }, "executor chosen");
       return selection;

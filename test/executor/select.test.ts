@@ -39,13 +39,16 @@ interface Given {
   readonly args?: readonly string[];
   readonly annotations?: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, Uint8Array>>;
+  /** st_mode of what is not in `files`, or not an executable file. */
+  readonly modes?: Readonly<Record<string, number>>;
   readonly image?: ImageInfo | TandemError;
   readonly spec?: SelectSpec;
 }
 
 /** Files are named by root and path in one: `/rootfs/app`. */
 function choose(given: Given): Promise<Selection> {
-  const { args = ["/app"], files = {}, annotations = {}, spec, image } = given;
+  const { args = ["/app"], files = {}, modes = {}, annotations = {}, spec, image } = given;
+  const named = (root: string, path: string) => `${root}/${path}`.replaceAll(/\/+/g, "/");
   return selectExecutor({
     id: "c1",
     spec: {
@@ -54,7 +57,8 @@ function choose(given: Given): Promise<Selection> {
       process: { args, env: ["PATH=/usr/bin:/bin"], cwd: "/", ...spec?.process },
     },
     rootfs: "/rootfs",
-    readHead: (root, path, length) => files[`${root}/${path}`.replaceAll(/\/+/g, "/")]?.subarray(0, length),
+    readHead: (root, path, length) => files[named(root, path)]?.subarray(0, length),
+    modeOf: (root, path) => modes[named(root, path)] ?? (named(root, path) in files ? 0o100755 : undefined),
     lookup: () => (image instanceof TandemError ? Promise.reject(image) : Promise.resolve(image)),
   });
 }
@@ -249,6 +253,24 @@ select("nothing to run names all that was looked at", async () => {
   );
 });
 
+select(
+  "an entrypoint that exec(2) would refuse is refused in the words that Docker makes exit codes of",
+  async () => {
+    const refusals: readonly [Given, RegExp][] = [
+      [{}, /entrypoint "\/app": no such file or directory;/],
+      [{ args: ["app"] }, /entrypoint "app": executable file not found in \$PATH;/],
+      [{ modes: { "/rootfs/app": 0o040755 } }, /entrypoint "\/app": is a directory;/],
+      [{ modes: { "/rootfs/app": 0o010666 } }, /entrypoint "\/app": not a regular file: permission denied;/],
+      [
+        { files: { "/rootfs/app": Buffer.from("root") }, modes: { "/rootfs/app": 0o100644 } },
+        /\(it begins with 726f6f74\) and is not executable: permission denied;/,
+      ],
+      [{ files: { "/rootfs/app": Buffer.from("root") } }, /\(it begins with 726f6f74\);/],
+    ];
+    for (const [given, message] of refusals) await rejects(() => choose(given), "invalid_argument", message);
+  },
+);
+
 select("a look-up that fails keeps its code and says what it was needed for", async () => {
   const image = new TandemError("unavailable", "resolver gone");
   await rejects(
@@ -264,7 +286,14 @@ select("a file that cannot be read is an error of ours that names the container 
   };
   const lookup = () => Promise.resolve(undefined);
   const choice = () =>
-    selectExecutor({ id: "c1", spec: { process: { args: ["/app"] } }, rootfs: "/r", readHead, lookup });
+    selectExecutor({
+      id: "c1",
+      spec: { process: { args: ["/app"] } },
+      rootfs: "/r",
+      readHead,
+      modeOf: () => undefined,
+      lookup,
+    });
   await rejects(choice, "permission_denied", /^container c1: entrypoint \/app: openat2/);
 });
 

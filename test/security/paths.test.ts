@@ -71,6 +71,7 @@ paths(
         },
         rootfs,
         readHead: native.readHeadInRoot,
+        modeOf: native.modeInRoot,
         lookup: async () => undefined,
       });
     for (const entry of ["/data/out/secret", "/data/up/secret", "/data/out/module", "/data/up/module"])
