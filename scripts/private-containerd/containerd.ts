@@ -43,9 +43,9 @@ export interface ContainerdOptions {
   readonly shimDirectory?: string;
   /** The most talkative log: it names every event. */
   readonly debug?: boolean;
-  /** With CRI, containerd gets a bridge CNI, and a network namespace of its own unless `network` says otherwise. */
+  /** With CRI, containerd gets a bridge CNI. */
   readonly cri?: CriConfig;
-  /** `inherited`: the caller's network namespace is one that the bridge may be made in. */
+  /** `own`: a network namespace for itself, as it has with CRI unless told that bridges may be made in the caller's. */
   readonly network?: "own" | "inherited";
   /** A process group of its own: Ctrl-C on the caller's terminal does not end it before the caller has cleaned up. */
   readonly detached?: boolean;
@@ -80,6 +80,8 @@ export interface Containerd extends AsyncDisposable {
   importImage(archive: string, namespace?: string): Promise<void>;
   /** What containerd itself runs with: PATH with the shim, TANDEM_RUN_DIR, TANDEM_STATE_DIR. */
   environment(): Readonly<NodeJS.ProcessEnv>;
+  /** Command line before a program that is to run in containerd's network namespace. */
+  enterNetwork(): readonly string[];
   /** Runs a program in containerd's network namespace. */
   inNetwork(program: string, parameters: readonly string[], options?: CommandOptions): Promise<Finished>;
   logs(): string;
@@ -141,13 +143,15 @@ class PrivateContainerd implements Containerd {
 
   /** A network namespace lives as long as a process in it; one that only sleeps holds it across containerd's restarts. */
   async prepareNetwork(): Promise<void> {
-    if (this.#options.cri === undefined) return;
-    mkdirSync(join(this.directory, "cni"));
-    writeFileSync(
-      join(this.directory, "cni/10-tandem.conflist"),
-      JSON.stringify(bridgeNetwork(this.directory, this.namespace)),
-    );
-    if (this.#options.network === "inherited") return;
+    const { cri, network = cri === undefined ? "inherited" : "own" } = this.#options;
+    if (cri !== undefined) {
+      mkdirSync(join(this.directory, "cni"));
+      writeFileSync(
+        join(this.directory, "cni/10-tandem.conflist"),
+        JSON.stringify(bridgeNetwork(this.directory, this.namespace)),
+      );
+    }
+    if (network === "inherited") return;
     this.#network = spawn("unshare", ["--net", "sleep", "infinity"], { stdio: "ignore" });
     const holder = this.#network.pid ?? 0;
     const own = statSync("/proc/self/ns/net").ino;
@@ -167,7 +171,7 @@ class PrivateContainerd implements Containerd {
       "-l",
       this.#options.debug === true ? "trace" : "info",
     ];
-    const [program, ...rest] = [...this.#enterNetwork(), binary, ...parameters] as [string, ...string[]];
+    const [program, ...rest] = [...this.enterNetwork(), binary, ...parameters] as [string, ...string[]];
     const log = openSync(join(this.directory, "log"), "a", 0o600);
     this.#process = spawn(program, rest, {
       cwd: "/",
@@ -210,7 +214,7 @@ class PrivateContainerd implements Containerd {
     };
   }
 
-  #enterNetwork(): string[] {
+  enterNetwork(): string[] {
     return this.#network === undefined ? [] : ["nsenter", `--net=/proc/${this.#network.pid}/ns/net`];
   }
 
@@ -246,7 +250,7 @@ class PrivateContainerd implements Containerd {
   }
 
   inNetwork(program: string, parameters: readonly string[], options: CommandOptions = {}): Promise<Finished> {
-    const [first, ...rest] = [...this.#enterNetwork(), program, ...parameters] as [string, ...string[]];
+    const [first, ...rest] = [...this.enterNetwork(), program, ...parameters] as [string, ...string[]];
     return run(first, rest, options);
   }
 

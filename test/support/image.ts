@@ -101,14 +101,20 @@ const shell: BusyboxOptions = { reference: "local.test/busybox:1", command: ["/b
 /** A pod's own container does nothing until it is killed: the sandbox image of the CRI tests. */
 export const pause: BusyboxOptions = { reference: "local.test/pause:1", command: ["/bin/sleep", "infinity"] };
 
-/** Writes the archive of a Linux image: busybox, a link for each applet, root and nobody. */
-export async function writeBusyboxArchive(archive: string, options = shell): Promise<string> {
-  const layer = await tarLayer([
+/** A root file system: busybox, a link for each applet, root and nobody; and what else is asked for. */
+export function busyboxLayer(further: readonly LayerFile[] = []): Promise<Layer> {
+  return tarLayer([
     { path: "bin/busybox", content: readFileSync("/usr/bin/busybox"), mode: 0o755 },
     ...applets.map((applet) => ({ path: `bin/${applet}`, content: "->busybox" })),
     { path: "etc/passwd", content: "root:x:0:0:root:/:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/sh\n" },
     { path: "etc/group", content: "root:x:0:\nnogroup:x:65534:\n" },
+    ...further,
   ]);
+}
+
+/** Writes the archive of a Linux image that is nothing but busybox. */
+export async function writeBusyboxArchive(archive: string, options = shell): Promise<string> {
+  const layer = await busyboxLayer();
   return writeImageArchive(archive, {
     reference: options.reference,
     layers: [layer],
