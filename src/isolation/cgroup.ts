@@ -12,6 +12,7 @@ import { oomKills, watchOom } from "./cgroup/oom.ts";
 import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts";
 import { isGone, pidsIn, signalAll, sleep, subtree } from "./cgroup/processes.ts";
 import { type CgroupStats, cgroupStats } from "./cgroup/stats.ts";
+import { cgroupUsage, type Usage } from "./cgroup/usage.ts";
 import { enableControllers } from "./cgroup/v2-controllers.ts";
 import { type IntelRdt, openIntelRdt, rdtTaskFiles, resctrlMount } from "./intel-rdt.ts";
 
@@ -55,6 +56,8 @@ export interface Cgroup {
   update(resources: LinuxResources): void;
   /** @throws TandemError not_found when it has been removed. */
   stats(): CgroupStats;
+  /** The same by runc's names, for its `events`. @throws TandemError not_found when it has been removed. */
+  usage(): Usage;
   oomKills(): number;
   /** Calls back at each OOM kill from now on, until the returned function is called. */
   watchOom(callback: () => void): () => void;
@@ -241,6 +244,10 @@ class KernelCgroup implements Cgroup {
 
   stats(): CgroupStats {
     return cgroupStats(this.#paths);
+  }
+
+  usage(): Usage {
+    return cgroupUsage(this.#paths);
   }
 
   oomKills(): number {

@@ -57,6 +57,7 @@ function fakeCgroup(failures: Failures, calls: string[]): Cgroup {
     stats: () => {
       throw new TandemError("not_found", "no stats");
     },
+    usage: () => ({}),
     oomKills: () => 0,
     watchOom: () => () => undefined,
     remove: () => {

@@ -13,15 +13,18 @@ export function readNumber(path: string): bigint {
 
 /** "key value" lines; a key that is missing counts 0. */
 export function readKeyed(path: string): (key: string) => bigint {
-  const values = new Map<string, string>();
+  const values = readAll(path);
+  return (key) => values.get(key) ?? 0n;
+}
+
+/** The same, every key of the file; those whose value is no number are left out. */
+export function readAll(path: string): ReadonlyMap<string, bigint> {
+  const values = new Map<string, bigint>();
   for (const line of readIfThere(path).split("\n")) {
-    const space = line.indexOf(" ");
-    if (space > 0) values.set(line.slice(0, space), line.slice(space + 1));
+    const match = /^(\S+) (\d+)$/.exec(line);
+    if (match !== null) values.set(match[1] ?? "", BigInt(match[2] ?? 0));
   }
-  return (key) => {
-    const text = values.get(key);
-    return text === undefined || !/^\d+$/.test(text) ? 0n : BigInt(text);
-  };
+  return values;
 }
 
 /** "name key=value key=value" lines, as in io.stat and rdma.current. */
@@ -65,4 +68,29 @@ export function readRdma(path: string): { device: string; hcaHandles: number; hc
     hcaHandles: clamp(value("hca_handle")),
     hcaObjects: clamp(value("hca_object")),
   }));
+}
+
+/** How long processes waited for a resource (PSI): shares of the time in percent, and microseconds. */
+export interface Pressure {
+  avg10: number;
+  avg60: number;
+  avg300: number;
+  total: bigint;
+}
+
+/** "some avg10=0.00 avg60=0.00 avg300=0.00 total=0"; nothing where the kernel does not measure pressure. */
+export function readPressure(path: string): { psi?: { some?: Pressure; full?: Pressure } } {
+  const psi: { some?: Pressure; full?: Pressure } = {};
+  for (const line of readIfThere(path).split("\n")) {
+    const match = /^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)/.exec(line);
+    if (match === null) continue;
+    const [, kind, avg10, avg60, avg300, total = "0"] = match;
+    psi[kind === "some" ? "some" : "full"] = {
+      avg10: Number(avg10),
+      avg60: Number(avg60),
+      avg300: Number(avg300),
+      total: BigInt(total),
+    };
+  }
+  return Object.keys(psi).length === 0 ? {} : { psi };
 }

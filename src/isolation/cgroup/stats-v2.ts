@@ -5,10 +5,8 @@ import {
   type MemoryEventsSchema,
   type MemoryStatSchema,
   MetricsSchema,
-  type PSIStatsSchema,
 } from "../../api/gen/io/containerd/cgroups/v2/metrics_pb.ts";
-import { readIfThere } from "./processes.ts";
-import { hugePageSizes, readKeyed, readNested, readNumber, readRdma } from "./stat-files.ts";
+import { hugePageSizes, readKeyed, readNested, readNumber, readPressure, readRdma } from "./stat-files.ts";
 
 /** io.containerd.cgroups.v2.Metrics of a cgroup; what a disabled controller would say is 0. */
 export function statsV2(directory: string): Uint8Array {
@@ -123,16 +121,4 @@ function toIoEntry({
     rios: value("rios"),
     wios: value("wios"),
   };
-}
-
-/** "some avg10=0.00 avg60=0.00 avg300=0.00 total=0"; nothing where the kernel does not measure pressure. */
-function readPressure(path: string): { psi?: MessageInitShape<typeof PSIStatsSchema> } {
-  const psi: Record<string, MessageInitShape<typeof PSIStatsSchema>["some"]> = {};
-  for (const line of readIfThere(path).split("\n")) {
-    const match = /^(some|full) avg10=([\d.]+) avg60=([\d.]+) avg300=([\d.]+) total=(\d+)/.exec(line);
-    if (match?.[1] === undefined) continue;
-    const [, kind, avg10, avg60, avg300, total = "0"] = match;
-    psi[kind] = { avg10: Number(avg10), avg60: Number(avg60), avg300: Number(avg300), total: BigInt(total) };
-  }
-  return Object.keys(psi).length === 0 ? {} : { psi };
 }
