@@ -44,8 +44,20 @@ static void choosePlaces(void) {
   choose("TANDEM_STATE_DIR", getenv("TANDEM_RUN_DIR"), "/cache", "");
 }
 
+// A caller may have closed any of the three; the next descriptor that we open would take the place, and
+// become the container's.
+static void openStdio(void) {
+  int fd = 0;
+  do {
+    fd = open("/dev/null", O_RDWR);
+    if (fd < 0) fail(errno, "/dev/null", NULL);
+  } while (fd <= STDERR_FILENO);
+  close(fd);
+}
+
 int main(int count, char **arguments) {
   programName = "tandem-oci";
+  openStdio();
   // A reader of our output that went away is an error of one write.
   signal(SIGPIPE, SIG_IGN);
   choosePlaces();

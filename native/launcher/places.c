@@ -93,6 +93,8 @@ static void hashNamespaces(char out[sha256HexSize]) {
 
 void zygoteDirectory(char *out, size_t size) {
   const char *id = buildId();
+  if (libDirectory()[0] == 0)
+    fail(0, "/proc: is not there; without it nobody knows where this program is installed", NULL);
   if (id == NULL) fail(0, libDirectory(), "/build-id: missing; this is not a complete installation", NULL);
   char namespaces[sha256HexSize], parent[maxPath];
   hashNamespaces(namespaces);

@@ -34,18 +34,24 @@ const statusOf = {
 /**
  * Runs the hooks of one kind in the runtime's namespaces, one after the other; the first failure ends it.
  *
+ * @param signal kills the one that runs: nobody waits for it any more
  * @throws TandemError failed_precondition or deadline_exceeded, naming the hook and carrying what it wrote to stderr
  */
 export async function runHooks(
   kind: keyof typeof statusOf,
   container: HookContainer,
   pid: number,
+  signal?: AbortSignal,
 ): Promise<void> {
   const hooks = container.spec.hooks?.[kind] ?? [];
   if (hooks.length === 0) return;
   const state = hookState(container, statusOf[kind], pid);
   for (const [index, hook] of hooks.entries())
-    await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, { state, cwd: workingDirectory(container) });
+    await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, {
+      state,
+      cwd: workingDirectory(container),
+      signal,
+    });
 }
 
 /** As other runtimes have it; a bundle that is gone must not keep poststop from running. */
@@ -55,11 +61,14 @@ function workingDirectory({ bundle }: HookContainer): string {
 
 const STDERR_LIMIT = 4096;
 
-async function runHook(
-  hook: SpecHook,
-  property: string,
-  { state, cwd }: { readonly state: string; readonly cwd: string },
-): Promise<void> {
+interface HookRun {
+  readonly state: string;
+  readonly cwd: string;
+  readonly signal: AbortSignal | undefined;
+}
+
+async function runHook(hook: SpecHook, property: string, { state, cwd, signal }: HookRun): Promise<void> {
+  signal?.throwIfAborted();
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const child = spawn(hook.path, args, {
@@ -76,18 +85,23 @@ async function runHook(
           timedOut = true;
           child.kill("SIGKILL");
         }, hook.timeout * 1000);
+  const kill = (): void => {
+    child.kill("SIGKILL");
+  };
+  signal?.addEventListener("abort", kill);
   let stderr = "";
   child.stderr.on("data", (chunk: Buffer) => {
     stderr = (stderr + chunk.toString()).slice(-STDERR_LIMIT);
   });
   child.once("error", (error) => reject(TandemError.from(error, property)));
   // "exit", not "close": a daemon that the hook leaves behind may hold its stderr.
-  child.once("exit", (status, signal) => {
+  child.once("exit", (status, killedBy) => {
     if (status === 0) resolve();
+    else if (signal?.aborted === true) reject(TandemError.from(signal.reason, property));
     else if (timedOut)
       reject(new TandemError("deadline_exceeded", `${property}: took longer than ${hook.timeout} s`));
     else {
-      const reason = signal ?? `status ${status}`;
+      const reason = killedBy ?? `status ${status}`;
       reject(new TandemError("failed_precondition", `${property}: failed with ${reason}: ${stderr.trim()}`));
     }
   });
@@ -98,6 +112,7 @@ async function runHook(
     await promise;
   } finally {
     clearTimeout(timer);
+    signal?.removeEventListener("abort", kill);
     child.stderr.destroy();
   }
 }

@@ -137,8 +137,8 @@ async function leadToCreated(host: LinuxHost, request: InitRequest, birth: Birth
   const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
   try {
     await init.create({ fds: [memfd, ...fds], signal: request.signal }, async () => {
-      await runHooks("prestart", request, init.pid);
-      await runHooks("createRuntime", request, init.pid);
+      await runHooks("prestart", request, init.pid, request.signal);
+      await runHooks("createRuntime", request, init.pid, request.signal);
     });
   } catch (error) {
     giveUp(takeBack, host);

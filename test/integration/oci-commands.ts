@@ -1,0 +1,164 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type CommandOptions, type Finished, run } from "../../scripts/private-containerd/command.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { createBundle, specOf } from "./linux-container.ts";
+
+export const ociBinary = join(dirname(fileURLToPath(import.meta.url)), "../../dist/bin/tandem-oci");
+
+type SpecChange = Parameters<typeof specOf>[1];
+
+/** A `tandem-oci` with directories, a zygote and a server of its own, and cgroups below one of its own. */
+export class OciCommands {
+  readonly directory = mkdtempSync("/tmp/to-");
+  readonly runDirectory = join(this.directory, "run");
+  readonly root = join(this.directory, "root");
+  readonly cgroup = `/${basename(this.directory)}`;
+  readonly #bundles: { remove(): void }[] = [];
+  readonly #children: ChildProcess[] = [];
+
+  /** A bundle with a busybox in it that runs a shell script. */
+  bundle(script: string, change: SpecChange = {}): string {
+    const bundle = createBundle();
+    this.#bundles.push(bundle);
+    const linux = { cgroupsPath: `${this.cgroup}/${basename(bundle.path)}`, ...change?.linux };
+    writeFileSync(join(bundle.path, "config.json"), JSON.stringify(specOf(script, { ...change, linux })));
+    return bundle.path;
+  }
+
+  get environment(): Record<string, string> {
+    return { TANDEM_RUN_DIR: this.runDirectory, TANDEM_STATE_DIR: join(this.directory, "state") };
+  }
+
+  /** The command line after `tandem-oci --root …`. */
+  run(...args: string[]): Promise<Finished> {
+    return this.call(args);
+  }
+
+  call(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
+    return run(ociBinary, ["--root", this.root, ...args], {
+      ...options,
+      environment: { ...this.environment, ...options.environment },
+    });
+  }
+
+  /** The same, for one that must succeed; returns its stdout. */
+  async ok(...args: string[]): Promise<string> {
+    const { status, stdout, stderr } = await this.run(...args);
+    if (status !== 0) throw new Error(`tandem-oci ${args.join(" ")}: status ${status}\n${stderr}`);
+    return stdout;
+  }
+
+  /** Creates a container whose output goes to a file of the bundle; ends when the container is there. */
+  async create(id: string, bundle: string, ...flags: string[]): Promise<string> {
+    const child = this.spawn(["create", "--bundle", bundle, ...flags, id], join(bundle, "output"));
+    const status = await exitOf(child);
+    const output = readFileSync(join(bundle, "output"), "utf8");
+    if (status !== 0) throw new Error(`create ${id}: status ${status}\n${output}`);
+    return join(bundle, "output");
+  }
+
+  /** create and start. */
+  async begin(id: string, bundle: string, ...flags: string[]): Promise<string> {
+    const output = await this.create(id, bundle, ...flags);
+    await this.ok("start", id);
+    return output;
+  }
+
+  /** A command line that goes on while the test does something else. */
+  spawn(args: readonly string[], output: string): ChildProcess {
+    const fd = openSync(output, "w");
+    try {
+      const child = spawn(ociBinary, ["--root", this.root, ...args], {
+        env: { ...process.env, ...this.environment },
+        stdio: ["ignore", fd, fd],
+      });
+      this.#children.push(child);
+      return child;
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  async state(id: string): Promise<Record<string, unknown>> {
+    return JSON.parse(await this.ok("state", id)) as Record<string, unknown>;
+  }
+
+  async waitForStatus(id: string, status: string): Promise<void> {
+    await waitFor(async () => (await this.state(id))["status"] === status, 10_000, `${id} is ${status}`);
+  }
+
+  /** What is left of containers: directories, cgroups. */
+  leftovers(): string[] {
+    const kept = existsSync(this.root) ? readdirSync(this.root) : [];
+    return [...kept, ...globSync(`/sys/fs/cgroup/{*/,}${basename(this.cgroup)}/*/`)];
+  }
+
+  /** Pids of the zygote and of the server that it forked. */
+  servers(): { readonly zygote: number; readonly server: number | undefined } | undefined {
+    const [file] = globSync(join(this.runDirectory, "z/*/zygote.pid"));
+    if (file === undefined) return undefined;
+    const zygote = Number(readFileSync(file, "utf8"));
+    const children = readFileSync(`/proc/${zygote}/task/${zygote}/children`, "utf8").trim().split(" ");
+    const server = children
+      .map(Number)
+      .find((pid) => pid > 0 && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tandem-oci");
+    return { zygote, server };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const child of this.#children) child.kill("SIGKILL");
+    if (existsSync(this.root))
+      for (const id of readdirSync(this.root)) await this.run("delete", "--force", id);
+    const pids = this.servers();
+    for (const pid of [pids?.server, pids?.zygote]) if (pid !== undefined) process.kill(pid, "SIGKILL");
+    const hash = createHash("sha256").update(this.root).digest("hex").slice(0, 8);
+    for (const name of [this.cgroup.slice(1), `tandem-oci-${hash}`])
+      for (const directory of globSync(`/sys/fs/cgroup/{*/,}${name}`)) rmdirSync(directory);
+    for (const bundle of this.#bundles) bundle.remove();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Exit code of a child, or 128 and its signal's name is an error. */
+export function exitOf(child: ChildProcess): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const timer = setTimeout(() => {
+    child.kill("SIGKILL");
+    reject(new Error(`pid ${child.pid}: does not end`));
+  }, 30_000);
+  child.once("exit", (code, signal) => {
+    clearTimeout(timer);
+    if (code !== null) resolve(code);
+    else reject(new Error(`pid ${child.pid}: ended by ${signal}`));
+  });
+  return promise;
+}
+
+/** Lines of JSON. */
+export function jsonLines(text: string): Record<string, unknown>[] {
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+}
+
+export function makeDirectory(path: string): string {
+  mkdirSync(path, { recursive: true });
+  return path;
+}

@@ -1,0 +1,143 @@
+/** What the command line finds around it: environment, descriptors, working directory, long arguments, two roots. */
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { type Finished, run } from "../../scripts/private-containerd/command.ts";
+import { jsonLines, OciCommands, ociBinary } from "./oci-commands.ts";
+
+const around = suite("tandem-oci: surroundings");
+let oci: OciCommands;
+
+around.before(() => {
+  oci = new OciCommands();
+});
+around.after(async () => {
+  await oci[Symbol.asyncDispose]();
+});
+
+/** Through a shell, which can close descriptors and leave directories as no test can. "$0" is tandem-oci with its --root. */
+function shell(script: string, wrapper: readonly string[] = []): Promise<Finished> {
+  const environment = { ...oci.environment, OCI: `${ociBinary} --root ${oci.root}` };
+  const [program = "/bin/sh", ...rest] = [...wrapper, "/bin/sh", "-c", script];
+  return run(program, rest, { environment });
+}
+
+around("an empty environment without a PATH is enough", async () => {
+  const { TANDEM_RUN_DIR, TANDEM_STATE_DIR } = oci.environment;
+  const clean = [
+    "/usr/bin/env",
+    "-i",
+    `TANDEM_RUN_DIR=${TANDEM_RUN_DIR}`,
+    `TANDEM_STATE_DIR=${TANDEM_STATE_DIR}`,
+  ];
+  const [program = "", ...args] = clean;
+  const bundle = oci.bundle("echo $PATH");
+  const ran = await run(program, [...args, ociBinary, "--root", oci.root, "run", "-b", bundle, "a1"]);
+  assert.is(ran.stdout, "/usr/bin:/bin\n", ran.stderr);
+  await oci.create("a2", oci.bundle("true"));
+  const listed = await run(program, [...args, ociBinary, "--root", oci.root, "ps", "a2"]);
+  assert.match(listed.stdout, /PID/, listed.stderr);
+  await oci.ok("delete", "a2");
+});
+
+around("closed descriptors 0, 1 and 2 become /dev/null, for the container too", async () => {
+  const bundle = oci.bundle(
+    "readlink /proc/self/fd/0 > /tmp/fds; readlink /proc/self/fd/2 >> /tmp/fds; ls /proc/self/fd | wc -l >> /tmp/fds",
+  );
+  const { status } = await shell(`$OCI run -b ${bundle} b1 <&- >&- 2>&-`);
+  assert.is(status, 0);
+  const [stdin, stderr, count] = readFileSync(join(bundle, "rootfs/tmp/fds"), "utf8").split("\n");
+  assert.is(stdin, "/dev/null");
+  assert.is(stderr, "/dev/null");
+  // 0, 1, 2 and the one that ls reads the directory with.
+  assert.is(Number(count), 4);
+});
+
+around("a reader of its output that went away does not keep it", async () => {
+  const { status } = await shell("$OCI features | true; $OCI list");
+  assert.is(status, 0);
+});
+
+around("a working directory that was removed is only missed when a path is relative", async () => {
+  const directory = mkdtempSync("/tmp/to-gone-");
+  const bundle = oci.bundle("echo fine");
+  const enter = `cd ${directory}; rmdir ${directory};`;
+  const absolute = await shell(`${enter} $OCI run -b ${bundle} c1`);
+  assert.is(absolute.stdout, "fine\n", absolute.stderr);
+  const relative = await shell(`mkdir ${directory}; ${enter} $OCI run c2`);
+  assert.is(relative.status, 1);
+  assert.match(relative.stderr, /the working directory does not exist/);
+});
+
+around("arguments of megabytes arrive", async () => {
+  await oci.begin("d1", oci.bundle("sleep 1000"));
+  const long = Array.from({ length: 12 }, (_, index) => String(index % 10).repeat(100_000));
+  const { stdout, stderr } = await oci.run(
+    "exec",
+    "d1",
+    "sh",
+    "-c",
+    'for a in "$@"; do echo $a | wc -c; done',
+    "x",
+    ...long,
+  );
+  assert.is(stdout.trim().split("\n").length, 12, stderr);
+  assert.ok(stdout.startsWith("100001\n"));
+  await oci.ok("delete", "-f", "d1");
+});
+
+around("without /proc it says so", async () => {
+  const hide = ["/usr/bin/unshare", "--mount"];
+  const { status, stderr } = await shell("mount -t tmpfs none /proc && $OCI list", hide);
+  assert.is(status, 1);
+  assert.match(stderr, /\/proc: is not there/);
+});
+
+around("two roots do not see each other", async () => {
+  const other = join(oci.directory, "other");
+  mkdirSync(other);
+  await oci.create("f1", oci.bundle("true"));
+  const listed = await run(ociBinary, ["--root", other, "list", "-q"], { environment: oci.environment });
+  assert.is(listed.stdout, "");
+  const deleted = await run(ociBinary, ["--root", other, "delete", "f1"], { environment: oci.environment });
+  assert.match(deleted.stderr, /container f1: does not exist/);
+  assert.is(await oci.ok("list", "-q"), "f1\n");
+  await oci.ok("delete", "f1");
+  rmSync(other, { recursive: true });
+});
+
+around("errors are in the log, in the format that was asked for, as well as on stderr", async () => {
+  const file = join(oci.directory, "log");
+  for (const flags of [
+    ["--log", file, "--log-format", "json"],
+    [`--log=${file}`, "--log-format=json"],
+    ["-log", file, "-log-format=json", "-debug"],
+  ]) {
+    rmSync(file, { force: true });
+    const { status, stderr } = await oci.run(...flags, "state", "none");
+    assert.is(status, 1);
+    assert.match(stderr, /container none: does not exist/);
+    const line = jsonLines(readFileSync(file, "utf8")).at(-1);
+    assert.equal(Object.keys(line ?? {}).sort(), ["level", "msg", "time"]);
+    assert.is(line?.["level"], "error");
+    assert.is(line?.["msg"], "container none: does not exist");
+  }
+  rmSync(file);
+  await oci.run("--log", file, "state", "none");
+  assert.match(readFileSync(file, "utf8"), /^time="\S+" level=error msg="container none: does not exist"\n$/);
+});
+
+around("options that only other runtimes need are taken", async () => {
+  for (const flags of [
+    ["--rootless", "auto"],
+    ["--rootless=true"],
+    ["--criu", "/usr/sbin/criu"],
+    ["--cgroup-manager=cgroupfs"],
+  ])
+    assert.is((await oci.run(...flags, "list", "-q")).status, 0, flags.join(" "));
+  assert.match((await oci.run("--nonsense", "list")).stderr, /unknown option --nonsense/);
+  assert.match((await oci.run("nonsense")).stderr, /unknown command nonsense/);
+});
+
+around.run();

@@ -1,0 +1,139 @@
+/** What is left when somebody is killed in the middle: the client, the server, a hook. */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { exitOf, OciCommands } from "./oci-commands.ts";
+
+const undo = suite("tandem-oci: killed in the middle");
+let oci: OciCommands;
+
+undo.before(() => {
+  oci = new OciCommands();
+});
+undo.after(async () => {
+  await oci[Symbol.asyncDispose]();
+});
+
+/** A bundle whose hook says that it runs, and then takes its time. */
+function slowBundle(kind: string): { readonly bundle: string; hookRuns(): boolean; pid(): number } {
+  const bundle = oci.bundle("sleep 1000");
+  const file = join(bundle, "config.json");
+  const config = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  const mark = join(bundle, "rootfs/tmp/hook");
+  const script = `cat > ${mark}.new; mv ${mark}.new ${mark}; exec sleep 60`;
+  const hook = { path: "/bin/sh", args: ["sh", "-c", script] };
+  writeFileSync(file, JSON.stringify({ ...config, hooks: { [kind]: [hook] } }));
+  return {
+    bundle,
+    hookRuns: () => existsSync(mark),
+    pid: () => (JSON.parse(readFileSync(mark, "utf8")) as { pid: number }).pid,
+  };
+}
+
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}/exe`);
+
+for (const signal of ["SIGTERM", "SIGINT", "SIGKILL"] as const) {
+  undo(`a client that gets ${signal} in the middle of create leaves nothing`, async () => {
+    const { bundle, hookRuns, pid } = slowBundle("createRuntime");
+    const client = oci.spawn(["create", "--bundle", bundle, "u1"], join(bundle, "output"));
+    await waitFor(hookRuns, 20_000, "the hook");
+    assert.is((await oci.state("u1"))["status"], "creating");
+    const init = pid();
+    assert.ok(isAlive(init));
+    client.kill(signal);
+    await waitFor(() => oci.leftovers().length === 0, 10_000, "nothing left");
+    await waitFor(() => !isAlive(init), 5_000, "the end of its init");
+    assert.match((await oci.run("state", "u1")).stderr, /does not exist/);
+  });
+}
+
+undo(
+  "a server that is killed in the middle of create is noticed, and delete --force takes down the rest",
+  async () => {
+    const { bundle, hookRuns, pid } = slowBundle("createRuntime");
+    const output = join(bundle, "output");
+    const ended = exitOf(oci.spawn(["create", "--bundle", bundle, "u2"], output));
+    await waitFor(hookRuns, 20_000, "the hook");
+    const init = pid();
+    const { server } = oci.servers() ?? {};
+    assert.type(server, "number");
+    process.kill(server ?? 0, "SIGKILL");
+    assert.is.not(await ended, 0);
+    assert.match(readFileSync(output, "utf8"), /the server ended/);
+    await waitFor(() => !isAlive(init), 5_000, "the end of its init");
+    // Another server answers, and knows what there is.
+    assert.is((await oci.state("u2"))["status"], "creating");
+    assert.is((await oci.run("start", "u2")).status, 1);
+    await oci.ok("delete", "--force", "u2");
+    assert.equal(oci.leftovers(), []);
+  },
+);
+
+undo("a server that is killed between create and start is not missed", async () => {
+  const bundle = oci.bundle("echo started; exit 3");
+  const output = await oci.create("u3", bundle);
+  const { server } = oci.servers() ?? {};
+  process.kill(server ?? 0, "SIGKILL");
+  assert.is((await oci.state("u3"))["status"], "created");
+  await oci.ok("start", "u3");
+  await oci.waitForStatus("u3", "stopped");
+  assert.is(readFileSync(output, "utf8"), "started\n");
+  await oci.ok("delete", "u3");
+  assert.equal(oci.leftovers(), []);
+});
+
+undo("run whose client is killed leaves a container that can be asked after and deleted", async () => {
+  const bundle = oci.bundle("echo up; sleep 1000");
+  const output = join(bundle, "output");
+  const client = oci.spawn(["run", "--bundle", bundle, "u4"], output);
+  await waitFor(() => readFileSync(output, "utf8") === "up\n", 20_000, "the program");
+  client.kill("SIGKILL");
+  await waitFor(() => client.signalCode !== null, 5_000, "the client's end");
+  assert.is((await oci.state("u4"))["status"], "running");
+  await oci.ok("delete", "--force", "u4");
+  assert.equal(oci.leftovers(), []);
+});
+
+undo("a create that fails leaves nothing, and its id is free", async () => {
+  const bundle = oci.bundle("true", {
+    mounts: [{ destination: "/x", type: "nonsense", source: "none" }],
+  } as never);
+  const { status, stderr } = await oci.run("create", "--bundle", bundle, "u5");
+  assert.is(status, 1);
+  assert.match(stderr, /mounts\[0\]/);
+  assert.equal(oci.leftovers(), []);
+  await oci.create("u5", oci.bundle("true"));
+  await oci.ok("delete", "u5");
+});
+
+undo("of two that create the same id at once one succeeds, and its container is whole", async () => {
+  const bundles = [oci.bundle("exit 7"), oci.bundle("exit 7")];
+  const outputs = bundles.map((bundle) => join(bundle, "output"));
+  const codes = await Promise.all(
+    bundles.map((bundle, index) =>
+      exitOf(oci.spawn(["create", "--bundle", bundle, "u6"], outputs[index] ?? "")),
+    ),
+  );
+  assert.equal([...codes].sort(), [0, 1]);
+  assert.match(readFileSync(outputs[codes.indexOf(1)] ?? "", "utf8"), /container u6: already exists/);
+  await oci.ok("start", "u6");
+  await oci.waitForStatus("u6", "stopped");
+  await oci.ok("delete", "u6");
+  assert.equal(oci.leftovers(), []);
+});
+
+undo("thirty at once do not get in each other's way", async () => {
+  const ids = Array.from({ length: 30 }, (_, index) => `many${index}`);
+  const results = await Promise.all(
+    ids.map((id, index) => oci.run("run", "--bundle", oci.bundle(`echo ${id}; exit ${index}`), id)),
+  );
+  assert.equal(
+    results.map(({ status, stdout }) => `${stdout.trim()} ${status}`),
+    ids.map((id, index) => `${id} ${index}`),
+  );
+  assert.equal(oci.leftovers(), []);
+});
+
+undo.run();
