@@ -101,6 +101,8 @@ export interface Native {
   modeInRoot(root: string, path: string): number | undefined;
   /** Opens a regular file for reading, resolved the same way; EINVAL for another kind of file. */
   openInRoot(root: string, path: string): number;
+  /** An O_PATH descriptor of a directory, resolved the same way; what is missing of the path is made. */
+  makeDirectoryInRoot(root: string, path: string): number;
   makeFifo(path: string): void;
   /** Bytes that are in a FIFO and nobody has read (FIONREAD). */
   fifoPending(fd: number): number;

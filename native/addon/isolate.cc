@@ -7,7 +7,6 @@
 #include <linux/filter.h>
 #include <linux/landlock.h>
 #include <linux/mount.h>
-#include <linux/openat2.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -24,6 +23,7 @@
 #include "addon/call.h"
 #include "addon/descriptors.h"
 #include "addon/groups.h"
+#include "addon/in_root.h"
 #include "sys/unique_fd.h"
 
 namespace tandem {
@@ -181,36 +181,6 @@ void enterNamespaces(Napi::Object options) {
   }
 }
 
-UniqueFd openTarget(int root, const std::string& path, bool directory) {
-  open_how how{};
-  how.flags = O_PATH | O_CLOEXEC | (directory ? O_DIRECTORY : 0);
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return UniqueFd(static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)));
-}
-
-// Creates what is missing of a mount's target, component by component, each resolved inside the rootfs.
-UniqueFd createTarget(int root, const std::string& path, bool directory) {
-  UniqueFd target = openTarget(root, path, directory);
-  if (target || errno != ENOENT) {
-    checked(target.get(), "openat2", path);
-    return target;
-  }
-  const size_t slash = path.find_last_of('/');
-  const std::string parentPath = slash == std::string::npos ? "" : path.substr(0, slash);
-  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  UniqueFd parent = parentPath.empty() ? openTarget(root, ".", true) : createTarget(root, parentPath, true);
-  checked(parent.get(), "openat2", path);
-  if (directory)
-    checked(mkdirat(parent.get(), name.c_str(), 0755), "mkdir", path);
-  else
-    UniqueFd(checked(
-        openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644),
-        "open", path));
-  target = openTarget(root, path, directory);
-  checked(target.get(), "openat2", path);
-  return target;
-}
-
 void moveMount(int from, int to, const std::string& subject) {
   checked(syscall(SYS_move_mount, from, "", to, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH),
           "move_mount", subject);
@@ -229,7 +199,7 @@ int mountFilesystem(Napi::Array mounts) {
           UniqueFd(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
       continue;
     }
-    UniqueFd point = createTarget(place.get(), target, mount.Get("directory").ToBoolean());
+    UniqueFd point = makeInRoot(place.get(), target, mount.Get("directory").ToBoolean());
     moveMount(tree.get(), point.get(), target);
   }
   return place.release();

@@ -15,6 +15,7 @@
 
 #include "addon/call.h"
 #include "addon/groups.h"
+#include "addon/in_root.h"
 #include "sys/unique_fd.h"
 
 namespace tandem {
@@ -110,6 +111,13 @@ Napi::Value openInRootFs(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), file.release());
 }
 
+Napi::Value makeDirectoryInRoot(const Napi::CallbackInfo& info) {
+  const std::string root = info[0].As<Napi::String>();
+  UniqueFd rootFd(checked(open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC), "open", root));
+  UniqueFd made = makeInRoot(rootFd.get(), info[1].As<Napi::String>(), true);
+  return Napi::Number::New(info.Env(), made.release());
+}
+
 Napi::Value makeFifo(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   checked(mkfifo(path.c_str(), 0600), "mkfifo", path);
@@ -138,6 +146,7 @@ void exportMount(Napi::Object exports) {
   exportFunction<readHeadInRoot>(exports, "readHeadInRoot");
   exportFunction<modeInRoot>(exports, "modeInRoot");
   exportFunction<openInRootFs>(exports, "openInRoot");
+  exportFunction<makeDirectoryInRoot>(exports, "makeDirectoryInRoot");
   exportFunction<makeFifo>(exports, "makeFifo");
   exportFunction<fifoPending>(exports, "fifoPending");
   exportFunction<resizeTerminal>(exports, "resizeTerminal");

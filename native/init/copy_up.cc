@@ -17,8 +17,9 @@ namespace {
 
 void copyEntry(int from, int to, const char* name, const char* subject);
 
+// O_NONBLOCK: what was looked at may be a FIFO by now.
 void copyFile(int from, int to, const char* name, const char* subject) {
-  UniqueFd source(must(openat(from, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC), "open", name));
+  UniqueFd source(must(openat(from, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), "open", name));
   UniqueFd target(must(openat(to, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600), "create", name));
   while (must(sendfile(target.get(), source.get(), nullptr, 1 << 20), "copy", subject) > 0) {
   }

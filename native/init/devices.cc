@@ -1,10 +1,13 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
+#include <linux/openat2.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 namespace tandem {
 namespace {
 
+constexpr ino_t devptsRootInode = 1;  // devpts_fill_super, fs/devpts/inode.c
 int master = -1;
 
 }  // namespace
@@ -35,29 +39,91 @@ void makeSymlink(Fields& step) {
   if (errno != EEXIST) fail("symlink", path, errno);
 }
 
+namespace {
+
+struct Device {
+  mode_t mode;
+  dev_t number;
+
+  bool matches(const struct stat& status) const {
+    return (status.st_mode & S_IFMT) == (mode & S_IFMT) && (S_ISFIFO(mode) || status.st_rdev == number);
+  }
+};
+
+// Nobody makes a device in a user namespace: the machine's of the same name is lent, if it is the one that
+// was asked for.
+void bindNode(const char* path, const Device& device) {
+  UniqueFd tree(
+      must(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)),
+           "open_tree", path));
+  struct stat status {};
+  must(fstat(tree.get(), &status), "stat", path);
+  if (!device.matches(status)) failBecause("is another device on this machine", path, ENODEV);
+  UniqueFd target(openOrMake(path, Kind::file));
+  must(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "",
+                                MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)),
+       "move_mount", path);
+}
+
+}  // namespace
+
 void makeNode(Fields& step) {
   const char* path = step.text();
-  const uint32_t mode = step.u32();
+  const mode_t mode = step.u32();
   const uint32_t major = step.u32();
   const uint32_t minor = step.u32();
-  const dev_t device = makedev(major, minor);
+  const Device device{mode, makedev(major, minor)};
   const uint32_t uid = step.u32();
   const uint32_t gid = step.u32();
+  if (step.flag()) return bindNode(path, device);
   const char* name = nullptr;
   UniqueFd parent(openParent(path, &name));
-  if (mknodat(parent.get(), name, mode, device) != 0) {
-    if (errno != EEXIST) fail("mknod", path, errno);
-    struct stat status {};
-    must(fstatat(parent.get(), name, &status, AT_SYMLINK_NOFOLLOW), "stat", path);
-    // config-linux.md: a file that is there already must be the device that was asked for.
-    if ((status.st_mode & S_IFMT) != (mode & S_IFMT) || (!S_ISFIFO(mode) && status.st_rdev != device))
-      failBecause("exists and is another kind of file", path, EEXIST);
-  }
-  // mknod(2) honours the umask; the node was just checked or made, and O_NOFOLLOW keeps it that one.
+  if (mknodat(parent.get(), name, mode, device.number) != 0 && errno != EEXIST) fail("mknod", path, errno);
   UniqueFd node(must(openat(parent.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", path));
+  struct stat status {};
+  must(fstat(node.get(), &status), "stat", path);
+  // config-linux.md: a file that is there already must be the device that was asked for. One that was made
+  // just now must be, too: others may have a hand in a volume.
+  if (!device.matches(status)) failBecause("exists and is another kind of file", path, EEXIST);
+  // mknod(2) honours the umask.
   must(chmod(FdPath(node.get()).text, mode & 07777), "chmod", path);
   must(fchownat(node.get(), "", uid, gid, AT_EMPTY_PATH), "chown", path);
 }
+
+namespace {
+
+// By the container's own devpts, so that its ttyname(3) finds the terminal; by nothing else that it or its
+// image may have put there.
+int openMaster() {
+  UniqueFd pts(must(openInRoot("/dev/pts"), "open", "/dev/pts"));
+  struct statfs filesystem {};
+  struct stat status {};
+  must(fstatfs(pts.get(), &filesystem), "statfs", "/dev/pts");
+  must(fstat(pts.get(), &status), "stat", "/dev/pts");
+  if (filesystem.f_type != DEVPTS_SUPER_MAGIC || status.st_ino != devptsRootInode)
+    failBecause("is not a devpts file system", "/dev/pts", EINVAL);
+  open_how how{};
+  how.flags = O_RDWR | O_NOCTTY | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS;
+  return must(static_cast<int>(syscall(SYS_openat2, pts.get(), "ptmx", &how, sizeof how)), "open",
+              "/dev/pts/ptmx");
+}
+
+// /dev/console itself, never what a symlink of that name points to (CVE-2025-52565).
+int openConsoleTarget() {
+  const char* name = nullptr;
+  UniqueFd parent(openParent("/dev/console", &name));
+  UniqueFd made(openat(parent.get(), name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!made && errno != EEXIST) fail("create", "/dev/console", errno);
+  UniqueFd target(must(openat(parent.get(), name, O_PATH | O_NOFOLLOW | O_CLOEXEC), "open", "/dev/console"));
+  struct stat status {};
+  must(fstat(target.get(), &status), "stat", "/dev/console");
+  if (!S_ISREG(status.st_mode) && !S_ISCHR(status.st_mode))
+    failBecause("is neither a file nor a device", "/dev/console", ELOOP);
+  return target.release();
+}
+
+}  // namespace
 
 void openConsole(Fields& step) {
   winsize size{};
@@ -65,8 +131,7 @@ void openConsole(Fields& step) {
   size.ws_col = static_cast<unsigned short>(step.u32());
   const uid_t uid = step.u32();
   const bool bind = step.flag();
-  // From the container's own devpts, so that its ttyname(3) finds it.
-  master = must(open("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC), "open", "/dev/pts/ptmx");
+  master = openMaster();
   int unlock = 0;
   must(ioctl(master, TIOCSPTLCK, &unlock), "ioctl", "TIOCSPTLCK");
   // By ioctl, not by name: the name is the container's to change.
@@ -75,7 +140,7 @@ void openConsole(Fields& step) {
     must(ioctl(slave.get(), TIOCSWINSZ, &size), "ioctl", "TIOCSWINSZ");
   must(fchown(slave.get(), uid, static_cast<gid_t>(-1)), "chown", "terminal");
   if (bind) {
-    UniqueFd target(openOrMake("/dev/console", Kind::file));
+    UniqueFd target(openConsoleTarget());
     UniqueFd tree(must(static_cast<int>(syscall(SYS_open_tree, slave.get(), "",
                                                 OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)),
                        "open_tree", "terminal"));

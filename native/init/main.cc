@@ -60,7 +60,7 @@ void perform(Op op, Fields& step, const Plan& plan) {
     case Op::session:
       return newSession(step);
     case Op::keyring:
-      return newKeyring(step);
+      return newKeyring();
     case Op::propagation:
       return setPropagation(step);
     case Op::rootfs:

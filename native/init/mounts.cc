@@ -1,18 +1,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <linux/mount.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include "init/copy_up.h"
 #include "init/paths.h"
+#include "init/proc.h"
 #include "init/report.h"
 #include "init/stages.h"
 #include "sys/unique_fd.h"
@@ -23,6 +24,11 @@ namespace {
 int openTree(const char* path, bool recursive) {
   return static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, path,
                                   OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)));
+}
+
+int cloneTree(int fd) {
+  return static_cast<int>(
+      syscall(SYS_open_tree, fd, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH));
 }
 
 void attach(int tree, int target, const char* subject) {
@@ -68,28 +74,85 @@ struct Attributes {
 };
 
 // pivot_root(2) refuses a new root on a shared mount, and nothing mounted below it may show up on the host.
-void makeParentPrivate(const char* path) {
-  char parent[PATH_MAX];
-  snprintf(parent, sizeof parent, "%s", path);
+void makeParentPrivate(int place, const char* path) {
+  UniqueFd at(must(fcntl(place, F_DUPFD_CLOEXEC, 0), "fcntl", path));
+  mount_attr attr{};
+  attr.propagation = MS_PRIVATE;
   // Only a mount point can change its propagation: the nearest one above the rootfs is the one that holds it.
-  while (mount(nullptr, parent, nullptr, MS_PRIVATE, nullptr) != 0) {
-    if (errno != EINVAL) fail("mount private", parent, errno);
-    char* slash = strrchr(parent, '/');
-    if (slash == nullptr) return;
-    slash[slash == parent ? 1 : 0] = 0;
+  for (int level = 0; level < PATH_MAX; level++) {
+    if (syscall(SYS_mount_setattr, at.get(), "", AT_EMPTY_PATH, &attr, sizeof attr) == 0) return;
+    if (errno != EINVAL) break;
+    at = UniqueFd(must(openat(at.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open ..", path));
   }
+  fail("mount private", path, errno);
+}
+
+// Where a descriptor is by now, seen from the container's root. The text lives until the next call.
+const char* placeInRoot(int fd, const char* subject) {
+  static char place[PATH_MAX], rootPlace[PATH_MAX];
+  const ssize_t length = readlink(FdPath(fd).text, place, sizeof place - 1);
+  const ssize_t rootLength = readlink(FdPath(root()).text, rootPlace, sizeof rootPlace - 1);
+  if (length < 0 || rootLength < 0) fail("readlink", subject, errno);
+  place[length] = 0;
+  // A root of "/" would be all of the prefix.
+  const ssize_t prefix = rootLength == 1 ? 0 : rootLength;
+  if (length < prefix || memcmp(place, rootPlace, static_cast<size_t>(prefix)) != 0)
+    failBecause("is not in the container's root", subject, EXDEV);
+  return place + prefix;
 }
 
 // A proc or sysfs on a path that a symlink of the image bends elsewhere has been an escape (CVE-2019-16884,
 // CVE-2023-27561).
 void requirePlainDirectory(const char* path, int target) {
-  char real[PATH_MAX], rootPath[PATH_MAX];
-  const ssize_t length = readlink(FdPath(target).text, real, sizeof real - 1);
-  const ssize_t rootLength = readlink(FdPath(root()).text, rootPath, sizeof rootPath - 1);
-  if (length < 0 || rootLength < 0) fail("readlink", path, errno);
-  real[length] = 0;
-  if (length < rootLength || strcmp(real + rootLength, path) != 0)
+  if (strcmp(placeInRoot(target, path), path) != 0)
     failBecause("must be mounted on ordinary directory, not behind a symlink", path, ELOOP);
+}
+
+// What /proc says of the container is the kernel's to say; a volume in its place would take labels and limits
+// for the kernel (CVE-2019-16884). The list is runc's: what lxcfs and the like put over the machine's own
+// numbers.
+void protectProc(const char* path, int target, int tree) {
+  static const char* const replaceable[] = {"/proc/cpuinfo",
+                                            "/proc/diskstats",
+                                            "/proc/loadavg",
+                                            "/proc/meminfo",
+                                            "/proc/slabinfo",
+                                            "/proc/stat",
+                                            "/proc/swaps",
+                                            "/proc/uptime",
+                                            "/proc/sys/kernel/ns_last_pid",
+                                            "/proc/sys/crypto/fips_enabled"};
+  struct statfs filesystem {};
+  must(fstatfs(target, &filesystem), "statfs", path);
+  const bool inProc = filesystem.f_type == PROC_SUPER_MAGIC;
+  // The first look is free; where a descriptor is, costs two calls.
+  if (!inProc && strstr(path, "proc") == nullptr) return;
+  const char* place = placeInRoot(target, path);
+  if (strcmp(place, "/proc") == 0) {
+    if (tree < 0 || !isProcRoot(tree))
+      failBecause("only a proc file system may be mounted there", path, EPERM);
+    return;
+  }
+  if (!inProc) return;
+  for (const char* name : replaceable)
+    if (strcmp(place, name) == 0) return;
+  failBecause("cannot be mounted because it is inside /proc", path, EPERM);
+}
+
+// The root of what was just mounted on `target`. The way there leads through directories that others may have
+// a hand in; what they exchanged meanwhile is not what was mounted.
+UniqueFd openMounted(const char* path, int target) {
+  UniqueFd mounted(must(openInRoot(path), "open", path));
+  struct statx found {};
+  struct stat above {
+  }, expected{};
+  must(statx(mounted.get(), "", AT_EMPTY_PATH, STATX_TYPE, &found), "statx", path);
+  must(fstatat(mounted.get(), "..", &above, 0), "stat", path);
+  must(fstatat(target, "..", &expected, 0), "stat", path);
+  if ((found.stx_attributes & STATX_ATTR_MOUNT_ROOT) == 0 || above.st_dev != expected.st_dev ||
+      above.st_ino != expected.st_ino)
+    failBecause("was exchanged while it was mounted", path, EXDEV);
+  return mounted;
 }
 
 }  // namespace
@@ -101,10 +164,13 @@ void setPropagation(Fields& step) {
 
 void enterRootfs(Fields& step) {
   const char* path = step.text();
-  if (step.flag()) makeParentPrivate(path);
+  // The only time that the path is looked up: what it leads to now is the root, whatever becomes of its name.
+  UniqueFd place(must(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", path));
+  if (step.flag()) makeParentPrivate(place.get(), path);
   // pivot_root(2) wants a mount point; a recursive bind keeps what the snapshotter mounted beneath.
-  must(mount(path, path, nullptr, MS_BIND | MS_REC, nullptr), "bind", path);
-  setRoot(must(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", path));
+  const int tree = must(cloneTree(place.get()), "bind", path);
+  attach(tree, place.get(), path);
+  setRoot(tree);
 }
 
 void mountFilesystem(Fields& step) {
@@ -116,10 +182,12 @@ void mountFilesystem(Fields& step) {
   const bool copyUp = step.flag();
   const Attributes attributes(step);
   UniqueFd target(openOrMake(path, Kind::directory));
-  if (strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0) requirePlainDirectory(path, target.get());
+  const bool isProc = strcmp(type, "proc") == 0;
+  if (isProc || strcmp(type, "sysfs") == 0) requirePlainDirectory(path, target.get());
+  if (!isProc) protectProc(path, target.get(), -1);
   must(::mount(source, FdPath(target.get()).text, type, flags, data[0] != 0 ? data : nullptr), "mount", path);
   if (!copyUp && !attributes.any()) return;
-  UniqueFd mounted(must(openInRoot(path), "open", path));
+  UniqueFd mounted(openMounted(path, target.get()));
   if (copyUp) {
     // The descriptor from before the mount still sees what the image has there.
     struct stat status {};
@@ -144,6 +212,7 @@ void bindMount(Fields& step, const Plan& plan) {
   must(fstatat(tree.get(), "", &status, AT_EMPTY_PATH), "stat", source);
   attributes.apply(tree.get(), source);
   UniqueFd target(openOrMake(path, S_ISDIR(status.st_mode) ? Kind::directory : Kind::file));
+  protectProc(path, target.get(), tree.get());
   attach(tree.get(), target.get(), path);
 }
 
@@ -157,10 +226,7 @@ void setAttributes(Fields& step) {
   UniqueFd target(must(found, "open", path));
   if (!own) return attributes.apply(target.get(), path);
   // A read-only path is rarely a mount point; it becomes one, over itself.
-  UniqueFd tree(
-      must(static_cast<int>(syscall(SYS_open_tree, target.get(), "",
-                                    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE | AT_EMPTY_PATH)),
-           "open_tree", path));
+  UniqueFd tree(must(cloneTree(target.get()), "open_tree", path));
   attributes.apply(tree.get(), path);
   attach(tree.get(), target.get(), path);
 }
@@ -198,7 +264,7 @@ void pivotRoot(Fields& step) {
   must(fchdir(root()), "fchdir", path);
   if (step.flag()) {
     // The rootfs lies on the initial ramfs, which cannot be pivoted away (process option noPivotRoot).
-    must(mount(path, "/", nullptr, MS_MOVE, nullptr), "mount move", path);
+    must(mount(".", "/", nullptr, MS_MOVE, nullptr), "mount move", path);
     must(chroot("."), "chroot", path);
     must(chdir("/"), "chdir", "/");
   } else {

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 
 #include <cstdio>
 
+#include "init/proc.h"
 #include "init/report.h"
 #include "init/stages.h"
 #include "sys/unique_fd.h"
@@ -19,15 +19,6 @@
 #endif
 
 namespace tandem {
-namespace {
-
-void writeFile(const char* path, const char* value) {
-  UniqueFd file(must(open(path, O_WRONLY | O_CLOEXEC), "open", path));
-  must(write(file.get(), value, strlen(value)), "write", path);
-}
-
-}  // namespace
-
 void becomeRoot(Fields& step) {
   // The maps are written by now; what lies ahead is done as the container's root, whoever that is outside.
   must(setresgid(0, 0, 0), "setresgid", "0");
@@ -39,11 +30,12 @@ void newTime(Fields& step) {
   must(unshare(CLONE_NEWTIME), "unshare", "time namespace");
   const char* offsets = step.text();
   if (offsets[0] == 0) return;
-  // While a process is not dumpable, its files in /proc are the machine's root's. It is alone in its
-  // namespaces so far.
-  prctl(PR_SET_DUMPABLE, 1);
-  writeFile("/proc/self/timens_offsets", offsets);
-  prctl(PR_SET_DUMPABLE, 0);
+  // While a process is not dumpable, its files in /proc are the machine's root's, who this is not in a user
+  // namespace.
+  const bool mapped = access("/proc/self/timens_offsets", W_OK) != 0;
+  if (mapped) prctl(PR_SET_DUMPABLE, 1);
+  writeProc("/proc/self/timens_offsets", offsets);
+  if (mapped) prctl(PR_SET_DUMPABLE, 0);
 }
 
 void joinTime(Fields& step, const Plan& plan) {
@@ -79,7 +71,7 @@ void raiseLoopback(Fields& step) {
 void writeSysctl(Fields& step) {
   // Through the runtime's own /proc: the image could have put anything at its own.
   const char* path = step.text();
-  writeFile(path, step.text());
+  writeProc(path, step.text());
 }
 
 }  // namespace tandem

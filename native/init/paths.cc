@@ -17,6 +17,8 @@ namespace tandem {
 namespace {
 
 constexpr int maxLinks = 40;  // as many as the kernel follows, path_resolution(7)
+// Of a lookup that the kernel gives up because something was renamed or mounted meanwhile, openat2(2).
+constexpr int maxAttempts = 1000;
 int rootFd = -1;
 
 struct Path {
@@ -36,6 +38,11 @@ const char* lastComponent(const char* path) {
 
 int resolve(const char* path, Kind kind, int links);
 
+bool isSymlink(int fd) {
+  struct stat status {};
+  return fstat(fd, &status) != 0 || S_ISLNK(status.st_mode);
+}
+
 int makeMissing(const char* path, Kind kind, int links) {
   const char* name = lastComponent(path);
   const auto parentLength = static_cast<size_t>(name - path);
@@ -50,16 +57,20 @@ int makeMissing(const char* path, Kind kind, int links) {
     if (made >= 0) close(made);
   }
   if (made >= 0) {
+    // Somebody with a hand in this directory (a volume) may have put a symlink in its place already.
     const int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
     close(directory);
-    return must(fd, "open", path);
+    if (fd >= 0 && !isSymlink(fd)) return fd;
+    if (fd >= 0) close(fd);
+    return resolve(path, kind, links + 1);
   }
   if (errno != EEXIST) fail(kind == Kind::directory ? "mkdir" : "create", path, errno);
   // A symlink to nothing, like /etc/resolv.conf in many images: what it points to is made, inside the root.
   Path target;
   const ssize_t length = readlinkat(directory, name, target.text, sizeof target.text - 1);
   close(directory);
-  if (length < 0) fail("readlink", path, errno);
+  // No symlink (EINVAL), or gone: somebody has just made or removed it.
+  if (length < 0) return resolve(path, kind, links + 1);
   target.text[length] = 0;
   if (target.text[0] == '/') return resolve(target.text, kind, links + 1);
   Path joined;
@@ -98,7 +109,12 @@ int openInRoot(const char* path) {
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(syscall(SYS_openat2, root(), path, &how, sizeof how));
+  int fd = -1;
+  for (int attempt = 0; attempt < maxAttempts; attempt++) {
+    fd = static_cast<int>(syscall(SYS_openat2, root(), path, &how, sizeof how));
+    if (fd >= 0 || errno != EAGAIN) break;
+  }
+  return fd;
 }
 
 int openOrMake(const char* path, Kind kind) {

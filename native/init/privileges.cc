@@ -3,73 +3,69 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
-#include <linux/magic.h>
-#include <linux/openat2.h>
+#include <linux/mount.h>
 #include <linux/seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cstdio>
 
+#include "init/proc.h"
 #include "init/report.h"
 #include "init/stages.h"
 #include "sys/unique_fd.h"
 
 namespace tandem {
 
-constexpr ino_t procRootInode = 1;  // PROC_ROOT_INO, linux/proc_fs.h
-
 void setLabel(Fields& step) {
   // Takes effect at the next execve(2), which is the program's.
   const char* file = step.text();
-  const char* value = step.text();
-  // An exec finds the container's /proc here: it may be no proc at all (CVE-2019-19921), only a part of one,
-  // or have another of the kernel's files mounted over this one (CVE-2025-52881).
-  UniqueFd proc(must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/proc"));
-  struct statfs filesystem {};
-  struct stat root {};
-  must(fstatfs(proc.get(), &filesystem), "fstatfs", "/proc");
-  must(fstat(proc.get(), &root), "stat", "/proc");
-  if (filesystem.f_type != PROC_SUPER_MAGIC || root.st_ino != procRootInode)
-    failBecause("is not a proc file system", "/proc", EINVAL);
-  open_how how{};
-  how.flags = O_WRONLY | O_CLOEXEC;
-  how.resolve = RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS;
-  UniqueFd attribute(
-      must(static_cast<int>(syscall(SYS_openat2, proc.get(), file + strlen("/proc/"), &how, sizeof how)),
-           "openat2", file));
-  must(write(attribute.get(), value, strlen(value)), "write", file);
+  writeProc(file, step.text());
 }
 
 namespace {
 
-bool isNullDevice(const struct stat& status) {
-  return S_ISCHR(status.st_mode) && status.st_rdev == makedev(1, 3);
+bool isNullDevice(int fd, struct stat* status) {
+  return fstat(fd, status) == 0 && S_ISCHR(status->st_mode) && status->st_rdev == makedev(1, 3);
+}
+
+// The container's own null device, if that is what it has there. O_NONBLOCK: an exec finds what the container
+// has put.
+UniqueFd containersNull(struct stat* status) {
+  UniqueFd own(open("/dev/null", O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
+  if (own && isNullDevice(own.get(), status)) return own;
+  // One on a file system that is mounted nowhere, so that nothing but this descriptor leads to it. In a user
+  // namespace there is none, and there the machine's belongs to somebody else.
+  UniqueFd context(static_cast<int>(syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC)));
+  if (!context || syscall(SYS_fsconfig, context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+    return {};
+  UniqueFd root(static_cast<int>(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_NOEXEC)));
+  if (!root || mknodat(root.get(), "null", S_IFCHR | 0666, makedev(1, 3)) != 0) return {};
+  UniqueFd made(openat(root.get(), "null", O_RDWR | O_CLOEXEC));
+  if (!made || !isNullDevice(made.get(), status)) return {};
+  return made;
 }
 
 }  // namespace
 
 void ownStdio(Fields& step) {
   const uid_t uid = step.u32();
-  // O_NONBLOCK: an exec finds what the container has put there.
-  UniqueFd own(open("/dev/null", O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW));
-  struct stat ownStatus {};
-  const bool haveOwn = own && fstat(own.get(), &ownStatus) == 0 && isNullDevice(ownStatus);
+  struct stat nullStatus {};
+  UniqueFd null;
   for (int fd = 0; fd <= 2; fd++) {
     struct stat status {};
-    if (fstat(fd, &status) != 0) continue;
-    if (isNullDevice(status)) {
+    if (isNullDevice(fd, &status)) {
       // The shim's is the machine's: its root's mode and owner would be the container's to change.
-      if (haveOwn && (status.st_dev != ownStatus.st_dev || status.st_ino != ownStatus.st_ino))
-        must(dup2(own.get(), fd), "dup2", "/dev/null");
+      if (!null) null = containersNull(&nullStatus);
+      if (null && (status.st_dev != nullStatus.st_dev || status.st_ino != nullStatus.st_ino))
+        must(dup2(null.get(), fd), "dup2", "/dev/null");
       continue;
     }
-    if (status.st_uid == uid) continue;
+    if (fstat(fd, &status) != 0 || status.st_uid == uid) continue;
     // So that the program can open /dev/stdout again. Descriptors on a file system without owners stay as
     // they are.
     if (fchown(fd, uid, static_cast<gid_t>(-1)) != 0 && errno != EINVAL && errno != EPERM && errno != EROFS)

@@ -83,9 +83,10 @@ void newSession(Fields& step) {
   must(setsid(), "setsid");
 }
 
-void newKeyring(Fields& step) {
-  // Keys of whoever started containerd are not the container's. A kernel without keys has none to protect.
-  if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, step.text()) == -1 && errno != ENOSYS)
+void newKeyring() {
+  // Keys of whoever started containerd are not the container's. Without a name, so that nobody who guesses it
+  // can have a keyring of his own there already. A kernel without keys has none to protect.
+  if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, nullptr) == -1 && errno != ENOSYS)
     fail("keyctl", "join session keyring", errno);
 }
 
@@ -150,9 +151,12 @@ void enterCwd(Fields& step) {
       close(openOrMake(path, Kind::directory));
     return;
   }
-  must(chdir(path), "chdir", path);
+  // Never through a magic link of /proc: a leaked descriptor would lead anywhere (CVE-2024-21626).
+  const int directory = must(openInRoot(path), "chdir", path);
+  must(fchdir(directory), "chdir", path);
+  close(directory);
   char reached[PATH_MAX];
-  // A directory outside of the root has no path from "/": a leaked descriptor led here (CVE-2024-21626).
+  // And if it did, a directory outside of the root has no path from "/".
   const long length = syscall(SYS_getcwd, reached, sizeof reached);
   if (length <= 0 || reached[0] != '/') failBecause("is outside of the container's root", path, EXDEV);
 }

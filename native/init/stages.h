@@ -34,7 +34,7 @@ void runHook(Fields& step);
 
 // process.cc
 void newSession(Fields& step);
-void newKeyring(Fields& step);
+void newKeyring();
 void setLimit(Fields& step);
 void setPersonality(Fields& step);
 void setScheduler(Fields& step);

@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { closeSync, mkdirSync, readlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
@@ -43,9 +43,15 @@ export function mountRootfs(bundle: string, mounts: readonly RootfsMount[], root
   };
   try {
     for (const mount of mounts) {
-      const target = mount.target === "" ? root : targetInRoot(root, mount.target);
-      mountOne(mount, target);
-      mountPoints.push(target);
+      if (mount.target === "") {
+        mkdirSync(root, { recursive: true, mode: 0o711 });
+        mountOne(mount, () => root);
+        mountPoints.push(root);
+        continue;
+      }
+      const point = mountInside(root, mount);
+      // What is mounted on something of ours goes with it; its name may be another's by then.
+      if (!mountPoints.some((above) => point.startsWith(`${above}/`))) mountPoints.push(point);
     }
   } catch (error) {
     unmount();
@@ -54,15 +60,28 @@ export function mountRootfs(bundle: string, mounts: readonly RootfsMount[], root
   return { path: root, mountPoints: [...mountPoints], unmount };
 }
 
-function targetInRoot(root: string, target: string): string {
-  if (target.split("/").includes("..")) {
-    throw new TandemError("invalid_argument", `mount target ${target}: leaves the rootfs`);
+/** Below the root, which may be an image's by then: its symlinks do not lead out of it. Returns where the mount is. */
+function mountInside(root: string, mount: RootfsMount): string {
+  if (mount.target.split("/").includes("..")) {
+    throw new TandemError("invalid_argument", `mount target ${mount.target}: leaves the rootfs`);
   }
-  return join(root, target);
+  mkdirSync(root, { recursive: true, mode: 0o711 });
+  const opened: number[] = [];
+  const open = (): string => {
+    const fd = native.makeDirectoryInRoot(root, resolve("/", mount.target));
+    opened.push(fd);
+    return `/proc/self/fd/${fd}`;
+  };
+  try {
+    mountOne(mount, open);
+    return readlinkSync(open());
+  } finally {
+    for (const fd of opened) closeSync(fd);
+  }
 }
 
-function mountOne(mount: RootfsMount, target: string): void {
-  mkdirSync(target, { recursive: true, mode: 0o711 });
+/** @param target the mount point's path, looked up anew for each call: after the first, something is mounted there */
+function mountOne(mount: RootfsMount, target: () => string): void {
   const { flags, data, loop } = parseMountOptions(mount.options);
   if (loop) throw new TandemError("unimplemented", `mount ${mount.source}: option loop is not supported`);
   if (mount.type.startsWith("fuse.") || mount.type.startsWith("fuse3.")) {
@@ -72,15 +91,16 @@ function mountOne(mount: RootfsMount, target: string): void {
     throw new TandemError("unimplemented", `mount ${mount.source}: id-mapped snapshots are not supported`);
   }
   try {
-    if (Buffer.byteLength(data) > MAX_MOUNT_DATA) mountShortened(mount, target, flags, data);
-    else native.mount(mount.source, target, mount.type, flags, data);
+    if (Buffer.byteLength(data) > MAX_MOUNT_DATA) mountShortened(mount, target(), flags, data);
+    else native.mount(mount.source, target(), mount.type, flags, data);
   } catch (error) {
     // mount(2) says "no such device" of a type that the kernel does not have.
     throw TandemError.from(error, mount.type === "" ? undefined : `type ${mount.type}`);
   }
   const readOnlyBind = (flags & constants.MS_BIND) !== 0 && (flags & constants.MS_RDONLY) !== 0;
   // A bind mount takes no flags but MS_REC; the rest needs a remount (mount(2), "Remounting an existing mount").
-  if (readOnlyBind) native.mount("none", target, "", (flags & ~constants.MS_REC) | constants.MS_REMOUNT, "");
+  if (readOnlyBind)
+    native.mount("none", target(), "", (flags & ~constants.MS_REC) | constants.MS_REMOUNT, "");
 }
 
 /**

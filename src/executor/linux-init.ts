@@ -10,7 +10,7 @@ import type { CompiledSeccomp } from "../isolation/process-steps.ts";
 import { NO_FD } from "../isolation/steps.ts";
 import { type HookContainer, hookState, runHooks } from "./hooks.ts";
 import type { InitProcess } from "./init-process.ts";
-import { readMachine } from "./machine.ts";
+import { isOwnNamespace, readMachine } from "./machine.ts";
 import { openSource } from "./mount-sources.ts";
 import { moveNetDevices } from "./net-devices.ts";
 import { sendListener } from "./seccomp-agent.ts";
@@ -103,6 +103,7 @@ function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitReque
     privileged: process.geteuid?.() === 0,
     noPivotRoot: host.noPivotRoot === true,
     noNewKeyring: host.noNewKeyring === true,
+    isRuntimes: isOwnNamespace,
   });
 }
 

@@ -1,4 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { type NamespaceType, namespaceFiles } from "../isolation/namespaces.ts";
 import type { Machine } from "../isolation/process-steps.ts";
 
 let cached: Machine | undefined;
@@ -17,4 +18,16 @@ export function readMachine(): Machine {
 
 function readOptional(path: string): string {
   return existsSync(path) ? readFileSync(path, "latin1") : "";
+}
+
+/** Whether a path leads to the namespace that this process is in. */
+export function isOwnNamespace(type: NamespaceType, path: string): boolean {
+  const own = statSync(`/proc/self/ns/${namespaceFiles[type]}`);
+  try {
+    const wanted = statSync(path);
+    return wanted.ino === own.ino && wanted.dev === own.dev;
+  } catch {
+    // Whoever joins it reports what is wrong with it.
+    return false;
+  }
 }

@@ -1,8 +1,7 @@
 import { posix } from "node:path";
 import type { Spec, SpecDevice } from "../bundle/spec.ts";
 import { shown, TandemError } from "../errors.ts";
-import { noAttributes } from "./mount-options.ts";
-import { NO_FD, type Step } from "./steps.ts";
+import type { Step } from "./steps.ts";
 
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
@@ -79,9 +78,6 @@ function deviceStep(device: SpecDevice, at: string, userNamespace: boolean): Ste
   const property = `${at} ${device.path}`;
   const major = deviceNumber(device, "major", LARGEST_MAJOR, at);
   const minor = deviceNumber(device, "minor", LARGEST_MINOR, at);
-  if (userNamespace && device.type !== "p") {
-    return { op: "bind", property, source: path, fd: NO_FD, target: path, recursive: false, ...noAttributes };
-  }
   const kind = device.type === "b" ? S_IFBLK : device.type === "p" ? S_IFIFO : S_IFCHR;
   return {
     op: "mknod",
@@ -92,6 +88,7 @@ function deviceStep(device: SpecDevice, at: string, userNamespace: boolean): Ste
     minor,
     uid: device.uid ?? 0,
     gid: device.gid ?? 0,
+    bind: userNamespace && device.type !== "p",
   };
 }
 

@@ -4,6 +4,9 @@ import type { Step } from "./steps.ts";
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
 
+/** Whether the container's namespace of a kind is not the runtime's. */
+export type OwnNamespace = (type: NamespaceType) => boolean;
+
 /** CLONE_NEW* of each, from linux/sched.h. */
 export const namespaceFlags: Readonly<Record<NamespaceType, number>> = {
   time: 0x80,

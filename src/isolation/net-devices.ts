@@ -1,6 +1,6 @@
 import type { Spec } from "../bundle/spec.ts";
 import { shown, TandemError } from "../errors.ts";
-import type { NamespaceType } from "./namespaces.ts";
+import type { OwnNamespace } from "./namespaces.ts";
 
 /** A device that the container gets from the runtime's network namespace. */
 export interface NetDevice {
@@ -15,17 +15,16 @@ const NAME_BYTES = 15; // IFNAMSIZ with its NUL
 /**
  * `linux.netDevices` (runtime-spec 1.3, config-linux.md "Network Devices").
  *
- * @param own the namespaces that are not the runtime's
  * @throws TandemError invalid_argument naming the device
  */
-export function planNetDevices(linux: Spec["linux"], own: ReadonlySet<NamespaceType>): readonly NetDevice[] {
+export function planNetDevices(linux: Spec["linux"], own: OwnNamespace): readonly NetDevice[] {
   const devices = Object.entries(linux?.netDevices ?? {}).map(([name, { name: given = "" }]) => {
     const property = `linux.netDevices.${shown(name)}`;
     const newName = given === "" ? name : given;
     if (!isName(name, false)) refuse(property, "is no name of a network device");
     if (!isName(newName, true))
       refuse(`${property}.name`, `${shown(newName)} is no name of a network device`);
-    if (!own.has("network")) refuse(property, "needs a network namespace");
+    if (!own("network")) refuse(property, "needs a network namespace");
     return { name, newName, property };
   });
   const names = devices.map(({ newName }) => newName).filter((name) => !name.includes("%"));

@@ -10,6 +10,7 @@ import {
   type NamespacePlan,
   type NamespaceType,
   namespaceFlags,
+  type OwnNamespace,
   planNamespaces,
   timeSteps,
 } from "./namespaces.ts";
@@ -38,6 +39,8 @@ export interface PlanContext {
   readonly privileged: boolean;
   readonly noPivotRoot: boolean;
   readonly noNewKeyring: boolean;
+  /** Whether a path given for a namespace leads to the one that the runtime itself is in. */
+  readonly isRuntimes: (type: NamespaceType, path: string) => boolean;
 }
 
 /** A container before any of it exists: pure data. */
@@ -75,12 +78,14 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   // Of execs; but it is wrong now.
   affinitySteps(process.execCPUAffinity);
   const namespaces = planNamespaces(linux);
-  const own = new Set([...namespaces.created, ...namespaces.joins.map(({ type }) => type)]);
-  const userNamespace = own.has("user");
+  const own: OwnNamespace = (type) =>
+    namespaces.created.has(type) ||
+    namespaces.joins.some((join) => join.type === type && !context.isRuntimes(type, join.path));
+  const userNamespace = own("user");
   const mounts = planMounts(spec.mounts, {
     bundle: context.bundle,
     userNamespace,
-    cgroupNamespace: own.has("cgroup"),
+    cgroupNamespace: own("cgroup"),
     cgroups: context.cgroups,
     mountLabel: linux?.mountLabel ?? "",
   });
@@ -157,21 +162,18 @@ function refuseUnknown({ linux }: Spec, machine: Machine): void {
   }
 }
 
-function sessionSteps(
-  userNamespace: boolean,
-  context: { readonly id: string; readonly noNewKeyring: boolean },
-): Step[] {
+function sessionSteps(userNamespace: boolean, context: { readonly noNewKeyring: boolean }): Step[] {
   const steps: Step[] = [];
   if (userNamespace) steps.push({ op: "becomeRoot", property: "linux.uidMappings" });
   steps.push({ op: "session", property: "" });
-  if (!context.noNewKeyring) steps.push({ op: "keyring", property: "", name: `_ses.${context.id}` });
+  if (!context.noNewKeyring) steps.push({ op: "keyring", property: "" });
   return steps;
 }
 
 function namespaceSteps(
   spec: Spec,
   { created, joins }: NamespacePlan,
-  { own, timeFd }: { readonly own: ReadonlySet<NamespaceType>; readonly timeFd: number },
+  { own, timeFd }: { readonly own: OwnNamespace; readonly timeFd: number },
 ): Step[] {
   const { linux } = spec;
   const steps: Step[] = [];
@@ -188,7 +190,7 @@ function namespaceSteps(
   ] as const) {
     const name = spec[property] ?? "";
     if (name === "") continue;
-    if (!own.has("uts")) throw new TandemError("invalid_argument", `${property}: needs a uts namespace`);
+    if (!own("uts")) throw new TandemError("invalid_argument", `${property}: needs a uts namespace`);
     steps.push({ op, property, name });
   }
   steps.push(...sysctlSteps(linux?.sysctl, own));

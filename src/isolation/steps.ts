@@ -16,7 +16,7 @@ export const stepTable = {
   joinTime: { code: 3, fields: { fd: "u32" } },
   unshare: { code: 4, fields: { flags: "u32" } },
   session: { code: 5, fields: {} },
-  keyring: { code: 6, fields: { name: "text" } },
+  keyring: { code: 6, fields: {} },
   propagation: { code: 7, fields: { flags: "u32" } },
   rootfs: { code: 8, fields: { path: "text", parentPrivate: "flag" } },
   mount: {
@@ -35,7 +35,7 @@ export const stepTable = {
   symlink: { code: 11, fields: { content: "text", path: "text" } },
   mknod: {
     code: 12,
-    fields: { path: "text", mode: "u32", major: "u32", minor: "u32", uid: "u32", gid: "u32" },
+    fields: { path: "text", mode: "u32", major: "u32", minor: "u32", uid: "u32", gid: "u32", bind: "flag" },
   },
   sysctl: { code: 13, fields: { path: "text", value: "text" } },
   hostname: { code: 14, fields: { name: "text" } },

@@ -1,6 +1,6 @@
 import type { Spec } from "../bundle/spec.ts";
 import { shown, TandemError } from "../errors.ts";
-import type { NamespaceType } from "./namespaces.ts";
+import type { NamespaceType, OwnNamespace } from "./namespaces.ts";
 import type { StepOf } from "./steps.ts";
 
 const ipcNames = new Set([
@@ -17,12 +17,11 @@ const ipcNames = new Set([
 /**
  * Only parameters that a namespace of the container's own confines: any other would change the machine.
  *
- * @param own the namespaces that are not the runtime's
  * @throws TandemError invalid_argument naming the parameter
  */
 export function sysctlSteps(
   sysctl: NonNullable<Spec["linux"]>["sysctl"],
-  own: ReadonlySet<NamespaceType>,
+  own: OwnNamespace,
 ): StepOf<"sysctl">[] {
   return Object.entries(sysctl ?? {}).map(([key, value]) => {
     const property = `linux.sysctl.${shown(key)}`;
@@ -31,7 +30,7 @@ export function sysctlSteps(
     if (namespace === undefined) {
       throw new TandemError("invalid_argument", `${property}: is not confined by a namespace`);
     }
-    if (!own.has(namespace))
+    if (!own(namespace))
       throw new TandemError("invalid_argument", `${property}: needs a ${namespace} namespace`);
     const path = name.replace(/[./]/g, (separator) => (separator === "." ? "/" : "."));
     if (path.split("/").some((part) => part === "" || part === "." || part === "..")) {

@@ -39,6 +39,7 @@ export function linuxPictureOf(config: string): string {
     privileged: true,
     noPivotRoot: false,
     noNewKeyring: false,
+    isRuntimes: () => false,
   };
   const { steps, ...plan } = planContainer(spec, context);
   const states = {

@@ -17,6 +17,7 @@ const context: PlanContext = {
   privileged: true,
   noPivotRoot: false,
   noNewKeyring: false,
+  isRuntimes: () => false,
 };
 
 interface Change {
@@ -180,7 +181,24 @@ plan("in a user namespace devices are bound and sources are opened by the shim",
   );
   const steps = result.steps({ creating: "", created: "" });
   assert.is(steps[0]?.op, "becomeRoot");
-  assert.not(ops(steps).includes("mknod"));
+  const nodes = steps.filter((step) => step.op === "mknod");
+  assert.ok(nodes.length > 0 && nodes.every(({ bind }) => bind));
+});
+
+plan("a namespace given by path that is the runtime's own is not the container's to change", () => {
+  const namespaces = [
+    { type: "mount" },
+    { type: "uts", path: "/proc/1/ns/uts" },
+    { type: "network", path: "/proc/1/ns/net" },
+  ];
+  const runtimes = { isRuntimes: () => true };
+  const sysctl = { "net.ipv4.ip_forward": "1" };
+  assert.match(
+    refusal({ linux: { namespaces }, hostname: "h" }, runtimes),
+    /hostname: needs a uts namespace/,
+  );
+  assert.match(refusal({ linux: { namespaces, sysctl } }, runtimes), /ip_forward: needs a network namespace/);
+  assert.ok(ops(stepsOf({ linux: { namespaces, sysctl }, hostname: "h" })).includes("sysctl"));
 });
 
 plan("namespaces are made at once, but cgroup and time in their turn", () => {
