@@ -131,6 +131,8 @@ void installFilter(Fields& step) {
   const void* filter = step.bytes(&length);
   sock_fprog program{static_cast<unsigned short>(length / sizeof(sock_filter)),
                      static_cast<sock_filter*>(const_cast<void*>(filter))};
+  // The filter may not allow the call.
+  closeAtExec();
   const int listener = must(static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program)),
                             "seccomp", "filter");
   if ((flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) == 0) return;

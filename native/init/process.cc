@@ -42,7 +42,9 @@ int tryExecutable(const char* path) {
   struct stat status {};
   if (stat(path, &status) != 0) return errno;
   if (S_ISDIR(status.st_mode)) return EISDIR;
-  if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0) return errno;
+  // A seccomp profile from before faccessat2(2) answers EPERM, and we are behind it: then execve(2) finds out.
+  if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0 && (errno != EPERM || (status.st_mode & 0111) == 0))
+    return errno;
   // Root passes access(2) on anything that has one x bit, and execve(2) wants a regular file.
   return S_ISREG(status.st_mode) ? 0 : EACCES;
 }
@@ -197,12 +199,18 @@ void lookUpExecutable(Fields& step) {
   refuse(file, "executable file not found in $PATH", ENOENT);
 }
 
+void closeAtExec() {
+  static bool done = false;
+  if (done) return;
+  // Nothing but 0, 1, 2 and what is preserved may reach the program (CVE-2024-21626); the socket goes at the
+  // very moment of success. Whatever is opened from now on is O_CLOEXEC by itself.
+  must(static_cast<int>(syscall(SYS_close_range, shimSocket, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
+  done = true;
+}
+
 void reportCreated(Fields& step, const Plan& plan) {
   const uint32_t listener = step.u32();
-  // Nothing but 0, 1 and 2 may reach the program (CVE-2024-21626); the socket goes at the very moment of
-  // success. Here, because a seccomp filter may not allow this call later; whatever is opened from now on is
-  // O_CLOEXEC by itself.
-  must(static_cast<int>(syscall(SYS_close_range, shimSocket, ~0U, CLOSE_RANGE_CLOEXEC)), "close_range");
+  closeAtExec();
   tell(ToShim::created, consoleMaster());
   if (listener == noDescriptor)
     await(ToInit::start);

@@ -54,6 +54,8 @@ void dropBounding(Fields& step);
 void becomeUser(Fields& step);
 void setCapabilities(Fields& step);
 void forbidNewPrivileges(Fields& step);
+// Marks every descriptor that is not the program's. Once is enough.
+void closeAtExec();
 void installFilter(Fields& step);
 
 }  // namespace tandem

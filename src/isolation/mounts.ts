@@ -77,6 +77,9 @@ interface Planned {
   readonly target: string;
 }
 
+/** Means nothing to a bind, and is passed to one all the same: mount(8) and every runtime let it be. */
+const ofTmpfs = /^(?:mode|uid|gid|size|nr_inodes|nr_blocks)=/;
+
 function bindStep(
   { mount, options, property, target }: Planned,
   context: MountContext,
@@ -85,7 +88,7 @@ function bindStep(
   if (mount.source === undefined || mount.source === "") {
     throw new TandemError("invalid_argument", `${property}: a bind mount needs a source`);
   }
-  const [unknown] = options.data;
+  const unknown = options.data.find((option) => !ofTmpfs.test(option));
   if (unknown !== undefined) {
     const at = `${property.split(" ", 1)[0]}.options[${mount.options?.indexOf(unknown)}]`;
     throw new TandemError("invalid_argument", `${at}: ${shown(unknown)} is no option of a bind mount`);

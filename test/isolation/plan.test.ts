@@ -388,8 +388,8 @@ plan("what cannot be honoured is refused by the name of its property", () => {
       "invalid_argument mounts[0] /a: a bind mount needs a source",
     ],
     [
-      { mounts: [{ destination: "/a", type: "bind", source: "/b", options: ["size=3"] }] },
-      "invalid_argument mounts[0].options[0]: size=3 is no option of a bind mount",
+      { mounts: [{ destination: "/a", type: "bind", source: "/b", options: ["colour=3"] }] },
+      "invalid_argument mounts[0].options[0]: colour=3 is no option of a bind mount",
     ],
     [{ mounts: [{ destination: "/a" }] }, "invalid_argument mounts[0] /a: type is missing"],
   ];
