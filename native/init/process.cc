@@ -42,7 +42,8 @@ int tryExecutable(const char* path) {
   struct stat status {};
   if (stat(path, &status) != 0) return errno;
   if (S_ISDIR(status.st_mode)) return EISDIR;
-  // A seccomp profile from before faccessat2(2) answers EPERM, and we are behind it: then execve(2) finds out.
+  // A seccomp profile from before faccessat2(2) answers EPERM, and we are behind it: then execve(2) finds
+  // out.
   if (faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) != 0 && (errno != EPERM || (status.st_mode & 0111) == 0))
     return errno;
   // Root passes access(2) on anything that has one x bit, and execve(2) wants a regular file.

@@ -52,6 +52,26 @@ for (const noNewPrivileges of [true, false]) {
 }
 
 linux(
+  "a profile from before faccessat2 and close_range does not keep a container from starting",
+  async () => {
+    const bundle = createBundle();
+    try {
+      const old = {
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: ["faccessat2", "close_range"], action: "SCMP_ACT_ERRNO", errnoRet: 1 }],
+      };
+      const spec = specOf("echo started", { process: { noNewPrivileges: false }, linux: { seccomp: old } });
+      const { container, output } = await create(bundle, spec, { compileSeccomp: seccomp });
+      await container.init.start();
+      assert.is((await exitOf(container.init)).status, 0);
+      assert.is(output(), "started\n");
+    } finally {
+      bundle.remove();
+    }
+  },
+);
+
+linux(
   "a filter that notifies sends its descriptor and the container process state to the agent",
   async () => {
     const bundle = createBundle();
