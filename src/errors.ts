@@ -27,7 +27,7 @@ export class TandemError extends Error {
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(shorten(message), options);
+    super(onOneLine(message), options);
     this.code = code;
   }
 
@@ -90,10 +90,16 @@ function codeFromErrno(errno: string | undefined): ErrorCode {
 
 const LONGEST_MESSAGE = 4096;
 
-/** A path or a value of a request can be megabytes; its beginning says what it is, and the reason comes last. */
-function shorten(message: string): string {
-  if (message.length <= LONGEST_MESSAGE) return message;
-  return `${message.slice(0, LONGEST_MESSAGE / 2)} … ${message.slice(-LONGEST_MESSAGE / 4)}`;
+/**
+ * A path or a value of a request can be megabytes; its beginning says what it is, and the reason comes last. And it can have
+ * anything in it: a log is read line by line, and shown on terminals.
+ */
+function onOneLine(message: string): string {
+  const short =
+    message.length <= LONGEST_MESSAGE
+      ? message
+      : `${message.slice(0, LONGEST_MESSAGE / 2)} … ${message.slice(-LONGEST_MESSAGE / 4)}`;
+  return short.replace(/\p{Cc}/gu, (control) => JSON.stringify(control).slice(1, -1));
 }
 
 /** A value of a request as a message shows it: quoted when it would not read as one word on one line, and never long. */

@@ -32,7 +32,8 @@ Plan receivePlan() {
   while (length < 0 && errno == EINTR);
   if (length != 1 || kind != static_cast<char>(ToInit::plan)) _exit(1);
   cmsghdr* rights = CMSG_FIRSTHDR(&header);
-  if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS) _exit(1);
+  if (rights == nullptr || rights->cmsg_type != SCM_RIGHTS || rights->cmsg_len < CMSG_LEN(sizeof(int)))
+    _exit(1);
   Plan plan;
   plan.fdCount = static_cast<uint32_t>((rights->cmsg_len - CMSG_LEN(0)) / sizeof(int));
   memcpy(plan.fds, CMSG_DATA(rights), plan.fdCount * sizeof(int));
@@ -137,24 +138,30 @@ void perform(Op op, Fields& step, const Plan& plan) {
 }  // namespace
 
 const char* Fields::take(size_t length) {
-  if (length > static_cast<size_t>(end_ - at_)) fail("plan", "truncated step", EINVAL);
+  if (length > static_cast<size_t>(end_ - at_)) malformed("truncated step");
   const char* result = at_;
   at_ += length;
   return result;
 }
 
+void Fields::malformed(const char* what) {
+  fail("plan", what, EINVAL);
+}
+
 char** Fields::list() {
-  const uint32_t count = u32();
+  const size_t count = u32();
+  // A string takes five bytes at least.
+  if (count > static_cast<size_t>(end_ - at_) / 5) malformed("truncated list");
   // One more than asked for: HOME may be added to an environment.
   auto** result = static_cast<char**>(sbrk(static_cast<intptr_t>((count + 2) * sizeof(char*))));
   if (result == reinterpret_cast<char**>(-1)) fail("plan", "list", ENOMEM);
-  for (uint32_t i = 0; i < count; i++) result[i] = const_cast<char*>(text());
+  for (size_t i = 0; i < count; i++) result[i] = const_cast<char*>(text());
   result[count] = nullptr;
   return result;
 }
 
 int Plan::fd(uint32_t index) const {
-  if (index + 1 >= fdCount) fail("plan", "descriptor", EBADF);
+  if (index >= fdCount - 1) fail("plan", "descriptor", EBADF);
   return fds[index + 1];
 }
 
@@ -175,6 +182,7 @@ int main(int count, char** arguments) {
     const Op op{head.u32()};
     const uint32_t length = head.u32();
     at += 8;
+    if (length > static_cast<size_t>(plan.end - at)) fail("plan", "truncated step", EINVAL);
     Fields step(at, at + length);
     setProperty(step.text());
     perform(op, step, plan);

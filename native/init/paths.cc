@@ -43,12 +43,9 @@ bool isSymlink(int fd) {
   return fstat(fd, &status) != 0 || S_ISLNK(status.st_mode);
 }
 
-int makeMissing(const char* path, Kind kind, int links) {
+// Makes the last component of path in the directory that holds it.
+int makeMissing(int directory, const char* path, Kind kind, int links) {
   const char* name = lastComponent(path);
-  const auto parentLength = static_cast<size_t>(name - path);
-  Path parent;
-  parent.join(path, parentLength, "");
-  const int directory = resolve(parent.text, Kind::directory, links);
   int made = -1;
   if (kind == Kind::directory) {
     made = mkdirat(directory, name, 0755);
@@ -59,7 +56,6 @@ int makeMissing(const char* path, Kind kind, int links) {
   if (made >= 0) {
     // Somebody with a hand in this directory (a volume) may have put a symlink in its place already.
     const int fd = openat(directory, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    close(directory);
     if (fd >= 0 && !isSymlink(fd)) return fd;
     if (fd >= 0) close(fd);
     return resolve(path, kind, links + 1);
@@ -68,28 +64,43 @@ int makeMissing(const char* path, Kind kind, int links) {
   // A symlink to nothing, like /etc/resolv.conf in many images: what it points to is made, inside the root.
   Path target;
   const ssize_t length = readlinkat(directory, name, target.text, sizeof target.text - 1);
-  close(directory);
   // No symlink (EINVAL), or gone: somebody has just made or removed it.
   if (length < 0) return resolve(path, kind, links + 1);
   target.text[length] = 0;
   if (target.text[0] == '/') return resolve(target.text, kind, links + 1);
   Path joined;
-  joined.join(path, parentLength, target.text);
+  joined.join(path, static_cast<size_t>(name - path), target.text);
   return resolve(joined.text, kind, links + 1);
 }
 
+// Opens a path whose end may be missing. Up to what is there and down again in loops: 2000 components would
+// be too many for the stack. `links` counts the symlinks that led here.
 int resolve(const char* path, Kind kind, int links) {
   if (links > maxLinks) fail("openat2", path, ELOOP);
-  Path trimmed;
+  Path whole;
   size_t length = strlen(path);
-  while (length > 1 && path[length - 1] == '/') length--;
-  if (length >= sizeof trimmed.text) fail("openat2", path, ENAMETOOLONG);
-  memcpy(trimmed.text, path, length);
-  trimmed.text[length] = 0;
-  const int fd = openInRoot(length == 0 ? "/" : trimmed.text);
-  if (fd >= 0) return fd;
-  if (errno != ENOENT) fail("openat2", path, errno);
-  return makeMissing(trimmed.text, kind, links);
+  while (length > 0 && path[length - 1] == '/') length--;
+  if (length >= sizeof whole.text) fail("openat2", path, ENAMETOOLONG);
+  memcpy(whole.text, path, length);
+  whole.text[length] = 0;
+  const size_t end = length;
+  int found;
+  while ((found = openInRoot(length == 0 ? "/" : whole.text)) < 0) {
+    if (errno != ENOENT || length == 0) fail("openat2", path, errno);
+    while (length > 0 && whole.text[length - 1] != '/') length--;
+    while (length > 0 && whole.text[length - 1] == '/') length--;
+    whole.text[length] = 0;
+  }
+  while (length < end) {
+    while (path[length] == '/') length++;
+    while (length < end && path[length] != '/') length++;
+    memcpy(whole.text, path, length);
+    whole.text[length] = 0;
+    const int made = makeMissing(found, whole.text, length == end ? kind : Kind::directory, links);
+    close(found);
+    found = made;
+  }
+  return found;
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 namespace tandem {
 
 // Reads the fields of one step. The plan comes from the shim, so a malformed one is a bug, not an attack: it
-// ends the process.
+// ends the process, with a word about it and without reading past the end.
 class Fields {
  public:
   Fields(const char* at, const char* end) : at_(at), end_(end) {}
@@ -19,8 +19,9 @@ class Fields {
   uint64_t u64() { return number<uint64_t>(); }
   bool flag() { return u32() != 0; }
   const char* text() {
-    const uint32_t length = u32();
+    const size_t length = u32();
     const char* result = take(length + 1);
+    if (result[length] != 0) malformed("text without end");
     return result;
   }
   // A NULL-terminated array, as execve wants it. Lives as long as the process.
@@ -38,6 +39,7 @@ class Fields {
     return value;
   }
   const char* take(size_t length);
+  [[noreturn]] static void malformed(const char* what);
 
   const char* at_;
   const char* end_;

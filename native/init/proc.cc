@@ -29,6 +29,7 @@ bool isProcRoot(int fd) {
 }
 
 void writeProc(const char* path, const char* value) {
+  if (strncmp(path, "/proc/", prefixLength) != 0) failBecause("is not in /proc", path, EINVAL);
   UniqueFd proc(must(open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/proc"));
   if (!isProcRoot(proc.get())) failBecause("is not a proc file system", "/proc", EINVAL);
   open_how how{};

@@ -227,7 +227,8 @@ void execProgram(Fields& step) {
   const int error = errno;
   char text[PATH_MAX + 16];
   snprintf(text, sizeof text, "exec %s", executable);
-  failBecause(error == ENOENT    ? "no such file or directory"
+  failBecause(error == E2BIG     ? "process.args and process.env are too long together"
+              : error == ENOENT  ? "no such file or directory"
               : error == EACCES  ? "permission denied"
               : error == ENOEXEC ? "exec format error"
                                  : strerrordesc_np(error),

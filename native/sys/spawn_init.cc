@@ -113,6 +113,28 @@ void joinCgroups(InitSpawn* spawn) {
   }
 }
 
+// The caller is to hear which one it was.
+const char* setnsOf(int type) {
+  switch (type) {
+    case CLONE_NEWNS:
+      return "setns mount";
+    case CLONE_NEWCGROUP:
+      return "setns cgroup";
+    case CLONE_NEWUTS:
+      return "setns uts";
+    case CLONE_NEWIPC:
+      return "setns ipc";
+    case CLONE_NEWUSER:
+      return "setns user";
+    case CLONE_NEWPID:
+      return "setns pid";
+    case CLONE_NEWNET:
+      return "setns network";
+    default:
+      return "setns";
+  }
+}
+
 // Namespaces of the runtime's owner first, then the user namespace, then those that only its root may enter.
 void enterNamespaces(InitSpawn* spawn) {
   bool entered[maxJoins] = {};
@@ -125,7 +147,7 @@ void enterNamespaces(InitSpawn* spawn) {
       if (setns(join.fd, join.type) == 0)
         entered[i] = true;
       else if (pass > 0 || errno != EPERM)
-        fail(spawn, "setns");
+        fail(spawn, setnsOf(join.type));
     }
   }
 }

@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import { shown, TandemError } from "../errors.ts";
 
 /**
@@ -51,6 +52,12 @@ export const absolutePath: Shape<string> = (value, path) => {
   const result = filePath(value, path);
   if (!result.startsWith("/")) refuse(path, "an absolute path");
   return result;
+};
+
+/** A path below the root, wherever it is looked at from. */
+export const mountPoint: Shape<string> = (value, path) => {
+  const result = filePath(value, path);
+  return posix.resolve("/", result) === "/" ? refuse(path, "a place below the root") : result;
 };
 
 export const flag: Shape<boolean> = (value, path) =>

@@ -12,6 +12,7 @@ import {
   integer,
   list,
   map,
+  mountPoint,
   object,
   oneOf,
   optional,
@@ -24,11 +25,14 @@ const strings = list(text);
 const int64 = integer(-(2 ** 63), 2 ** 63);
 const uint64 = integer(0, 2 ** 64);
 
+/** The last one, (uid_t) -1, is how setresuid(2) and chown(2) are told to leave things as they are. */
+const id = integer(0, 0xffff_fffe);
+
 const user = object({
-  uid: optional(uint32),
-  gid: optional(uint32),
+  uid: optional(id),
+  gid: optional(id),
   umask: optional(integer(0, 0o7777)),
-  additionalGids: optional(list(uint32)),
+  additionalGids: optional(list(id)),
 });
 
 const capabilities = object({
@@ -71,7 +75,7 @@ const process = object({
 const idMapping = object({ containerID: uint32, hostID: uint32, size: uint32 });
 
 const mount = object({
-  destination: filePath,
+  destination: mountPoint,
   type: optional(text),
   source: optional(filePath),
   options: optional(strings),
@@ -123,8 +127,8 @@ const device = object({
   major: optional(int64),
   minor: optional(int64),
   fileMode: optional(integer(0, 0o7777)),
-  uid: optional(uint32),
-  gid: optional(uint32),
+  uid: optional(id),
+  gid: optional(id),
 });
 
 const intelRdt = object({

@@ -1,5 +1,6 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessByStdio, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
+import type { Readable, Writable } from "node:stream";
 import type { HookKind, Spec, SpecHook } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 
@@ -60,6 +61,8 @@ function workingDirectory({ bundle }: HookContainer): string {
 }
 
 const STDERR_LIMIT = 4096;
+/** 24 days. Of more, setTimeout makes one millisecond. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 interface HookRun {
   readonly state: string;
@@ -71,20 +74,25 @@ async function runHook(hook: SpecHook, property: string, { state, cwd, signal }:
   signal?.throwIfAborted();
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const child = spawn(hook.path, args, {
-    argv0,
-    cwd,
-    env: Object.fromEntries((hook.env ?? []).map((entry) => splitEntry(entry))),
-    stdio: ["pipe", "ignore", "pipe"],
-  });
+  const env = Object.fromEntries((hook.env ?? []).map((entry) => splitEntry(entry)));
+  let child: ChildProcessByStdio<Writable, null, Readable>;
+  try {
+    child = spawn(hook.path, args, { argv0, cwd, env, stdio: ["pipe", "ignore", "pipe"] });
+  } catch (error) {
+    // What is not about the file is thrown: arguments that are too long, for example.
+    throw TandemError.from(error, property);
+  }
   let timedOut = false;
   const timer =
     hook.timeout === undefined
       ? undefined
-      : setTimeout(() => {
-          timedOut = true;
-          child.kill("SIGKILL");
-        }, hook.timeout * 1000);
+      : setTimeout(
+          () => {
+            timedOut = true;
+            child.kill("SIGKILL");
+          },
+          Math.min(hook.timeout * 1000, LONGEST_TIMER_MS),
+        );
   const kill = (): void => {
     child.kill("SIGKILL");
   };

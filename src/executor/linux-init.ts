@@ -196,7 +196,7 @@ export async function createExec(
     const joins = types.map((type) => {
       const fd = openSync(`/proc/${pid}/ns/${namespaceFiles[type]}`, "r");
       opened.push(fd);
-      return { fd, type: namespaceFlags[type] };
+      return { fd, type: namespaceFlags[type], property: `linux.namespaces ${type}` };
     });
     container.confirm();
     // The time namespace is joined by container-init itself: setns wants a process that shares its memory with nobody.

@@ -13,10 +13,11 @@ import { InitSocket } from "./init-socket.ts";
 /** fcntl.h; Node has no name for it. */
 const O_PATH = 0o10000000;
 
-/** A namespace to enter: its descriptor and its CLONE_NEW* flag. */
+/** A namespace to enter: its descriptor, its CLONE_NEW* flag and who asks for it. */
 export interface Join {
   readonly fd: number;
   readonly type: number;
+  readonly property: string;
 }
 
 export interface SpawnRequest {
@@ -78,23 +79,31 @@ export async function spawnInit(clone: Cloner, request: SpawnRequest): Promise<I
     return new InitProcess(spawned, socket, request.onListener);
   } catch (error) {
     socket.close();
-    throw TandemError.from(error, "linux.namespaces, linux.cgroupsPath");
+    const kind = /^setns (\w+)/.exec((error as Error).message)?.[1];
+    const join = request.joins.find(({ property }) => kind !== undefined && property.endsWith(` ${kind}`));
+    throw TandemError.from(error, join?.property ?? "linux.namespaces, linux.cgroupsPath");
   } finally {
     closeSync(theirs);
     if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
   }
 }
 
-/** Opens the namespaces that are given by path; the descriptors are added to `opened`. @throws TandemError naming the namespace */
+/**
+ * Opens the namespaces that are given by path; the descriptors are added to `opened`.
+ *
+ * @throws TandemError naming the namespace
+ */
 export function openJoins({ joins }: NamespacePlan, opened: number[]): Join[] {
   return joins.map(({ type, path, property }) => {
+    let fd: number;
     try {
-      const fd = openSync(path, "r");
-      opened.push(fd);
-      return { fd, type: namespaceFlags[type] };
+      // O_NONBLOCK: nobody may ever write to what is no namespace but a FIFO.
+      fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     } catch (error) {
       throw TandemError.from(error, property);
     }
+    opened.push(fd);
+    return { fd, type: namespaceFlags[type], property };
   });
 }
 

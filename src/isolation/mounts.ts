@@ -36,6 +36,9 @@ export interface MountPlan {
   readonly sources: readonly MountSource[];
 }
 
+/** SCM_MAX_FD, unix(7), less the plan and a namespace. */
+const MOST_SOURCES = 240;
+
 /**
  * The steps for `mounts`, in their order.
  *
@@ -49,8 +52,6 @@ export function planMounts(mounts: Spec["mounts"], context: MountContext): Mount
     const property = `mounts[${index}] ${shown(mount.destination)}`;
     const options = parseOptions(mount.options ?? []);
     const target = posix.resolve("/", mount.destination);
-    if (target === "/")
-      throw new TandemError("invalid_argument", `mounts[${index}].destination: is the root itself`);
     if (options.copyUp && mount.type !== "tmpfs") {
       throw new TandemError("invalid_argument", `${property}: only a tmpfs has the option tmpcopyup`);
     }
@@ -66,6 +67,10 @@ export function planMounts(mounts: Spec["mounts"], context: MountContext): Mount
     } else {
       steps.push(...filesystemSteps({ mount, options, property, target }, context, late));
     }
+  }
+  if (sources.length > MOST_SOURCES) {
+    const message = `mounts: ${sources.length} have to be opened by the shim, and ${MOST_SOURCES} at most can be`;
+    throw new TandemError("unimplemented", message);
   }
   return { steps, late, sources };
 }

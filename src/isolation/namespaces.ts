@@ -1,5 +1,6 @@
-import type { Spec, SpecIdMapping } from "../bundle/spec.ts";
+import type { Spec } from "../bundle/spec.ts";
 import { shown, TandemError } from "../errors.ts";
+import { checkMappings } from "./id-mappings.ts";
 import type { Step } from "./steps.ts";
 
 export type NamespaceType = "pid" | "network" | "mount" | "ipc" | "uts" | "user" | "cgroup" | "time";
@@ -89,37 +90,6 @@ function check(
   if (Object.keys(linux?.timeOffsets ?? {}).length > 0 && !created.has("time")) {
     refuse("linux.timeOffsets", "needs a new time namespace");
   }
-}
-
-/** Of a map, user_namespaces(7). */
-const MOST_MAPPINGS = 340;
-const IDS = 2 ** 32;
-
-/**
- * What the kernel refuses of a map without saying which line it means.
- *
- * @throws TandemError invalid_argument naming the mapping
- */
-export function checkMappings(mappings: readonly SpecIdMapping[], property: string): void {
-  const refuse = (name: string, reason: string): never => {
-    throw new TandemError("invalid_argument", `${name}: ${reason}`);
-  };
-  if (mappings.length > MOST_MAPPINGS) refuse(property, `the kernel takes ${MOST_MAPPINGS} at most`);
-  for (const [index, mapping] of mappings.entries()) {
-    const at = `${property}[${index}]`;
-    if (mapping.size === 0) refuse(`${at}.size`, "maps nothing");
-    for (const side of ["containerID", "hostID"] as const) {
-      // The last id of all, (uid_t) -1, means none.
-      if (mapping[side] + mapping.size >= IDS)
-        refuse(`${at}.${side}`, "goes beyond the last id with this size");
-      const other = mappings.slice(0, index).findIndex((one) => overlap(one, mapping, side));
-      if (other >= 0) refuse(`${at}.${side}`, `overlaps ${property}[${other}]`);
-    }
-  }
-}
-
-function overlap(a: SpecIdMapping, b: SpecIdMapping, side: "containerID" | "hostID"): boolean {
-  return a[side] < b[side] + b.size && b[side] < a[side] + a.size;
 }
 
 /** Lines of /proc/<pid>/uid_map or gid_map. */

@@ -2,6 +2,7 @@ import type { Spec, SpecHook, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { CgroupHierarchy } from "./cgroup-mount.ts";
 import { deviceSteps } from "./devices.ts";
+import { checkMapped } from "./id-mappings.ts";
 import { memoryPolicySteps } from "./memory-policy.ts";
 import { ATTR_RDONLY, noAttributes, propagationFlags } from "./mount-options.ts";
 import { type MountSource, planMounts } from "./mounts.ts";
@@ -43,6 +44,9 @@ export interface PlanContext {
   readonly isRuntimes: (type: NamespaceType, path: string) => boolean;
 }
 
+/** What poll(2) and timers take, 24 days. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
+
 /** A container before any of it exists: pure data. */
 export interface ContainerPlan {
   readonly namespaces: NamespacePlan;
@@ -78,6 +82,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   // Of execs; but it is wrong now.
   affinitySteps(process.execCPUAffinity);
   const namespaces = planNamespaces(linux);
+  if (namespaces.created.has("user")) checkMapped(spec);
   const own: OwnNamespace = (type) =>
     namespaces.created.has(type) ||
     namespaces.joins.some((join) => join.type === type && !context.isRuntimes(type, join.path));
@@ -266,7 +271,7 @@ function hookSteps(
     path: hook.path,
     args: hook.args ?? [hook.path],
     env: hook.env ?? [],
-    timeoutMs: (hook.timeout ?? 0) * 1000,
+    timeoutMs: Math.min((hook.timeout ?? 0) * 1000, LONGEST_TIMEOUT_MS),
     state,
   }));
 }

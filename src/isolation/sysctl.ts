@@ -27,6 +27,8 @@ export function sysctlSteps(
     const property = `linux.sysctl.${shown(key)}`;
     const name = dotted(key);
     const namespace = namespaceOf(name);
+    if (name === "kernel.hostname")
+      throw new TandemError("invalid_argument", `${property}: is the property hostname's to set`);
     if (namespace === undefined) {
       throw new TandemError("invalid_argument", `${property}: is not confined by a namespace`);
     }
@@ -51,7 +53,6 @@ function namespaceOf(name: string): NamespaceType | undefined {
   // Limits on what a user namespace may have, namespaces(7).
   if (name.startsWith("user.")) return "user";
   if (ipcNames.has(name) || name.startsWith("fs.mqueue.")) return "ipc";
-  // kernel.hostname is the property hostname's to set.
   if (name === "kernel.domainname") return "uts";
   return undefined;
 }

@@ -75,7 +75,7 @@ const change = fc
 config("several properties changed at once are planned or refused by one of their names", () => {
   fc.assert(
     fc.property(fc.array(change, { minLength: 2, maxLength: 4 }), (changes) => check(changes)),
-    { numRuns: 2000 },
+    { numRuns: 500 },
   );
 });
 
@@ -92,7 +92,7 @@ config("a property with anything in it is planned or refused by its name", () =>
     fc.property(fc.constantFrom(...places), anyValue, (place, text) => {
       if (!/^-?(Infinity|NaN)/.test(text)) check([{ place, mutation: { name: text, text } }]);
     }),
-    { numRuns: 3000 },
+    { numRuns: 500 },
   );
 });
 
@@ -122,7 +122,7 @@ config("a text that is anything is refused as a whole", () => {
     fc.property(fc.oneof(fc.json(), anyString), (text) => {
       assert.match(refusal(() => linuxPictureOf(text))?.message ?? "taken", /^(config\.json|ociVersion): /);
     }),
-    { numRuns: 1000 },
+    { numRuns: 500 },
   );
 });
 

@@ -6,8 +6,13 @@ import type { Place } from "./mutations.ts";
  */
 const dependants: Readonly<Record<string, readonly string[]>> = {
   "linux.namespaces": ["hostname", "domainname", "linux.", "process.user", "mounts["],
-  "linux.uidMappings": ["process.user.", "mounts["],
-  "linux.gidMappings": ["process.user.", "mounts["],
+  "process.args": ["entrypoint", 'exec: "'],
+  // Without a tmpfs there it is the image's /dev, which a user namespace may not change.
+  mounts: ["linux.devices"],
+  // Two descriptors are not enough for a hook that is run in the container.
+  "process.rlimits": ["hooks."],
+  "linux.uidMappings": ["linux.uidMappings", "process.user.", "mounts["],
+  "linux.gidMappings": ["linux.gidMappings", "process.user.", "mounts["],
 };
 
 /** The message names the place, what is in it, or what holds it (`linux.devices[0]` of `linux.devices[0].major`). */

@@ -23,7 +23,7 @@ spec("a value of the wrong kind is refused by the name of its property", () => {
   assert.is(refusal({ process: { args: [] } }), "process.cwd: is missing");
   assert.is(
     refusal({ process: { cwd: "/", user: { uid: -1 } } }),
-    "process.user.uid: must be an integer from 0 to 4294967295",
+    "process.user.uid: must be an integer from 0 to 4294967294",
   );
   assert.match(
     refusal({ linux: { namespaces: [{ type: "moon" }] } }),

@@ -175,7 +175,7 @@ linux("a namespace that cannot be joined fails creation and names it", async () 
     hostname: "",
     linux: { namespaces: [{ type: "mount" }, { type: "network", path: "/proc/self/ns/uts" }] },
   });
-  assert.match((await failure(run(wrong))).message, /linux\.namespaces, linux\.cgroupsPath: setns/);
+  assert.match((await failure(run(wrong))).message, /linux\.namespaces\[1\] network: setns/);
 });
 
 linux.run();

@@ -381,7 +381,7 @@ plan("what cannot be honoured is refused by the name of its property", () => {
     ],
     [
       { mounts: [{ destination: "/", type: "tmpfs" }] },
-      "invalid_argument mounts[0].destination: is the root itself",
+      "invalid_argument mounts[0].destination: must be a place below the root",
     ],
     [
       { mounts: [{ destination: "/a", type: "bind" }] },
