@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -30,13 +31,14 @@ static void checkPreserved(unsigned count) {
 // u32 namespaces, preserved, whether our stdio is the container's, whether there is a cgroup directory, count
 // of joins and their types, count of cgroup files and their names; descriptors: executable, socket, [cgroup
 // directory], joins.
-static void decode(const Message *message, struct InitSpawn *spawn) {
+static void decode(const Message *message, struct InitSpawn *spawn, bool *wait) {
   const char *at = message->data + 1, *end = message->data + message->length;
   size_t fd = 2;
   spawn->newNamespaces = number(&at, end);
   spawn->preserved = number(&at, end);
   const bool ownStdio = number(&at, end) != 0;
   const bool hasCgroup = number(&at, end) != 0;
+  *wait = number(&at, end) != 0;
   spawn->joinCount = number(&at, end);
   const size_t wanted = 2 + (hasCgroup ? 1 : 0) + spawn->joinCount;
   if (spawn->joinCount > maxJoins || message->fdCount != wanted) fail(0, truncated, NULL);
@@ -58,9 +60,15 @@ static void decode(const Message *message, struct InitSpawn *spawn) {
   for (int i = 0; i < 3; i++) spawn->stdio[i] = ownStdio ? i : null;
 }
 
+static void waitAndTell(int server, pid_t child, int master) {
+  const uint32_t status = (uint32_t)waitFor(child, master);
+  say(server, sayExited, &status, sizeof status, -1);
+}
+
 static pid_t makeChild(int server, const Message *message) {
   struct InitSpawn spawn = {0};
-  decode(message, &spawn);
+  bool waits = false;
+  decode(message, &spawn, &waits);
   checkPreserved(spawn.preserved);
   pid_t made = -1;
   if (spawnInit(&spawn)) {
@@ -78,6 +86,7 @@ static pid_t makeChild(int server, const Message *message) {
   }
   if (spawn.stdio[0] > 2) close(spawn.stdio[0]);
   for (size_t i = 0; i < message->fdCount; i++) close(message->fds[i]);
+  if (made > 0 && waits) waitAndTell(server, made, -1);
   return made;
 }
 
@@ -107,15 +116,16 @@ void serve(int server) {
         writeOrEnd(STDERR_FILENO, &message);
         break;
       case doExit:
+        // What failed and was ended: a zombie of ours would keep the container's pid namespace until somebody
+        // else reaps it.
+        while (waitpid(-1, NULL, WNOHANG) > 0) continue;
         _exit(message.length > 1 ? (unsigned char)message.data[1] : 1);
       case doSpawn:
         child = makeChild(server, &message);
         break;
-      case doWait: {
-        const uint32_t status = (uint32_t)waitFor(child, message.fdCount > 0 ? message.fds[0] : -1);
-        say(server, sayExited, &status, sizeof status, -1);
+      case doWait:
+        waitAndTell(server, child, message.fdCount > 0 ? message.fds[0] : -1);
         break;
-      }
       case doInput:
         sendInput(server);
         break;

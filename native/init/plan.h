@@ -47,6 +47,8 @@ class Fields {
 
 // In place of the index of a descriptor: there is none.
 constexpr uint32_t noDescriptor = 0xffffffff;
+// In place of the socket on which the start comes: nobody has to say so.
+constexpr uint32_t atOnce = 0xfffffffe;
 
 // A plan that the shim sent: mapped read-only, with the descriptors that came along.
 struct Plan {

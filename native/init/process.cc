@@ -213,6 +213,7 @@ void reportCreated(Fields& step, const Plan& plan) {
   const uint32_t listener = step.u32();
   closeAtExec();
   tell(ToShim::created, consoleMaster());
+  if (listener == atOnce) return;
   if (listener == noDescriptor)
     await(ToInit::start);
   else

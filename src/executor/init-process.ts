@@ -42,12 +42,12 @@ export class InitProcess implements ExecutorProcess {
     });
   }
 
-  /** Hands over the plan and leads the dialogue to "created". */
+  /** Hands over the plan, unless it was there before the process, and leads the dialogue to "created". */
   async create(
-    plan: { readonly fds: readonly number[]; readonly signal: AbortSignal },
+    plan: { readonly fds: readonly number[] | undefined; readonly signal: AbortSignal },
     runtimeHooks: () => Promise<void>,
   ): Promise<void> {
-    this.#socket.send("plan", plan.fds);
+    if (plan.fds !== undefined) this.#socket.send("plan", plan.fds);
     for (;;) {
       const message = await this.#socket.receive(plan.signal);
       switch (message.kind) {
@@ -70,10 +70,13 @@ export class InitProcess implements ExecutorProcess {
     }
   }
 
-  async start(): Promise<void> {
-    if (this.#ended) throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
+  /** @param byItself it was told to start at once and is only watched */
+  async start(byItself = false): Promise<void> {
+    if (this.#ended && !byItself)
+      throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
     this.#phase = "started";
-    await startInit(this.#socket, this.#onListener);
+    if (!byItself) this.#socket.send("start");
+    await followStart(this.#socket, this.#onListener);
   }
 
   kill(signal: number): void {
@@ -96,7 +99,12 @@ export class InitProcess implements ExecutorProcess {
 
   /** Ends what never got to "created". */
   async destroy(): Promise<void> {
-    if (!this.#ended) this.kill(SIGKILL);
+    try {
+      if (!this.#ended) this.kill(SIGKILL);
+    } catch (error) {
+      // It has ended by itself, and somebody else has reaped it already.
+      if (!(error instanceof TandemError) || error.code !== "not_found") throw error;
+    }
     await this.exited;
     this.#socket.close();
     if (this.console !== undefined) closeSync(this.console);
@@ -113,13 +121,12 @@ export class InitProcess implements ExecutorProcess {
 }
 
 /**
- * Leads the dialogue from "created" to the program, and closes the socket.
+ * Leads the dialogue from "start" to the program, and closes the socket.
  *
  * @throws TandemError with container-init's own words when the program cannot be executed
  */
-export async function startInit(socket: InitSocket, onListener: (fd: number) => void): Promise<void> {
+export async function followStart(socket: InitSocket, onListener: (fd: number) => void): Promise<void> {
   try {
-    socket.send("start");
     for (;;) {
       const message = await socket.receive();
       if (message.kind === "failed") throw toInitError(message);

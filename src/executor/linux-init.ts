@@ -7,7 +7,7 @@ import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
 import { type NamespaceType, namespaceFiles, namespaceFlags } from "../isolation/namespaces.ts";
 import { type ContainerPlan, planContainer, planExec } from "../isolation/plan.ts";
 import type { CompiledSeccomp } from "../isolation/process-steps.ts";
-import { NO_FD } from "../isolation/steps.ts";
+import { AT_ONCE, NO_FD } from "../isolation/steps.ts";
 import { type HookContainer, hookState, runHooks } from "./hooks.ts";
 import type { InitProcess } from "./init-process.ts";
 import { isOwnNamespace, readMachine } from "./machine.ts";
@@ -48,8 +48,11 @@ export interface InitRequest {
   /** Absent when the process has a terminal. */
   readonly stdio: Stdio | undefined;
   readonly signal: AbortSignal;
-  /** A listening socket on which the process waits for its start; absent: whoever creates it also starts it. */
-  readonly starter?: number;
+  /**
+   * Who starts it: a listening socket on which the process waits for that, or itself as soon as it can; absent: whoever
+   * creates it.
+   */
+  readonly starter?: number | "itself";
   /** Told as soon as there is a process, before it is anything else. */
   readonly onBirth?: (pid: number) => void;
 }
@@ -65,6 +68,9 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
   const opened: number[] = [];
   try {
     const joins = openJoins(plan.namespaces, opened);
+    const time = joins.find(({ type }) => type === namespaceFlags.time)?.fd;
+    const birth = { plan, time, opened };
+    const ahead = plan.needsPid ? undefined : planDescriptors(host, request, birth, undefined);
     const init = await spawnInit(host.clone, {
       executable: host.executable,
       stdio: request.stdio,
@@ -72,11 +78,23 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
       newNamespaces: plan.namespaces.flags,
       joins: joins.filter(({ type }) => type !== namespaceFlags.time),
       onListener: (fd) => sendListener(fd, container, init.pid),
+      ...(ahead === undefined ? {} : { plan: ahead }),
     });
     try {
       request.onBirth?.(init.pid);
-      const time = joins.find(({ type }) => type === namespaceFlags.time)?.fd;
-      await leadToCreated(host, request, { plan, init, time, opened });
+      if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
+      writeOomScore(init.pid, plan.oomScoreAdj);
+      const fds = ahead === undefined ? planDescriptors(host, request, birth, init.pid) : undefined;
+      const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
+      try {
+        await init.create({ fds, signal: request.signal }, async () => {
+          await runHooks("prestart", request, init.pid, request.signal);
+          await runHooks("createRuntime", request, init.pid, request.signal);
+        });
+      } catch (error) {
+        giveUp(takeBack, host);
+        throw error;
+      }
       return init;
     } catch (error) {
       await init.destroy();
@@ -109,42 +127,39 @@ function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitReque
 
 interface Birth {
   readonly plan: ContainerPlan;
-  readonly init: InitProcess;
   /** Descriptor of the time namespace to join. */
   readonly time: number | undefined;
   readonly opened: number[];
 }
 
-async function leadToCreated(host: LinuxHost, request: InitRequest, birth: Birth): Promise<void> {
-  const { plan, init, time, opened } = birth;
-  if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
-  writeOomScore(init.pid, plan.oomScoreAdj);
+/** What container-init is handed: the encoded plan first. `pid` is undefined where the plan does not need it. */
+function planDescriptors(
+  host: LinuxHost,
+  request: InitRequest,
+  { plan, time, opened }: Birth,
+  pid: number | undefined,
+): number[] {
   const fds: number[] = [];
   for (const source of plan.sources) {
-    const fd = openSource(source, { executable: host.executable, pid: init.pid });
+    const fd = openSource(source, { executable: host.executable, pid: pid ?? 0 });
     opened.push(fd);
     fds.push(fd);
   }
   if (time !== undefined) fds.push(time);
   const states = {
-    creating: hookState(request, "creating", init.pid),
-    created: hookState(request, "created", init.pid),
+    creating: hookState(request, "creating", pid ?? 0),
+    created: hookState(request, "created", pid ?? 0),
   };
-  const { starter } = request;
-  const steps = plan.steps(states, starter === undefined ? NO_FD : fds.push(starter) - 1);
-  raiseLimits(init.pid, steps, plan.maps !== undefined);
+  const steps = plan.steps(states, starterOf(request, fds));
+  if (pid !== undefined) raiseLimits(pid, steps, plan.maps !== undefined);
   const memfd = memfdOf(steps);
   opened.push(memfd);
-  const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
-  try {
-    await init.create({ fds: [memfd, ...fds], signal: request.signal }, async () => {
-      await runHooks("prestart", request, init.pid, request.signal);
-      await runHooks("createRuntime", request, init.pid, request.signal);
-    });
-  } catch (error) {
-    giveUp(takeBack, host);
-    throw error;
-  }
+  return [memfd, ...fds];
+}
+
+function starterOf({ starter }: InitRequest, fds: number[]): number {
+  if (starter === undefined) return NO_FD;
+  return starter === "itself" ? AT_ONCE : fds.push(starter) - 1;
 }
 
 /** The caller is to hear what went wrong first. */
@@ -171,6 +186,8 @@ export interface InitExecRequest {
   readonly process: SpecProcess;
   readonly stdio: Stdio | undefined;
   readonly signal: AbortSignal;
+  /** It starts as soon as it can; absent: whoever creates it starts it. */
+  readonly starter?: "itself";
 }
 
 /** Creates another process in a container and leads it to "created". @throws TandemError */
@@ -190,6 +207,7 @@ export async function createExec(
     userNamespace: types.includes("user"),
     noNewKeyring: host.noNewKeyring === true,
     linux: spec.linux,
+    starter: request.starter === undefined ? NO_FD : AT_ONCE,
   });
   const opened: number[] = [];
   try {
@@ -202,6 +220,8 @@ export async function createExec(
     // The time namespace is joined by container-init itself: setns wants a process that shares its memory with nobody.
     const time = joins.find(({ type }) => type === namespaceFlags.time);
     if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });
+    const memfd = memfdOf(steps);
+    opened.push(memfd);
     const exec = await spawnInit(host.clone, {
       executable: host.executable,
       stdio: request.stdio,
@@ -209,13 +229,11 @@ export async function createExec(
       newNamespaces: 0,
       joins: joins.filter((join) => join !== time),
       onListener: (fd) => sendListener(fd, container, exec.pid),
+      plan: time === undefined ? [memfd] : [memfd, time.fd],
     });
     try {
       writeOomScore(exec.pid, request.process.oomScoreAdj);
-      const plan = memfdOf(steps);
-      opened.push(plan);
-      const fds = time === undefined ? [plan] : [plan, time.fd];
-      await exec.create({ fds, signal: request.signal }, async () => undefined);
+      await exec.create({ fds: undefined, signal: request.signal }, async () => undefined);
       return exec;
     } catch (error) {
       await exec.destroy();

@@ -31,6 +31,8 @@ export interface SpawnRequest {
   /** The process is in it before it is anything else. */
   readonly cgroup: Cgroup;
   readonly onListener: (fd: number) => void;
+  /** The plan's descriptors, where it is known before there is a process: it need not wait for it then. */
+  readonly plan?: readonly number[];
 }
 
 /** Clones container-init: the addon as this process's child, or the client of the command line as its own. */
@@ -67,6 +69,7 @@ export async function spawnInit(clone: Cloner, request: SpawnRequest): Promise<I
   let cgroupDirectory: number | undefined;
   try {
     if (unified !== undefined) cgroupDirectory = openSync(unified, O_PATH | constants.O_DIRECTORY);
+    if (request.plan !== undefined) socket.send("plan", request.plan);
     const spawned = await clone({
       cgroupFiles: taskFiles,
       cgroupDirectory,

@@ -56,6 +56,8 @@ export interface ContainerPlan {
   readonly netDevices: readonly NetDevice[];
   readonly oomScoreAdj: number | undefined;
   readonly hasRuntimeHooks: boolean;
+  /** Whether something has to be done from outside, or said, that takes the pid; else the process may run ahead. */
+  readonly needsPid: boolean;
   /**
    * The steps, once the pid is known that the hooks' state carries.
    *
@@ -94,6 +96,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     cgroups: context.cgroups,
     mountLabel: linux?.mountLabel ?? "",
   });
+  const netDevices = planNetDevices(linux, own);
   const processContext: ProcessContext = { ...context, canSetGroups: context.privileged || !userNamespace };
   const hasRuntimeHooks = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])].length > 0;
   const before = [
@@ -120,9 +123,15 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
       ? { uids: idMapText(linux?.uidMappings), gids: idMapText(linux?.gidMappings) }
       : undefined,
     sources: mounts.sources,
-    netDevices: planNetDevices(linux, own),
+    netDevices,
     oomScoreAdj: process.oomScoreAdj,
     hasRuntimeHooks,
+    needsPid:
+      namespaces.created.has("user") ||
+      userNamespace ||
+      netDevices.length > 0 ||
+      mounts.sources.some(({ idmap }) => idmap === "container") ||
+      hasHooks(spec),
     steps: (states, starter = NO_FD) => [
       ...before,
       ...creating,
@@ -144,6 +153,8 @@ export function planExec(
     readonly noNewKeyring: boolean;
     /** The container's. */
     readonly linux: Spec["linux"];
+    /** AT_ONCE; without it whoever creates it starts it. */
+    readonly starter?: number;
   },
 ): Step[] {
   return [
@@ -153,9 +164,13 @@ export function planExec(
     ...consoleSteps(process, { bind: false }),
     ...inheritedSteps(context.linux),
     ...identitySteps(process, context),
-    { op: "created", property: "", starter: NO_FD },
+    { op: "created", property: "", starter: context.starter ?? NO_FD },
     ...execSteps(process, context),
   ];
+}
+
+function hasHooks({ hooks = {} }: Spec): boolean {
+  return Object.values(hooks).some((ofKind) => (ofKind ?? []).length > 0);
 }
 
 function refuseUnknown({ linux }: Spec, machine: Machine): void {

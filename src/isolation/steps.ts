@@ -106,3 +106,6 @@ export type Step = { [K in Op]: StepOf<K> }[Op];
 
 /** `bind.fd` when the source is a path, `created.starter` when whoever creates also starts. */
 export const NO_FD = 0xffff_ffff;
+
+/** `created.starter` when the program starts as soon as it can. */
+export const AT_ONCE = 0xffff_fffe;

@@ -98,9 +98,9 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
     given,
     store: new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root)),
     systemdCgroup: general.has("systemd-cgroup") || general.text("cgroup-manager") === "systemd",
-    host: (preserved) => ({
+    host: (child) => ({
       executable: server.containerInit,
-      clone: (options) => call.clone(options, preserved),
+      clone: (options) => call.clone(options, child),
       cgroupHierarchies,
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
       warn: (error) => warn(error.message),

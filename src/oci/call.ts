@@ -16,6 +16,14 @@ const CHUNK = 48 * 1024;
 const RETRY_MS = 5;
 const PATIENCE_MS = 30_000;
 
+/** How the client treats the process that it clones. */
+export interface ChildOptions {
+  /** How many of its descriptors from 3 on the process gets. */
+  readonly preserved: number;
+  /** It waits for the process from the start. */
+  readonly wait: boolean;
+}
+
 /** One command line that a client brought, and the client as its hands. */
 export class Call {
   readonly cwd: string;
@@ -30,6 +38,7 @@ export class Call {
   #waiting: PromiseWithResolvers<Answer> | undefined;
   #sending: Promise<void> = Promise.resolve();
   #closed = false;
+  #isWaiting = false;
 
   /** Owns the socket from now on. */
   constructor(socket: number, request: CallRequest) {
@@ -50,19 +59,21 @@ export class Call {
   }
 
   /** Has the client clone container-init as its child. @throws TandemError as clone(2) and setns(2) fail there */
-  async clone(options: CloneOptions, preserved: number): Promise<SpawnedInit> {
+  async clone(options: CloneOptions, { preserved, wait }: ChildOptions): Promise<SpawnedInit> {
     const { cgroupDirectory, joinNamespaces } = options;
     const message = encodeSpawn({
       newNamespaces: options.newNamespaces,
       preserved,
       ownStdio: options.stdio !== undefined,
       hasCgroupDirectory: cgroupDirectory !== undefined,
+      wait,
       joins: joinNamespaces.map(({ type }) => type),
       cgroupFiles: options.cgroupFiles,
     });
     const fds = [options.executable, options.socket, ...joinNamespaces.map(({ fd }) => fd)];
     if (cgroupDirectory !== undefined) fds.splice(2, 0, cgroupDirectory);
     this.#send(message, fds);
+    this.#isWaiting = wait;
     const answer = await this.#answer();
     const [pidfd] = answer.fds;
     if (answer.data[0] === toServer.spawned && pidfd !== undefined)
@@ -90,8 +101,10 @@ export class Call {
    * @returns exit code, or 128 + signal
    */
   async waitForChild(terminal: number | undefined): Promise<number> {
-    await this.#sending;
-    this.#send(Buffer.of(toClient.wait), terminal === undefined ? [] : [terminal]);
+    if (!this.#isWaiting) {
+      await this.#sending;
+      this.#send(Buffer.of(toClient.wait), terminal === undefined ? [] : [terminal]);
+    }
     return (await this.#answer()).data.readUInt32LE(1);
   }
 

@@ -1,7 +1,7 @@
 import { resolve } from "node:path";
 import { TandemError } from "../errors.ts";
 import type { LinuxHost } from "../executor/linux-init.ts";
-import type { Call } from "./call.ts";
+import type { Call, ChildOptions } from "./call.ts";
 import type { Flags, Given } from "./flags.ts";
 import type { Store } from "./store.ts";
 
@@ -13,8 +13,8 @@ export interface Context {
   readonly store: Store;
   /** `--systemd-cgroup` */
   readonly systemdCgroup: boolean;
-  /** How to make processes as the client's children, with that many of its descriptors from 3 on. */
-  host(preserved: number): Omit<LinuxHost, "noPivotRoot" | "noNewKeyring">;
+  /** How to make processes as the client's children. */
+  host(child: ChildOptions): Omit<LinuxHost, "noPivotRoot" | "noNewKeyring">;
   /** A line in the log of this command line. */
   warn(message: string): void;
 }

@@ -31,8 +31,8 @@ export interface CreatedContainer {
 
 /** How it goes on after "created". */
 export interface Continuation {
-  /** "later": by another command line. "here": by the caller, on the connection of its creation. */
-  readonly start: "later" | "here";
+  /** "later": by another command line. "here": by the caller, on the connection of its creation. "itself": at once. */
+  readonly start: "later" | "here" | "itself";
   /** Whether the client ends before the container does. */
   readonly detach: boolean;
 }
@@ -41,11 +41,15 @@ const CREATE_TIMEOUT_MS = 180_000;
 export const DEFAULT_CGROUP = "tandem-oci";
 
 /** Brings a container to "created" and records it. On failure nothing of it is left. @throws TandemError */
-export async function createContainer(context: Context, next: Continuation): Promise<CreatedContainer> {
+export async function createContainer(
+  context: Context,
+  continuation: (spec: Spec) => Continuation,
+): Promise<CreatedContainer> {
   const { given, store } = context;
   const id = containerId(context);
   const bundle = clientPath(context, given.text("bundle") ?? ".");
   const { spec, preserved } = withPreserved(context, loadSpec(bundle));
+  const next = continuation(spec);
   requireConsole(context, spec.process?.terminal === true, next.detach);
   refuseWasm(spec);
   store.reserve(id);
@@ -55,10 +59,11 @@ export async function createContainer(context: Context, next: Continuation): Pro
   try {
     cgroup = openCgroup(cgroupRequest(context, id, spec));
     const record = firstRecord(context, { id, bundle, spec, cgroup });
+    let born = record;
     if (next.start === "later") starter = store.listenForStart(id);
     init = await createInit(
       {
-        ...context.host(preserved),
+        ...context.host({ preserved, wait: next.start === "itself" && !next.detach }),
         noPivotRoot: given.has("no-pivot"),
         noNewKeyring: given.has("no-new-keyring"),
       },
@@ -67,11 +72,14 @@ export async function createContainer(context: Context, next: Continuation): Pro
         cgroup,
         stdio: spec.process?.terminal === true ? undefined : { stdin: 0, stdout: 1, stderr: 2 },
         signal: AbortSignal.any([context.call.signal, AbortSignal.timeout(CREATE_TIMEOUT_MS)]),
-        ...(starter === undefined ? {} : { starter }),
-        onBirth: (pid) => store.save({ ...record, pid, startTime: startTimeOf(pid) }),
+        ...(next.start === "here" ? {} : { starter: starter ?? "itself" }),
+        onBirth: (pid) => {
+          born = { ...record, pid, startTime: startTimeOf(pid) };
+          store.save(born);
+        },
       },
     );
-    const complete = { ...record, pid: init.pid, startTime: startTimeOf(init.pid), complete: true };
+    const complete = { ...born, complete: true };
     store.save(complete);
     sendConsole(context, init);
     writePidFile(context, init.pid);

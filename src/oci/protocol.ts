@@ -8,6 +8,7 @@
  *   call: cwd, environment, arguments      ──▶
  *   clones                                 ◀──   spawn, [executable, socket, cgroup directory, namespaces…]
  *   spawned: pid, [pidfd] | failed: errno  ──▶
+ *     (and waits at once if the message says so)
  *   writes                                 ◀──   output | error
  *   reads its stdin                        ◀──   input
  *   input, [memfd]                         ──▶
@@ -57,6 +58,8 @@ export interface SpawnMessage {
   /** Whether 0, 1 and 2 are the client's own. */
   readonly ownStdio: boolean;
   readonly hasCgroupDirectory: boolean;
+  /** Whether the client waits for what it cloned without being told again. */
+  readonly wait: boolean;
   /** CLONE_NEW* flag of each namespace to enter. */
   readonly joins: readonly number[];
   readonly cgroupFiles: readonly string[];
@@ -69,6 +72,7 @@ export function encodeSpawn(message: SpawnMessage): Buffer {
     message.preserved,
     message.ownStdio ? 1 : 0,
     message.hasCgroupDirectory ? 1 : 0,
+    message.wait ? 1 : 0,
     joins.length,
     ...joins,
     cgroupFiles.length,

@@ -49,18 +49,21 @@ async function runExec(context: Context): Promise<number> {
   const detach = given.has("detach");
   requireConsole(context, process.terminal === true, detach);
   const { record, cgroup } = container;
+  // What has to be done from outside before the program runs makes it wait for us.
+  const byItself = process.terminal !== true && process.oomScoreAdj === undefined;
   const init = await createExec(
-    { ...context.host(preserved), noNewKeyring: record.noNewKeyring },
+    { ...context.host({ preserved, wait: byItself && !detach }), noNewKeyring: record.noNewKeyring },
     { ...record, cgroup, confirm: () => requireRunning(container, given.has("ignore-paused")) },
     {
       process: { ...process, env: [...(process.env ?? []), ...env] },
       stdio: process.terminal === true ? undefined : { stdin: 0, stdout: 1, stderr: 2 },
       signal: AbortSignal.any([call.signal, AbortSignal.timeout(EXEC_TIMEOUT_MS)]),
+      ...(byItself ? { starter: "itself" as const } : {}),
     },
   );
   try {
     sendConsole(context, init);
-    await init.start();
+    await init.start(byItself);
     writePidFile(context, init.pid);
   } catch (error) {
     await init.destroy();

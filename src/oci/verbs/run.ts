@@ -1,3 +1,4 @@
+import type { Spec } from "../../bundle/spec.ts";
 import { TandemError } from "../../errors.ts";
 import { runHooks } from "../../executor/hooks.ts";
 import type { Command, Context } from "../command.ts";
@@ -18,9 +19,9 @@ export const run: Command = {
   },
   run: async (context) => {
     const detach = context.given.has("detach");
-    const created = await createContainer(context, { start: "here", detach });
+    const created = await createContainer(context, (spec) => ({ start: starterOf(spec), detach }));
     try {
-      await created.init.start();
+      await created.init.start(starterOf(created.record.spec) === "itself");
     } catch (error) {
       await end(context, created);
       throw error;
@@ -37,6 +38,11 @@ export const run: Command = {
     return status;
   },
 };
+
+/** What has to be done from outside before the program runs makes it wait for us. */
+function starterOf({ process }: Spec): "itself" | "here" {
+  return process?.terminal === true || process?.oomScoreAdj !== undefined ? "here" : "itself";
+}
 
 async function end({ store, warn }: Context, { record }: CreatedContainer): Promise<void> {
   await deleteContainer(new LiveContainer(store, record.id), warn);

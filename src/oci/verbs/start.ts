@@ -1,6 +1,6 @@
 import { TandemError } from "../../errors.ts";
 import { runHooks } from "../../executor/hooks.ts";
-import { startInit } from "../../executor/init-process.ts";
+import { followStart } from "../../executor/init-process.ts";
 import { InitSocket } from "../../executor/init-socket.ts";
 import { sendListener } from "../../executor/seccomp-agent.ts";
 import { type Command, containerId } from "../command.ts";
@@ -18,7 +18,8 @@ export const start: Command = {
     const { record } = container;
     const socket = new InitSocket(store.connectForStart(record.id));
     store.started(record.id);
-    await startInit(socket, (fd) => sendListener(fd, record, record.pid));
+    socket.send("start");
+    await followStart(socket, (fd) => sendListener(fd, record, record.pid));
     await runHooks("poststart", record, record.pid).catch((error: unknown) =>
       context.warn(TandemError.from(error).message),
     );
