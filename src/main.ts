@@ -10,9 +10,10 @@ import { becomeWasmProcess } from "../wasm-host/main.ts";
 import { setEngineForLongRuns } from "./engine.ts";
 import { native } from "./native.ts";
 import type { OciHost } from "./oci/server.ts";
+import { ownRights } from "./rights.ts";
 import { becomeShim } from "./shim/shim.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
-import { createShimHost, createWasmHost, warmUp } from "./zygote/warm-up.ts";
+import { createShimHost, createWasmHost, warmUp, warmUpForOci } from "./zygote/warm-up.ts";
 import { type Role, runZygote } from "./zygote/zygote.ts";
 
 // It was for this process only: whatever is started from here must not be preloaded with it.
@@ -56,16 +57,21 @@ function becomeOci(host: OciHost, fds: readonly number[]): void {
 
 async function zygote(directory: string): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
-  const wasmHost = createWasmHost(directory);
+  // Who is not root has the command line, which is all that a zygote of theirs is asked for.
+  const wasmHost = ownRights().machineRoot ? createWasmHost(directory) : undefined;
   const roles: Record<string, Role> = {
     shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
     wasm: (fields, fds) => {
       // A guest's process has no use for a program to execute.
       closeSync(shimHost.containerInit);
-      becomeWasmProcess(wasmHost, fields, fds);
+      becomeWasmProcess(wasmHost ?? createWasmHost(directory), fields, fds);
     },
     resolver: becomeResolver,
     oci: (_, fds) => becomeOci({ ...shimHost, directory }, fds),
   };
-  await runZygote({ directory, roles, warm: () => warmUp(shimHost, wasmHost, directory) });
+  await runZygote({
+    directory,
+    roles,
+    warm: () => (wasmHost === undefined ? warmUpForOci() : warmUp(shimHost, wasmHost, directory)),
+  });
 }

@@ -171,12 +171,16 @@ int main(int count, char** arguments) {
   using namespace tandem;
   if (count > 1) shimSocket = atoi(arguments[1]);
   // Nobody in a joined namespace may look into this process, or reach host files through its descriptors
-  // (CVE-2016-9962).
-  prctl(PR_SET_DUMPABLE, 0);
+  // (CVE-2016-9962). In a new user namespace there is nobody else yet, and a maker who is not root may only
+  // write the maps of a process that is dumpable: its files in /proc are then the maker's (proc(5)).
+  const bool unmapped = count > 2;
+  prctl(PR_SET_DUMPABLE, unmapped ? 1 : 0);
   // It ends at execve: no hook may speak for this process, and the shim sees the end of the file when the
   // program starts.
   fcntl(shimSocket, F_SETFD, FD_CLOEXEC);
+  if (unmapped) tell(ToShim::mappable);
   const Plan plan = receivePlan();
+  prctl(PR_SET_DUMPABLE, 0);
   for (const char* at = plan.begin; at < plan.end;) {
     Fields head(at, plan.end);
     const Op op{head.u32()};

@@ -90,12 +90,15 @@ void becomeUser(Fields& step) {
   const gid_t gid = step.u32();
   uint32_t length = 0;
   const void* groups = step.bytes(&length);
-  const bool setGroups = step.flag();
+  const bool mayBeDenied = step.flag();
   // The permitted set survives the change of uid, so that setCapabilities can choose from it.
   must(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "prctl", "PR_SET_KEEPCAPS");
   // Groups while it is still allowed, then the gid, then the uid. Always, or the runtime's own groups would
   // stay.
-  if (setGroups) must(setgroups(length / sizeof(gid_t), static_cast<const gid_t*>(groups)), "setgroups");
+  // In a user namespace that was mapped without privileges nobody may (user_namespaces(7)).
+  if (setgroups(length / sizeof(gid_t), static_cast<const gid_t*>(groups)) != 0 &&
+      !(mayBeDenied && errno == EPERM))
+    fail("setgroups", "", errno);
   must(setresgid(gid, gid, gid), "setresgid");
   must(setresuid(uid, uid, uid), "setresuid");
   // The change of uid forgot this (prctl(2), PR_SET_DUMPABLE resets to suid_dumpable); until execve it is

@@ -9,6 +9,7 @@
 //   namespaces)
 //   ----                                        -------------------------------------------------------------
 //   spawnInit: clone3 and execveat       ──▶    reads its socket, descriptor 3
+//                                        ◀──    mappable       (only for a maker who is not root)
 //   cgroup, oom_score_adj, uid/gid maps
 //   plan, descriptors: memfd, sources…   ──▶    performs step after step
 //   prestart, createRuntime hooks        ◀──    runtimeHooks   (only when there are any)
@@ -29,7 +30,7 @@ extern int shimSocket;
 
 enum class ToInit : uint8_t { plan = 1, proceed = 2, start = 3 };
 
-enum class ToShim : uint8_t { runtimeHooks = 1, created = 2, listener = 3, failed = 4 };
+enum class ToShim : uint8_t { runtimeHooks = 1, created = 2, listener = 3, failed = 4, mappable = 5 };
 
 // One per function of stages.h, in the order in which a plan usually has them. Encoding of a step: u32 op,
 // u32 length of the rest, the property of config.json it stands for (string), then its fields. u32 and u64

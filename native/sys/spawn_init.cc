@@ -95,7 +95,8 @@ void resetSignals() {
   *digit = 0;
   for (int rest = socketNumber; digit == number + sizeof number - 1 || rest > 0; rest /= 10)
     *--digit = static_cast<char>('0' + rest % 10);
-  char* args[] = {name, digit, nullptr};
+  char unmapped[] = "unmapped";
+  char* args[] = {name, digit, spawn->waitsForMaps ? unmapped : nullptr, nullptr};
   char* env[] = {nullptr};
   syscall(SYS_execveat, executable, "", args, env, AT_EMPTY_PATH);
   fail(spawn, "execveat");
@@ -222,6 +223,7 @@ bool spawnInit(InitSpawn* spawn) {
   spawn->pid = spawn->pidfd = -1;
   spawn->failedCall = nullptr;
   spawn->failedErrno = 0;
+  spawn->waitsForMaps = (spawn->newNamespaces & CLONE_NEWUSER) != 0 && geteuid() != 0;
   const bool nested = isNested(*spawn);
   const BlockedSignals signals;
   const Undumpable memory(nested);

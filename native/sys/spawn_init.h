@@ -35,6 +35,8 @@ struct InitSpawn {
   struct Join joins[maxJoins];
   size_t joinCount;
 
+  // Set by spawnInit: container-init lets an unprivileged maker write its maps, and says when it can.
+  bool waitsForMaps;
   pid_t pid;
   int pidfd;
   const char *failedCall;

@@ -1,11 +1,28 @@
-import { cgroupLayout } from "../isolation/cgroup/layout.ts";
+import { type CgroupLayout, cgroupLayout, cgroupLayoutAt } from "../isolation/cgroup/layout.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
 
 /** The machine's hierarchies with the container's own directory in each, for mounts of type cgroup. */
 export function cgroupHierarchies({ dirs }: Pick<Cgroup, "dirs">): readonly CgroupHierarchy[] {
-  return cgroupLayout().hierarchies.flatMap(({ version, controllers, mountPoint }) => {
-    const directory = dirs.find((path) => path.startsWith(`${mountPoint}/`));
+  return hierarchiesWith(dirs, cgroupLayout(), () => undefined);
+}
+
+/** The same where there may be hierarchies without one: the container then stays in the cgroup of the process that makes it. */
+export function cgroupHierarchiesFrom(
+  maker: number,
+  { dirs }: Pick<Cgroup, "dirs">,
+): readonly CgroupHierarchy[] {
+  return hierarchiesWith(dirs, cgroupLayoutAt(maker), ({ ownDirectory }) => ownDirectory);
+}
+
+function hierarchiesWith(
+  dirs: readonly string[],
+  { hierarchies }: CgroupLayout,
+  otherwise: (hierarchy: CgroupLayout["hierarchies"][number]) => string | undefined,
+): readonly CgroupHierarchy[] {
+  return hierarchies.flatMap((hierarchy) => {
+    const { version, controllers, mountPoint } = hierarchy;
+    const directory = dirs.find((path) => path.startsWith(`${mountPoint}/`)) ?? otherwise(hierarchy);
     return directory === undefined ? [] : [{ version, controllers, mountPoint, directory }];
   });
 }

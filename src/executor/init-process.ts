@@ -42,6 +42,18 @@ export class InitProcess implements ExecutorProcess {
     });
   }
 
+  /**
+   * Resolves when container-init, alone in a new user namespace, lets its maker write its maps.
+   *
+   * @throws TandemError deadline_exceeded when `signal` fires first
+   */
+  async becomeMappable(signal: AbortSignal): Promise<void> {
+    const message = await this.#socket.receive(signal);
+    if (message.kind === "failed") throw toInitError(message);
+    if (message.kind !== "mappable")
+      throw new TandemError("internal", `container-init ${this.pid} was killed before it was mapped`);
+  }
+
   /** Hands over the plan, unless it was there before the process, and leads the dialogue to "created". */
   async create(
     plan: { readonly fds: readonly number[] | undefined; readonly signal: AbortSignal },
@@ -64,6 +76,7 @@ export class InitProcess implements ExecutorProcess {
           return;
         case "failed":
           throw toInitError(message);
+        case "mappable":
         case "end":
           throw new TandemError("internal", `container-init ${this.pid} was killed before it was ready`);
       }

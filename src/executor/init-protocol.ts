@@ -4,6 +4,7 @@
  *
  *   shim                                     container-init
  *   ----                                     --------------
+ *   maps                              ◀──    mappable       (only for a maker who is not root)
  *   plan, [memfd, mount sources…]     ──▶    performs step after step
  *   prestart, createRuntime hooks     ◀──    runtimeHooks   (only when there are any)
  *   proceed                           ──▶
@@ -16,9 +17,10 @@
  */
 export const toInit = { plan: 1, proceed: 2, start: 3 } as const;
 
-export const toShim = { runtimeHooks: 1, created: 2, listener: 3, failed: 4 } as const;
+export const toShim = { runtimeHooks: 1, created: 2, listener: 3, failed: 4, mappable: 5 } as const;
 
 export type InitMessage =
+  | { readonly kind: "mappable" }
   | { readonly kind: "runtimeHooks" }
   | { readonly kind: "created"; readonly console: number | undefined }
   | { readonly kind: "listener"; readonly fd: number }
@@ -29,6 +31,8 @@ export type InitMessage =
 export function parseInitMessage(data: Buffer, fds: readonly number[]): InitMessage {
   const [fd] = fds;
   switch (data[0]) {
+    case toShim.mappable:
+      return { kind: "mappable" };
     case toShim.runtimeHooks:
       return { kind: "runtimeHooks" };
     case toShim.created:

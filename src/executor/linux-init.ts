@@ -8,21 +8,15 @@ import { type NamespaceType, namespaceFiles, namespaceFlags } from "../isolation
 import { type ContainerPlan, planContainer, planExec } from "../isolation/plan.ts";
 import type { CompiledSeccomp } from "../isolation/process-steps.ts";
 import { AT_ONCE, NO_FD } from "../isolation/steps.ts";
+import { ownRights } from "../rights.ts";
 import { type HookContainer, hookState, runHooks } from "./hooks.ts";
 import type { InitProcess } from "./init-process.ts";
 import { isOwnNamespace, readMachine } from "./machine.ts";
+import { mapIds } from "./map-ids.ts";
 import { openSource } from "./mount-sources.ts";
 import { moveNetDevices } from "./net-devices.ts";
 import { sendListener } from "./seccomp-agent.ts";
-import {
-  type Cloner,
-  memfdOf,
-  openJoins,
-  raiseLimits,
-  spawnInit,
-  writeMaps,
-  writeOomScore,
-} from "./spawn-init.ts";
+import { type Cloner, memfdOf, openJoins, raiseLimits, spawnInit, writeOomScore } from "./spawn-init.ts";
 
 /** What making a Linux process takes beside its specification. */
 export interface LinuxHost {
@@ -82,7 +76,10 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
     });
     try {
       request.onBirth?.(init.pid);
-      if (plan.maps !== undefined) writeMaps(init.pid, plan.maps);
+      if (plan.maps !== undefined) {
+        if (!ownRights().root) await init.becomeMappable(request.signal);
+        await mapIds(init.pid, plan.maps);
+      }
       writeOomScore(init.pid, plan.oomScoreAdj);
       const fds = ahead === undefined ? planDescriptors(host, request, birth, init.pid) : undefined;
       const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
@@ -118,7 +115,7 @@ function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitReque
     cgroups: host.cgroupHierarchies(cgroup),
     machine: readMachine(),
     seccomp: seccomp === undefined ? undefined : host.compileSeccomp(seccomp),
-    privileged: process.geteuid?.() === 0,
+    rights: ownRights(),
     noPivotRoot: host.noPivotRoot === true,
     noNewKeyring: host.noNewKeyring === true,
     isRuntimes: isOwnNamespace,
@@ -203,7 +200,7 @@ export async function createExec(
     id: container.id,
     machine: readMachine(),
     seccomp: seccomp === undefined ? undefined : host.compileSeccomp(seccomp),
-    canSetGroups: process.geteuid?.() === 0 || !types.includes("user"),
+    canSetGroups: ownRights().machineRoot,
     userNamespace: types.includes("user"),
     noNewKeyring: host.noNewKeyring === true,
     linux: spec.linux,

@@ -4,7 +4,7 @@ import { TandemError } from "../errors.ts";
 import type { MountSource } from "../isolation/mounts.ts";
 import { idMapText, namespaceFlags } from "../isolation/namespaces.ts";
 import { native } from "../native.ts";
-import { writeMaps } from "./spawn-init.ts";
+import { writeMaps } from "./map-ids.ts";
 
 /**
  * Opens a bind source as the machine's root, its owners mapped if asked for.

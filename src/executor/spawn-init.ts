@@ -110,18 +110,6 @@ export function openJoins({ joins }: NamespacePlan, opened: number[]): Join[] {
   });
 }
 
-/** Maps the ids of a new user namespace; until then its processes have none. */
-export function writeMaps(pid: number, maps: { readonly uids: string; readonly gids: string }): void {
-  try {
-    // An unprivileged user must give up setgroups before the gid map, user_namespaces(7).
-    if (process.geteuid?.() !== 0) writeFileSync(`/proc/${pid}/setgroups`, "deny");
-    writeFileSync(`/proc/${pid}/gid_map`, maps.gids);
-    writeFileSync(`/proc/${pid}/uid_map`, maps.uids);
-  } catch (error) {
-    throw TandemError.from(error, "linux.uidMappings, linux.gidMappings");
-  }
-}
-
 /** Set from outside: only the machine's root may lower it. */
 export function writeOomScore(pid: number, score: number | undefined): void {
   if (score === undefined) return;

@@ -3,11 +3,13 @@ import type { LinuxResources } from "../bundle/resources.ts";
 import type { SpecIntelRdt } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
+import { ownRights } from "../rights.ts";
 import { applyResources } from "./cgroup/apply.ts";
 import { checkResources } from "./cgroup/check-resources.ts";
+import { type Made, makeDelegated } from "./cgroup/delegated.ts";
 import { applyDevices } from "./cgroup/devices.ts";
 import { freeze, isFrozen, thaw } from "./cgroup/freezer.ts";
-import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
+import { type CgroupLayout, cgroupLayout, cgroupLayoutAt } from "./cgroup/layout.ts";
 import { oomKills, watchOom } from "./cgroup/oom.ts";
 import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts";
 import { isGone, pidsIn, signalAll, sleep, subtree } from "./cgroup/processes.ts";
@@ -24,6 +26,8 @@ export interface CgroupRequest {
   readonly id: string;
   /** The runtime option SystemdCgroup. */
   readonly systemd: boolean;
+  /** Whose cgroup a relative path is below, if not this process's own. */
+  readonly member?: number;
   /** `linux.resources`. */
   readonly resources: LinuxResources | undefined;
   /** `linux.intelRdt`: its groups are joined, recorded and removed as those of any other hierarchy. */
@@ -87,18 +91,19 @@ export interface CgroupEntrance {
  * kernel cannot honour.
  */
 export function openCgroup(request: CgroupRequest): Cgroup {
-  const layout = cgroupLayout();
-  const paths = cgroupPaths(layout, request);
+  const layout = request.member === undefined ? cgroupLayout() : cgroupLayoutAt(request.member);
+  const wanted = cgroupPaths(layout, request);
   const resources = request.resources === undefined ? undefined : checkResources(request.resources);
   const rdt = request.intelRdt === undefined ? undefined : openRdt(request.intelRdt, request);
-  const cgroup = new KernelCgroup(paths, rdt);
-  let existing: readonly string[];
+  let made: Made;
   try {
-    existing = native.makeCgroups(paths.all, paths.v1.get("cpuset") ?? "");
+    made = ownRights().machineRoot ? makeAll(wanted) : makeDelegated(layout, wanted);
   } catch (error) {
     native.removeCgroups(rdt?.ownDirs ?? []);
     throw TandemError.from(error, "linux.cgroupsPath");
   }
+  const { paths, existing } = made;
+  const cgroup = new KernelCgroup(paths, rdt);
   try {
     if (existing.length > 0) claim(cgroup, existing);
   } catch (error) {
@@ -133,6 +138,10 @@ export function loadCgroup(
     ownDirs: dirs.filter((directory) => !paths.all.includes(directory)),
     taskFiles,
   });
+}
+
+function makeAll(paths: CgroupPaths): Made {
+  return { paths, existing: native.makeCgroups(paths.all, paths.v1.get("cpuset") ?? "") };
 }
 
 function openRdt(config: SpecIntelRdt, { id, resctrl }: CgroupRequest): IntelRdt {

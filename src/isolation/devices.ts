@@ -40,7 +40,7 @@ const symlinks = [
 /**
  * The steps that fill /dev. When /dev is bound from the host, its content is the host's and stays.
  *
- * @param userNamespace the kernel allows no mknod there: the machine's nodes are bound instead
+ * @param userNamespace the kernel allows no mknod in one: the machine's nodes are bound instead
  * @throws TandemError invalid_argument naming the device
  */
 export function deviceSteps(spec: Spec, userNamespace: boolean): Step[] {

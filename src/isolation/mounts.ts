@@ -22,6 +22,8 @@ export interface MountContext {
   readonly bundle: string;
   /** The container's root is not the machine's. */
   readonly userNamespace: boolean;
+  /** The runtime may take mounts out of its own namespace: root may. Otherwise container-init opens what is bound. */
+  readonly openSources: boolean;
   readonly cgroupNamespace: boolean;
   /** The hierarchies of this machine with the container's directory in each. */
   readonly cgroups: readonly CgroupHierarchy[];
@@ -101,8 +103,10 @@ function bindStep(
   const source = isAbsolute(mount.source) ? mount.source : resolve(context.bundle, mount.source);
   const recursive = options.recursive || mount.options?.includes("bind") !== true;
   const idmap = idmapOf(mount, options, property);
+  if (idmap !== undefined && !context.openSources)
+    throw new TandemError("permission_denied", `${property}: only root can map the owners of a mount`);
   let fd = NO_FD;
-  if (context.userNamespace || idmap !== undefined) {
+  if (context.openSources && (context.userNamespace || idmap !== undefined)) {
     fd = sources.length;
     sources.push({ path: source, recursive, property, idmap, idmapRecursive: options.idmap === "recursive" });
   }

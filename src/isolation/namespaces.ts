@@ -92,6 +92,12 @@ function check(
   }
 }
 
+/** Contents of /proc/<pid>/uid_map and gid_map. */
+export interface IdMaps {
+  readonly uids: string;
+  readonly gids: string;
+}
+
 /** Lines of /proc/<pid>/uid_map or gid_map. */
 export function idMapText(mappings: NonNullable<Spec["linux"]>["uidMappings"]): string {
   return (mappings ?? [])

@@ -1,5 +1,6 @@
 import type { Spec, SpecHook, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
+import type { Rights } from "../rights.ts";
 import type { CgroupHierarchy } from "./cgroup-mount.ts";
 import { deviceSteps } from "./devices.ts";
 import { checkMapped } from "./id-mappings.ts";
@@ -7,6 +8,7 @@ import { memoryPolicySteps } from "./memory-policy.ts";
 import { ATTR_RDONLY, noAttributes, propagationFlags } from "./mount-options.ts";
 import { type MountSource, planMounts } from "./mounts.ts";
 import {
+  type IdMaps,
   idMapText,
   type NamespacePlan,
   type NamespaceType,
@@ -36,8 +38,8 @@ export interface PlanContext {
   readonly cgroups: readonly CgroupHierarchy[];
   readonly machine: Machine;
   readonly seccomp: CompiledSeccomp | undefined;
-  /** The runtime itself is root on this machine. */
-  readonly privileged: boolean;
+  /** The runtime's own. */
+  readonly rights: Rights;
   readonly noPivotRoot: boolean;
   readonly noNewKeyring: boolean;
   /** Whether a path given for a namespace leads to the one that the runtime itself is in. */
@@ -47,11 +49,14 @@ export interface PlanContext {
 /** What poll(2) and timers take, 24 days. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 
+const NEEDS_USER_NAMESPACE =
+  "linux.namespaces: who is not root needs a user namespace for a container (`tandem-oci spec --rootless` writes a config.json with one)";
+
 /** A container before any of it exists: pure data. */
 export interface ContainerPlan {
   readonly namespaces: NamespacePlan;
   /** Contents of uid_map and gid_map; undefined without a new user namespace. */
-  readonly maps: { readonly uids: string; readonly gids: string } | undefined;
+  readonly maps: IdMaps | undefined;
   readonly sources: readonly MountSource[];
   readonly netDevices: readonly NetDevice[];
   readonly oomScoreAdj: number | undefined;
@@ -89,22 +94,25 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     namespaces.created.has(type) ||
     namespaces.joins.some((join) => join.type === type && !context.isRuntimes(type, join.path));
   const userNamespace = own("user");
+  const { rights } = context;
+  if (!rights.root && !userNamespace) throw new TandemError("invalid_argument", NEEDS_USER_NAMESPACE);
   const mounts = planMounts(spec.mounts, {
     bundle: context.bundle,
     userNamespace,
+    openSources: rights.root,
     cgroupNamespace: own("cgroup"),
     cgroups: context.cgroups,
     mountLabel: linux?.mountLabel ?? "",
   });
   const netDevices = planNetDevices(linux, own);
-  const processContext: ProcessContext = { ...context, canSetGroups: context.privileged || !userNamespace };
+  const processContext: ProcessContext = { ...context, canSetGroups: rights.machineRoot };
   const hasRuntimeHooks = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])].length > 0;
   const before = [
     ...sessionSteps(userNamespace, context),
     ...namespaceSteps(spec, namespaces, { own, timeFd: mounts.sources.length }),
     ...rootfsSteps(spec, context),
     ...mounts.steps,
-    ...deviceSteps(spec, userNamespace),
+    ...deviceSteps(spec, userNamespace || !rights.machineRoot),
     ...mounts.late,
   ];
   const inside = [

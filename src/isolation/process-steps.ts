@@ -24,7 +24,7 @@ export interface Machine {
 export interface ProcessContext {
   readonly machine: Machine;
   readonly seccomp: CompiledSeccomp | undefined;
-  /** setgroups(2) is forbidden in a user namespace that an unprivileged user mapped, user_namespaces(7). */
+  /** setgroups(2) may be forbidden in a user namespace that an unprivileged user mapped, user_namespaces(7). */
   readonly canSetGroups: boolean;
 }
 
@@ -76,7 +76,7 @@ export function identitySteps(process: SpecProcess, context: ProcessContext): St
       uid,
       gid: process.user?.gid ?? 0,
       groups: toUint32s(process.user?.additionalGids ?? []),
-      setGroups: context.canSetGroups || (process.user?.additionalGids ?? []).length > 0,
+      mayBeDenied: !context.canSetGroups && (process.user?.additionalGids ?? []).length === 0,
     },
     capabilitiesStep(masks),
     { op: "cwd", property: "process.cwd", path: process.cwd, make: false },

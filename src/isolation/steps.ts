@@ -67,7 +67,7 @@ export const stepTable = {
   label: { code: 29, fields: { file: "text", value: "text" } },
   stdioOwner: { code: 30, fields: { uid: "u32" } },
   bounding: { code: 31, fields: { keep: "u64" } },
-  user: { code: 32, fields: { uid: "u32", gid: "u32", groups: "bytes", setGroups: "flag" } },
+  user: { code: 32, fields: { uid: "u32", gid: "u32", groups: "bytes", mayBeDenied: "flag" } },
   capabilities: {
     code: 33,
     fields: { effective: "u64", permitted: "u64", inheritable: "u64", ambient: "u64" },

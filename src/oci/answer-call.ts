@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
-import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
+import { cgroupHierarchies, cgroupHierarchiesFrom } from "../executor/cgroup-hierarchies.ts";
 import { features } from "../isolation/features.ts";
 import { compileSeccomp } from "../isolation/seccomp.ts";
+import { ownRights } from "../rights.ts";
 import { VERSION } from "../version.ts";
 import type { Call } from "./call.ts";
 import { CallLog } from "./call-log.ts";
@@ -101,7 +102,9 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
     host: (child) => ({
       executable: server.containerInit,
       clone: (options) => call.clone(options, child),
-      cgroupHierarchies,
+      cgroupHierarchies: ownRights().machineRoot
+        ? cgroupHierarchies
+        : (cgroup) => cgroupHierarchiesFrom(call.pid, cgroup),
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
       warn: (error) => warn(error.message),
     }),

@@ -26,6 +26,8 @@ export interface ChildOptions {
 
 /** One command line that a client brought, and the client as its hands. */
 export class Call {
+  /** The client's. */
+  readonly pid: number;
   readonly cwd: string;
   readonly env: ReadonlyMap<string, string>;
   readonly args: readonly string[];
@@ -41,8 +43,9 @@ export class Call {
   #isWaiting = false;
 
   /** Owns the socket from now on. */
-  constructor(socket: number, request: CallRequest) {
+  constructor(socket: number, request: CallRequest, pid: number) {
     this.#socket = socket;
+    this.pid = pid;
     this.cwd = request.cwd;
     this.env = request.env;
     this.args = request.args;

@@ -6,6 +6,7 @@ import { TandemError } from "../errors.ts";
 import type { InitProcess } from "../executor/init-process.ts";
 import { createInit } from "../executor/linux-init.ts";
 import { type Cgroup, openCgroup } from "../isolation/cgroup.ts";
+import { ownRights } from "../rights.ts";
 import { type Context, clientPath, containerId } from "./command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
 import type { Flags } from "./flags.ts";
@@ -114,15 +115,22 @@ function firstRecord(
   };
 }
 
-/** Without a path of its own a container's cgroup is named by its id, and by its `--root` unless that is the usual one. */
+/**
+ * Without a path of its own a container's cgroup is named by its id, and by its `--root` unless that is the usual one. Who is not
+ * root may have something delegated where they are: it is below the client's own cgroup then.
+ */
 function cgroupRequest(context: Context, id: string, spec: Spec): Parameters<typeof openCgroup>[0] {
   const { root } = context.store;
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 8);
   const given = spec.linux?.cgroupsPath;
+  const namespace = root === Store.usual ? DEFAULT_CGROUP : `${DEFAULT_CGROUP}-${hash}`;
+  // The place of a relative path is the runtime's to choose (runtime-spec, config-linux.md "Cgroups Path").
+  const path = given === undefined || given === "" ? `${namespace}/${id}` : given;
+  const { machineRoot } = ownRights();
   return {
-    // The place of a relative path is the runtime's to choose (runtime-spec, config-linux.md "Cgroups Path").
-    cgroupsPath: given === undefined || given === "" || given.startsWith("/") ? given : `/${given}`,
-    namespace: root === Store.usual ? DEFAULT_CGROUP : `${DEFAULT_CGROUP}-${hash}`,
+    cgroupsPath: path.startsWith("/") || !machineRoot ? path : `/${path}`,
+    ...(machineRoot ? {} : { member: context.call.pid }),
+    namespace,
     id,
     systemd: context.systemdCgroup,
     resources: spec.linux?.resources,

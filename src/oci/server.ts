@@ -59,13 +59,13 @@ export function becomeOciServer(host: OciHost, listener: number): void {
   });
 }
 
-async function answer({ fd, data, fds }: ZygoteMessage, server: ServerParts): Promise<void> {
+async function answer({ fd, data, fds, peerPid }: ZygoteMessage, server: ServerParts): Promise<void> {
   let call: Call;
   try {
     if (data[0] !== toServer.call) throw new RangeError("not a call");
     const [memfd] = fds;
     const fields = memfd === undefined ? data.subarray(1) : readFileSync(`/proc/self/fd/${memfd}`);
-    call = new Call(fd, decodeCall(fields));
+    call = new Call(fd, decodeCall(fields), peerPid);
   } catch (error) {
     closeSync(fd);
     throw error;

@@ -39,3 +39,10 @@ export async function warmUp(shim: ShimHost, wasm: WasmHost, directory: string):
     return new Map();
   }
 }
+
+/** For a zygote without rights on the machine, which only ever forks OCI servers: a rehearsal of pods would be of no use. */
+export async function warmUpForOci(): Promise<SpareKinds> {
+  readMachine();
+  await import("../oci/server.ts");
+  return new Map();
+}

@@ -36,7 +36,7 @@ export function linuxPictureOf(config: string): string {
     cgroups: [],
     machine: { apparmor: true, selinux: true, capabilities: (1n << 41n) - 1n },
     seccomp,
-    privileged: true,
+    rights: { root: true, machineRoot: true },
     noPivotRoot: false,
     noNewKeyring: false,
     isRuntimes: () => false,

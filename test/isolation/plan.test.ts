@@ -14,7 +14,7 @@ const context: PlanContext = {
   cgroups: [],
   machine: { apparmor: false, selinux: false, capabilities: (1n << 41n) - 1n },
   seccomp: undefined,
-  privileged: true,
+  rights: { root: true, machineRoot: true },
   noPivotRoot: false,
   noNewKeyring: false,
   isRuntimes: () => false,

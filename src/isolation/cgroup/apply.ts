@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { LinuxResources } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
-import type { CgroupPaths } from "./paths.ts";
+import { type CgroupPaths, hasV1Limits } from "./paths.ts";
 import { type CgroupFiles, isSet, refuse, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1-settings.ts";
 import { v2Settings } from "./v2-settings.ts";
@@ -18,12 +18,12 @@ export function applyResources(paths: CgroupPaths, resources: LinuxResources): v
     exists: (controller, file) => existsSync(`${directoryFor(paths, controller)}/${file}`),
     read: (controller, file) => readFileSync(`${directoryFor(paths, controller)}/${file}`, "utf8").trim(),
   };
-  if (paths.v1.size > 0) applySettings(paths, inKernelOrder(paths, v1Settings(resources, files)));
+  if (hasV1Limits(paths)) applySettings(paths, inKernelOrder(paths, v1Settings(resources, files)));
   else applySettings(paths, v2Settings(resources, files));
 }
 
 function directoryFor(paths: CgroupPaths, controller: string): string | undefined {
-  return paths.v1.size > 0 ? paths.v1.get(controller) : paths.unified;
+  return hasV1Limits(paths) ? paths.v1.get(controller) : paths.unified;
 }
 
 function applySettings(paths: CgroupPaths, settings: readonly Setting[]): void {
@@ -40,6 +40,12 @@ function applySettings(paths: CgroupPaths, settings: readonly Setting[]): void {
 function fileOf(paths: CgroupPaths, { controller, file, property }: Setting): string {
   const directory = directoryFor(paths, controller);
   if (directory !== undefined) return `${directory}/${file}`;
+  const mount = paths.absent.get(hasV1Limits(paths) ? controller : "");
+  if (mount !== undefined)
+    throw new TandemError(
+      "failed_precondition",
+      `${property}: cannot be set, the container has no cgroup in ${mount}: none was delegated to this user`,
+    );
   throw new TandemError("invalid_argument", `${property}: no ${controller} controller is mounted`);
 }
 

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import type { DeviceRule } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
+import { ownRights } from "../../rights.ts";
 import { deviceProgram } from "./device-program.ts";
 import {
   type DeviceException,
@@ -24,6 +25,9 @@ export function applyDevices(
   options: { readonly isNew: boolean },
 ): void {
   const policy = devicePolicy(rules);
+  // Only the machine's root may say what a cgroup can do with devices. In a user namespace nobody can make a node of one, and the
+  // nodes that are bound are this user's to open anyway.
+  if (!ownRights().machineRoot) return;
   const directory = paths.v1.get("devices");
   try {
     if (directory !== undefined)

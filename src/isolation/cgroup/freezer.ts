@@ -29,7 +29,7 @@ export function freeze(paths: CgroupPaths): void {
 export function thaw(paths: CgroupPaths): void {
   const v1 = paths.v1.get("freezer");
   if (v1 !== undefined) native.writeFiles([`${v1}/freezer.state`, "THAWED"]);
-  else native.writeFiles([`${unifiedOf(paths)}/cgroup.freeze`, "0"]);
+  else if (paths.unified !== undefined) native.writeFiles([`${paths.unified}/cgroup.freeze`, "0"]);
 }
 
 /** Whether someone has asked for it to be frozen. False for a cgroup that is gone, or without a freezer. */
@@ -66,5 +66,11 @@ function freezeV2(directory: string): (attempt: number) => boolean {
 
 function unifiedOf(paths: CgroupPaths): string {
   if (paths.unified !== undefined) return paths.unified;
-  throw new TandemError("failed_precondition", "no freezer controller is mounted");
+  const mount = paths.absent.get("freezer") ?? paths.absent.get("");
+  throw new TandemError(
+    "failed_precondition",
+    mount === undefined
+      ? "no freezer controller is mounted"
+      : `cannot be paused, it has no cgroup in ${mount}: none was delegated to this user`,
+  );
 }

@@ -34,6 +34,14 @@ export function cgroupLayout(): CgroupLayout {
   return cached;
 }
 
+/** The same, with another process's membership for this one's. @throws TandemError; ENOENT when it is gone */
+export function cgroupLayoutAt(pid: number): CgroupLayout {
+  return parseLayout(
+    readFileSync("/proc/self/mountinfo", "utf8"),
+    readFileSync(`/proc/${pid}/cgroup`, "utf8"),
+  );
+}
+
 /** The pure part of `cgroupLayout`: mountinfo as in proc_pid_mountinfo(5), membership as in cgroups(7). */
 export function parseLayout(mountinfo: string, membership: string): CgroupLayout {
   const own = parseMembership(membership);

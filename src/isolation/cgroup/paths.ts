@@ -10,19 +10,27 @@ export interface CgroupPaths {
   readonly unified: string | undefined;
   /** Each directory once. */
   readonly all: readonly string[];
+  /** Hierarchies in which it has none, by controller ("" for v2): where they are mounted. */
+  readonly absent: ReadonlyMap<string, string>;
 }
 
 /**
  * Where the container's cgroup goes in every mounted hierarchy.
  *
  * `cgroupsPath` as runtime-spec, config-linux.md "Cgroups Path": absolute is below each mount point, relative below this
- * process's own cgroup, absent is `/<namespace>/<id>`. With the systemd driver it is `slice:prefix:name`.
+ * process's own cgroup (or `member`'s, where it shows), absent is `/<namespace>/<id>`. With the systemd driver it is `slice:prefix:name`.
  *
  * @throws TandemError invalid_argument for a path with `..`; failed_precondition or unimplemented for the systemd driver.
  */
 export function cgroupPaths(
   layout: CgroupLayout,
-  request: { cgroupsPath: string | undefined; namespace: string; id: string; systemd: boolean },
+  request: {
+    cgroupsPath: string | undefined;
+    namespace: string;
+    id: string;
+    systemd: boolean;
+    member?: number;
+  },
 ): CgroupPaths {
   const { cgroupsPath, namespace, id, systemd } = request;
   if (systemd) refuseSystemd(cgroupsPath);
@@ -38,6 +46,7 @@ export function cgroupPaths(
   return collect(layout, (hierarchy) => {
     if (path.startsWith("/")) return `${hierarchy.mountPoint}/${parts.join("/")}`;
     if (hierarchy.ownDirectory === undefined) {
+      if (request.member !== undefined) return undefined;
       throw new TandemError(
         "failed_precondition",
         `linux.cgroupsPath ${shown(path)}: relative, but ${hierarchy.mountPoint} does not show the runtime's own cgroup`,
@@ -54,21 +63,31 @@ export function cgroupPathsOf(layout: CgroupLayout, directories: readonly string
   );
 }
 
+/** Whether limits are those of cgroup v1, also where the container has no v1 directory for them. */
+export function hasV1Limits({ v1, absent }: CgroupPaths): boolean {
+  return v1.size > 0 || [...absent.keys()].some((controller) => controller !== "");
+}
+
 function collect(
   layout: CgroupLayout,
   directoryIn: (hierarchy: Hierarchy) => string | undefined,
 ): CgroupPaths {
   const v1 = new Map<string, string>();
   const all: string[] = [];
+  const absent = new Map<string, string>();
   let unified: string | undefined;
   for (const hierarchy of layout.hierarchies) {
     const directory = directoryIn(hierarchy);
-    if (directory === undefined) continue;
+    const { version, controllers, mountPoint } = hierarchy;
+    if (directory === undefined) {
+      for (const controller of version === 2 ? [""] : controllers) absent.set(controller, mountPoint);
+      continue;
+    }
     all.push(directory);
-    if (hierarchy.version === 2) unified = directory;
-    for (const controller of hierarchy.controllers) v1.set(controller, directory);
+    if (version === 2) unified = directory;
+    for (const controller of controllers) v1.set(controller, directory);
   }
-  return { v1, unified, all };
+  return { v1, unified, all, absent };
 }
 
 /**

@@ -1,0 +1,22 @@
+import { readFileSync } from "node:fs";
+
+/** What this process may do, decided once. */
+export interface Rights {
+  /** Root, perhaps of a user namespace only, as under rootless podman: the mounts that it sees are its own to change. */
+  readonly root: boolean;
+  /** Root of the machine: nothing is forbidden by whose the machine is. */
+  readonly machineRoot: boolean;
+}
+
+/** The pure half: the effective uid and /proc/self/uid_map (user_namespaces(7)). */
+export function toRights(uid: number, uidMap: string): Rights {
+  const root = uid === 0;
+  return { root, machineRoot: root && /^\s*0\s+0\s+4294967295\s*$/.test(uidMap) };
+}
+
+let own: Rights | undefined;
+
+export function ownRights(): Rights {
+  own ??= toRights(process.geteuid?.() ?? 0, readFileSync("/proc/self/uid_map", "latin1"));
+  return own;
+}
