@@ -108,6 +108,8 @@ export interface Native {
   fifoPending(fd: number): number;
   /** TIOCSWINSZ on a terminal's master. */
   resizeTerminal(fd: number, width: number, height: number): void;
+  /** TIOCGPTPEER: the slave of a terminal's master. */
+  openTerminalPeer(fd: number): number;
 
   // --- cgroups (addon/cgroup.cc) ----------------------------------------------------------------------------------------
   /**

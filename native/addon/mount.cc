@@ -138,6 +138,14 @@ Napi::Value resizeTerminal(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value openTerminalPeer(const Napi::CallbackInfo& info) {
+  // By descriptor: its name would be looked up in our own mount namespace (tty_ioctl(2), Linux 4.13).
+  const int peer =
+      checked(ioctl(info[0].As<Napi::Number>().Int32Value(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC),
+              "ioctl", "TIOCGPTPEER");
+  return Napi::Number::New(info.Env(), peer);
+}
+
 }  // namespace
 
 void exportMount(Napi::Object exports) {
@@ -150,6 +158,7 @@ void exportMount(Napi::Object exports) {
   exportFunction<makeFifo>(exports, "makeFifo");
   exportFunction<fifoPending>(exports, "fifoPending");
   exportFunction<resizeTerminal>(exports, "resizeTerminal");
+  exportFunction<openTerminalPeer>(exports, "openTerminalPeer");
 }
 
 }  // namespace tandem

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -78,7 +79,11 @@ int waitFor(pid_t pid, int master) {
   sigprocmask(SIG_BLOCK, &all, NULL);
   const int signals = signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK);
   if (signals < 0) fail(errno, "signalfd", NULL);
+  int slave = -1;
   if (master >= 0) {
+    // One slave is ours: a master cannot be read while nobody has one, and an init opens its console only for
+    // as long as it writes (tty_ioctl(4); before Linux 4.13 there is no way to have it).
+    slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     copySize(master);
     makeRaw();
   }
@@ -95,6 +100,7 @@ int waitFor(pid_t pid, int master) {
   }
   if (master >= 0) {
     drain(master);
+    if (slave >= 0) close(slave);
     close(master);
   }
   restoreTerminal();

@@ -24,9 +24,11 @@ const DRAIN_GRACE_MS = 2_000;
 export function openTerminal(master: number, paths: StdioPaths): Terminal {
   const opened: number[] = [master];
   try {
+    const peer = native.openTerminalPeer(master);
+    opened.push(peer);
     const stdin = paths.stdin === "" ? undefined : fifo(paths.stdin, opened);
     const stdout = paths.stdout === "" ? undefined : fifo(paths.stdout, opened);
-    return new CopiedTerminal(master, stdin, stdout);
+    return new CopiedTerminal(master, peer, { stdin, stdout });
   } catch (error) {
     for (const fd of opened) closeSync(fd);
     throw error;
@@ -46,14 +48,25 @@ function fifo(path: string, opened: number[]): number {
 
 class CopiedTerminal implements Terminal {
   readonly #master: number;
+  /**
+   * A slave of our own. A master says EIO whenever nobody has the slave open (tty_ioctl(4)), and an init opens its console only
+   * for as long as it writes: with this one the end of the screen is the end of the process.
+   */
+  readonly #peer: number;
   readonly #screen: ReadStream;
   readonly #input: Socket | undefined;
   readonly #output: Socket | undefined;
   readonly #ended: Promise<void>;
   #closed = false;
+  #closing: Promise<void> | undefined;
 
-  constructor(master: number, stdin: number | undefined, stdout: number | undefined) {
+  constructor(
+    master: number,
+    peer: number,
+    { stdin, stdout }: { readonly stdin: number | undefined; readonly stdout: number | undefined },
+  ) {
     this.#master = master;
+    this.#peer = peer;
     this.#screen = new ReadStream(master);
     this.#input =
       stdin === undefined ? undefined : new Socket({ fd: stdin, readable: true, writable: false });
@@ -61,7 +74,7 @@ class CopiedTerminal implements Terminal {
       stdout === undefined ? undefined : new Socket({ fd: stdout, readable: false, writable: true });
     this.#ended = new Promise((resolve) => {
       this.#screen.once("close", () => resolve());
-      // EIO is how a master says that the last slave was closed (tty_ioctl(4)); nothing can be read after any other error either.
+      // EIO: the last slave was closed; nothing can be read after any other error either.
       this.#screen.once("error", () => resolve());
       this.#screen.once("end", () => resolve());
     });
@@ -92,8 +105,13 @@ class CopiedTerminal implements Terminal {
     this.#input?.destroy();
   }
 
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#drain();
+    return this.#closing;
+  }
+
+  async #drain(): Promise<void> {
+    closeSync(this.#peer);
     // A grandchild may hold the slave: the wait is bounded.
     await bounded(this.#ended, DRAIN_GRACE_MS);
     this.#closed = true;

@@ -25,6 +25,18 @@ export const terminalCases: readonly Case[] = [
     },
   },
   {
+    name: "a terminal that nobody has open for a while goes on when it is opened again, as an init does",
+    on: both,
+    async run(scene, runtime) {
+      const script = "echo first; exec <&- >&- 2>&-; sleep 0.5; echo second >/dev/console; exit 4";
+      await using c = scene.container(runtime, { args: sh(script), terminal: true });
+      await c.run();
+      await c.stdout.shows("first\r\n");
+      assert.is(await c.wait(), 4);
+      await c.stdout.shows("second\r\n");
+    },
+  },
+  {
     name: "ctr run -t works from a real terminal",
     on: both,
     async run(scene, runtime) {
