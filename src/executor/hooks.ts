@@ -10,6 +10,13 @@ export interface HookContainer {
   readonly spec: Spec;
 }
 
+export interface HookOptions {
+  /** Kills the one that runs: nobody waits for it any more. */
+  readonly signal?: AbortSignal | undefined;
+  /** What a hook without an environment of its own inherits: the runtime's, as whoever called it sees it. */
+  readonly environment?: ReadonlyMap<string, string> | undefined;
+}
+
 type Status = "creating" | "created" | "running" | "stopped";
 
 /** The container's state as hooks get it on stdin (runtime-spec, runtime.md "State"). */
@@ -35,14 +42,13 @@ const statusOf = {
 /**
  * Runs the hooks of one kind in the runtime's namespaces, one after the other; the first failure ends it.
  *
- * @param signal kills the one that runs: nobody waits for it any more
  * @throws TandemError failed_precondition or deadline_exceeded, naming the hook and carrying what it wrote to stderr
  */
 export async function runHooks(
   kind: keyof typeof statusOf,
   container: HookContainer,
   pid: number,
-  signal?: AbortSignal,
+  { signal, environment }: HookOptions = {},
 ): Promise<void> {
   const hooks = container.spec.hooks?.[kind] ?? [];
   if (hooks.length === 0) return;
@@ -51,6 +57,7 @@ export async function runHooks(
     await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, {
       state,
       cwd: workingDirectory(container),
+      env: Object.fromEntries(hook.env?.map((entry) => splitEntry(entry)) ?? environment ?? []),
       signal,
     });
 }
@@ -67,14 +74,18 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 interface HookRun {
   readonly state: string;
   readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
   readonly signal: AbortSignal | undefined;
 }
 
-async function runHook(hook: SpecHook, property: string, { state, cwd, signal }: HookRun): Promise<void> {
+async function runHook(
+  hook: SpecHook,
+  property: string,
+  { state, cwd, env, signal }: HookRun,
+): Promise<void> {
   signal?.throwIfAborted();
   const [argv0 = hook.path, ...args] = hook.args ?? [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const env = Object.fromEntries((hook.env ?? []).map((entry) => splitEntry(entry)));
   let child: ChildProcessByStdio<Writable, null, Readable>;
   try {
     child = spawn(hook.path, args, { argv0, cwd, env, stdio: ["pipe", "ignore", "pipe"] });

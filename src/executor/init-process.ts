@@ -110,8 +110,8 @@ export class InitProcess implements ExecutorProcess {
     this.#socket.close();
   }
 
-  /** Ends what never got to "created". */
-  async destroy(): Promise<void> {
+  /** Kills it, unless it has ended. */
+  async end(): Promise<void> {
     try {
       if (!this.#ended) this.kill(SIGKILL);
     } catch (error) {
@@ -119,6 +119,11 @@ export class InitProcess implements ExecutorProcess {
       if (!(error instanceof TandemError) || error.code !== "not_found") throw error;
     }
     await this.exited;
+  }
+
+  /** Ends what never got to "created". */
+  async destroy(): Promise<void> {
+    await this.end();
     this.#socket.close();
     if (this.console !== undefined) closeSync(this.console);
   }

@@ -29,8 +29,10 @@ export interface LinuxHost {
   /** Runtime options NoPivotRoot and NoNewKeyring. */
   readonly noPivotRoot?: boolean;
   readonly noNewKeyring?: boolean;
-  /** Hears of what happens after the fact and fails nobody's request: poststart and poststop hooks. */
+  /** Hears of what happens after the fact and fails nobody's request: poststop hooks. */
   readonly warn: (error: TandemError) => void;
+  /** What hooks without an environment of their own inherit. */
+  readonly hookEnvironment?: ReadonlyMap<string, string>;
 }
 
 export interface InitRequest {
@@ -85,8 +87,9 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
       const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
       try {
         await init.create({ fds, signal: request.signal }, async () => {
-          await runHooks("prestart", request, init.pid, request.signal);
-          await runHooks("createRuntime", request, init.pid, request.signal);
+          const options = { signal: request.signal, environment: host.hookEnvironment };
+          await runHooks("prestart", request, init.pid, options);
+          await runHooks("createRuntime", request, init.pid, options);
         });
       } catch (error) {
         giveUp(takeBack, host);
@@ -96,7 +99,9 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
     } catch (error) {
       await init.destroy();
       // The container's life ends as any other (runtime-spec, runtime.md "Lifecycle" 12 to 14).
-      await runHooks("poststop", container, 0).catch((late: unknown) => host.warn(TandemError.from(late)));
+      await runHooks("poststop", container, 0, { environment: host.hookEnvironment }).catch((late: unknown) =>
+        host.warn(TandemError.from(late)),
+      );
       throw error;
     }
   } catch (error) {

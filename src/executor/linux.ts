@@ -42,9 +42,13 @@ class LinuxContainer implements ExecutorContainer {
       kill: (signal) => init.kill(signal),
       start: async () => {
         await init.start();
-        await runHooks("poststart", request, init.pid).catch((error: unknown) =>
-          host.warn(TandemError.from(error)),
-        );
+        try {
+          await runHooks("poststart", request, init.pid);
+        } catch (error) {
+          // The container is stopped (runtime-spec, runtime.md "Lifecycle" 9); its client deletes it.
+          await init.end();
+          throw error;
+        }
       },
     };
   }

@@ -23,7 +23,7 @@ export interface WasmExecutorOptions {
   transpile(rootfs: string, signal: AbortSignal): Promise<string>;
   /** Runs the spec's hooks of one kind in the runtime's namespaces. */
   runHooks(kind: "prestart" | "createRuntime" | "poststart" | "poststop", pid: number): Promise<void>;
-  /** Hears of what happens after the fact and fails nobody's request: poststart and poststop hooks. */
+  /** Hears of what happens after the fact and fails nobody's request: poststop hooks. */
   warn(error: TandemError): void;
 }
 
@@ -46,15 +46,15 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
         "new",
         request.signal,
       );
-      const runLate = (kind: "poststart" | "poststop", pid: number): Promise<void> =>
-        options.runHooks(kind, pid).catch((error: unknown) => options.warn(TandemError.from(error)));
+      const runPoststop = (): Promise<void> =>
+        options.runHooks("poststop", 0).catch((error: unknown) => options.warn(TandemError.from(error)));
       try {
         await options.runHooks("prestart", init.pid);
         await options.runHooks("createRuntime", init.pid);
       } catch (error) {
         init.kill(9);
         await init.exited;
-        await runLate("poststop", 0);
+        await runPoststop();
         throw error;
       }
       let released: Promise<void> | undefined;
@@ -66,12 +66,19 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
           kill: (signal) => init.kill(signal),
           start: async () => {
             await init.start();
-            await runLate("poststart", init.pid);
+            try {
+              await options.runHooks("poststart", init.pid);
+            } catch (error) {
+              // The container is stopped (runtime-spec, runtime.md "Lifecycle" 9); its client deletes it.
+              init.kill(9);
+              await init.exited;
+              throw error;
+            }
           },
         },
         exec: (exec) => execWasm(options, request, init, exec),
         release: () => {
-          released ??= runLate("poststop", 0);
+          released ??= runPoststop();
           return released;
         },
       };

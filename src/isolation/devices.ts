@@ -72,8 +72,8 @@ const LARGEST_MAJOR = 2 ** 12 - 1;
 const LARGEST_MINOR = 2 ** 20 - 1;
 
 function deviceStep(device: SpecDevice, at: string, userNamespace: boolean): Step {
-  const path = posix.normalize(device.path);
-  if (path.endsWith("/"))
+  const path = posix.normalize(device.path).replace(/(?<=.)\/+$/, "");
+  if (path === "/")
     throw new TandemError("invalid_argument", `${at}.path: ${shown(device.path)} is no path of a file`);
   const property = `${at} ${device.path}`;
   const major = deviceNumber(device, "major", LARGEST_MAJOR, at);

@@ -107,6 +107,7 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
         : (cgroup) => cgroupHierarchiesFrom(call.pid, cgroup),
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
       warn: (error) => warn(error.message),
+      hookEnvironment: call.env,
     }),
     warn,
   };

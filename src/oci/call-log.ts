@@ -1,4 +1,4 @@
-import { appendFileSync } from "node:fs";
+import { appendFileSync, closeSync, openSync } from "node:fs";
 import { TandemError } from "../errors.ts";
 
 /** `--log FILE --log-format text|json`: the lines of one command line, for callers that read them (go-runc, conmon). */
@@ -6,10 +6,16 @@ export class CallLog {
   readonly #path: string | undefined;
   readonly #format: "text" | "json";
 
-  /** @throws TandemError invalid_argument for another format */
+  /** @throws TandemError invalid_argument for another format, or naming the option when the file cannot be written */
   constructor(path: string | undefined, format: string) {
     if (format !== "text" && format !== "json")
       throw new TandemError("invalid_argument", `--log-format ${format}: is text or json`);
+    try {
+      // Now, because a caller that finds nothing in it must be able to rely on that.
+      if (path !== undefined) closeSync(openSync(path, "a", 0o644));
+    } catch (error) {
+      throw TandemError.from(error, "--log");
+    }
     this.#path = path;
     this.#format = format;
   }

@@ -1,5 +1,6 @@
 import { TandemError } from "../errors.ts";
 import { runHooks } from "../executor/hooks.ts";
+import type { Context } from "./command.ts";
 import type { LiveContainer } from "./live.ts";
 
 const SIGKILL = 9;
@@ -8,7 +9,7 @@ const END_TIMEOUT_MS = 10_000;
 /** Kills what is left of a container and forgets it. @throws TandemError when something hangs in the kernel */
 export async function deleteContainer(
   container: LiveContainer,
-  warn: (message: string) => void,
+  { call, warn }: Pick<Context, "call" | "warn">,
 ): Promise<void> {
   const { record, store } = container;
   if (container.isAlive) {
@@ -21,5 +22,7 @@ export async function deleteContainer(
   if (cgroup.pids().length > 0) cgroup.kill(SIGKILL);
   await cgroup.remove();
   store.remove(record.id);
-  await runHooks("poststop", record, 0).catch((error: unknown) => warn(TandemError.from(error).message));
+  await runHooks("poststop", record, 0, { environment: call.env }).catch((error: unknown) =>
+    warn(TandemError.from(error).message),
+  );
 }

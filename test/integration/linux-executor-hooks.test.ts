@@ -76,6 +76,19 @@ linux("a failing createRuntime hook fails creation, runs poststop and leaves no 
   }
 });
 
+linux("a failing poststart hook stops the container and fails its start", async () => {
+  const bundle = createBundle();
+  try {
+    const poststart = [{ path: "/bin/sh", args: ["sh", "-c", "echo went wrong >&2; exit 3"] }];
+    const { container } = await create(bundle, specOf("exec sleep 100", { hooks: { poststart } }));
+    const error = await failure(container.init.start());
+    assert.match(error.message, /hooks\.poststart\[0\] \/bin\/sh: failed with status 3: went wrong/);
+    assert.is((await exitOf(container.init)).status, 137);
+  } finally {
+    bundle.remove();
+  }
+});
+
 linux("a hook is killed at its timeout", async () => {
   const slow = [{ path: "/bin/sleep", args: ["sleep", "60"], timeout: 1 }];
   const outside = await failure(run(specOf("true", { hooks: { createRuntime: slow } })));

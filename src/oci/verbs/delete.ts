@@ -22,7 +22,7 @@ export const deleteVerb: Command = {
       return 0;
     }
     if (!force) container.requireStatus("created", "stopped");
-    await deleteContainer(container, context.warn);
+    await deleteContainer(container, context);
     return 0;
   },
 };

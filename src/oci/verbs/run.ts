@@ -1,5 +1,4 @@
 import type { Spec } from "../../bundle/spec.ts";
-import { TandemError } from "../../errors.ts";
 import { runHooks } from "../../executor/hooks.ts";
 import type { Command, Context } from "../command.ts";
 import { type CreatedContainer, createContainer, createFlags } from "../create-container.ts";
@@ -22,13 +21,12 @@ export const run: Command = {
     const created = await createContainer(context, (spec) => ({ start: starterOf(spec), detach }));
     try {
       await created.init.start(starterOf(created.record.spec) === "itself");
+      await runHooks("poststart", created.record, created.init.pid, { environment: context.call.env });
     } catch (error) {
+      // Also after poststart (runtime-spec, runtime.md "Lifecycle" 9).
       await end(context, created);
       throw error;
     }
-    await runHooks("poststart", created.record, created.init.pid).catch((error: unknown) =>
-      context.warn(TandemError.from(error).message),
-    );
     if (detach) {
       created.init.leave();
       return 0;
@@ -44,6 +42,6 @@ function starterOf({ process }: Spec): "itself" | "here" {
   return process?.terminal === true || process?.oomScoreAdj !== undefined ? "here" : "itself";
 }
 
-async function end({ store, warn }: Context, { record }: CreatedContainer): Promise<void> {
-  await deleteContainer(new LiveContainer(store, record.id), warn);
+async function end(context: Context, { record }: CreatedContainer): Promise<void> {
+  await deleteContainer(new LiveContainer(context.store, record.id), context);
 }

@@ -4,6 +4,7 @@ import { followStart } from "../../executor/init-process.ts";
 import { InitSocket } from "../../executor/init-socket.ts";
 import { sendListener } from "../../executor/seccomp-agent.ts";
 import { type Command, containerId } from "../command.ts";
+import { deleteContainer } from "../delete-container.ts";
 import { LiveContainer } from "../live.ts";
 
 export const start: Command = {
@@ -20,9 +21,13 @@ export const start: Command = {
     store.started(record.id);
     socket.send("start");
     await followStart(socket, (fd) => sendListener(fd, record, record.pid));
-    await runHooks("poststart", record, record.pid).catch((error: unknown) =>
-      context.warn(TandemError.from(error).message),
-    );
+    try {
+      await runHooks("poststart", record, record.pid, { environment: context.call.env });
+    } catch (error) {
+      // The container ends, and is destroyed (runtime-spec, runtime.md "Lifecycle" 9).
+      await deleteContainer(container, context);
+      throw TandemError.from(error, `container ${record.id}`);
+    }
     return 0;
   },
 };

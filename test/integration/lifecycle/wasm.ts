@@ -174,7 +174,7 @@ export const wasmCases: readonly Case[] = [
       const hooks = {
         prestart: [hook("prestart")],
         createRuntime: [hook("createRuntime")],
-        poststart: [hook("poststart", 1)],
+        poststart: [hook("poststart")],
         poststop: [hook("poststop", 1)],
       };
       await using c = scene.container(runtime, {
