@@ -115,11 +115,13 @@ void serve(int server) {
       case doError:
         writeOrEnd(STDERR_FILENO, &message);
         break;
-      case doExit:
+      case doExit: {
+        const int status = message.length > 1 ? (unsigned char)message.data[1] : 1;
         // What failed and was ended: a zombie of ours would keep the container's pid namespace until somebody
-        // else reaps it.
-        while (waitpid(-1, NULL, WNOHANG) > 0) continue;
-        _exit(message.length > 1 ? (unsigned char)message.data[1] : 1);
+        // else reaps it. What succeeded is our caller's to reap, who wants its status, however soon it ended.
+        while (status != 0 && waitpid(-1, NULL, WNOHANG) > 0) continue;
+        _exit(status);
+      }
       case doSpawn:
         child = makeChild(server, &message);
         break;
