@@ -60,14 +60,14 @@ function runFile(file: string, limitMs: number): Promise<Totals> {
     if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
   }, limitMs);
   // "exit", not "close": a process that a test left behind may hold the pipe for ever. What was written by then has arrived.
-  child.on("exit", (status) => {
+  child.on("exit", (status, signal) => {
     clearTimeout(timer);
     setTimeout(() => {
       child.stdout.destroy();
       child.stderr.destroy();
       const text = Buffer.concat(output).toString();
       print(
-        `${text.trimEnd()}\n— ${file}: ${Date.now() - started} ms${hung ? `, killed after ${limitMs} ms` : ""}\n`,
+        `${text.trimEnd()}\n— ${file}: ${Date.now() - started} ms${hung ? `, killed after ${limitMs} ms` : signal === null ? "" : `, ended by ${signal}`}\n`,
       );
       resolve(totalsOf(text, status === 0));
     }, 50);
@@ -111,7 +111,7 @@ async function runKind(kind: Kind, failures: string[]): Promise<Totals> {
 /** Names what this machine lacks; the integration tests would only fail for it. */
 function whyNoIntegration(): string | undefined {
   if (process.getuid?.() !== 0) return "not root";
-  if (!existsSync(join(root, ".cache/containerd/1.6/bin/containerd")))
+  if (globSync(".cache/containerd/*/bin/containerd", { cwd: root }).length === 0)
     return "no containerd in .cache (scripts/setup test)";
   if (!existsSync(join(root, "dist/bin/containerd-shim-tandem-v1"))) return "no dist/ (npm run build)";
   return undefined;

@@ -18,7 +18,7 @@
 
 #include "launcher.h"
 
-enum { startTimeoutMs = 20 * 1000, maxArguments = 64, maxVariables = 64, maxVariable = 4096, logTail = 1024 };
+enum { startTimeoutMs = 60 * 1000, maxArguments = 64, maxVariables = 64, maxVariable = 4096, logTail = 1024 };
 
 extern char **environ;
 
@@ -143,7 +143,7 @@ _Noreturn static void monitor(const char *directory, const char *log) {
     if (waitpid(child, NULL, WNOHANG) == child) break;
     if (monotonicMilliseconds() > deadline) {
       kill(child, SIGKILL);
-      static const char reason[] = "did not answer in 20 s; ";
+      static const char reason[] = "did not answer in 60 s; ";
       writeAll(report, reason, sizeof reason - 1);
       break;
     }

@@ -29,7 +29,7 @@ export interface SpawnRequest {
   readonly newNamespaces: number;
   readonly joins: readonly Join[];
   /** The process is in it before it is anything else. */
-  readonly cgroup: Cgroup;
+  readonly cgroup: Pick<Cgroup, "entrance">;
   readonly onListener: (fd: number) => void;
   /** The plan's descriptors, where it is known before there is a process: it need not wait for it then. */
   readonly plan?: readonly number[];

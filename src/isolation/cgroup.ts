@@ -24,8 +24,6 @@ export interface CgroupRequest {
   readonly cgroupsPath: string | undefined;
   readonly namespace: string;
   readonly id: string;
-  /** The runtime option SystemdCgroup. */
-  readonly systemd: boolean;
   /** Whose cgroup a relative path is below, if not this process's own. */
   readonly member?: number;
   /** `linux.resources`. */
@@ -36,13 +34,24 @@ export interface CgroupRequest {
   readonly resctrl?: string;
 }
 
+/** A scope, and where the systemd that has it is spoken to. */
+export interface SystemdUnit {
+  readonly name: string;
+  readonly addresses: readonly { readonly path: string; readonly direct: boolean }[];
+}
+
 /**
  * A container's cgroup: one directory in every mounted hierarchy (v1, v2 or both). Everything is synchronous, because it
- * runs in forked children where the kernel's answer takes microseconds.
+ * runs in forked children where the kernel's answer takes microseconds; systemd's takes longer, so with its driver what it must
+ * hear of returns a promise.
  */
 export interface Cgroup {
   /** Absolute paths of its directories; enough for `loadCgroup` and for the launcher's `delete`. */
   readonly dirs: readonly string[];
+  /** With the systemd driver; `loadScope` needs it beside `dirs`. */
+  readonly unit: SystemdUnit | undefined;
+  /** The container's first process is in it: what kept an empty scope alive may go. Safe to repeat. */
+  settle(): void | Promise<void>;
   /** The files into which a process writes "0" to join. */
   procPaths(): readonly string[];
   /** How a process with one thread gets in without waiting for the kernel's lock on its thread group. */
@@ -57,7 +66,7 @@ export interface Cgroup {
   /** Signals every process. SIGKILL misses none, not even those that fork meanwhile, and thaws. */
   kill(signal: number): void;
   /** Changes what `resources` gives and leaves the rest. @throws TandemError invalid_argument naming the property. */
-  update(resources: LinuxResources): void;
+  update(resources: LinuxResources): void | Promise<void>;
   /** @throws TandemError not_found when it has been removed. */
   stats(): CgroupStats;
   /** The same by runc's names, for its `events`. @throws TandemError not_found when it has been removed. */
@@ -85,7 +94,8 @@ export interface CgroupEntrance {
 }
 
 /**
- * Creates the container's cgroup and sets its limits. On failure nothing of it is left.
+ * Creates the container's cgroup and sets its limits, by the cgroupfs driver; `openScope` is the systemd driver's. On failure nothing
+ * of it is left.
  *
  * @throws TandemError already_exists when processes are in it already; invalid_argument naming the property that this
  * kernel cannot honour.
@@ -94,7 +104,7 @@ export function openCgroup(request: CgroupRequest): Cgroup {
   const layout = request.member === undefined ? cgroupLayout() : cgroupLayoutAt(request.member);
   const wanted = cgroupPaths(layout, request);
   const resources = request.resources === undefined ? undefined : checkResources(request.resources);
-  const rdt = request.intelRdt === undefined ? undefined : openRdt(request.intelRdt, request);
+  const rdt = openRdt(request);
   let made: Made;
   try {
     made = ownRights().machineRoot ? makeAll(wanted) : makeDelegated(layout, wanted);
@@ -111,9 +121,7 @@ export function openCgroup(request: CgroupRequest): Cgroup {
     throw error;
   }
   try {
-    prepareV2(layout, paths);
-    applyDevices(paths, resources?.devices, { isNew: existing.length === 0 });
-    if (resources !== undefined) applyResources(paths, resources);
+    limitCgroup(layout, paths, resources, { isNew: existing.length === 0 });
   } catch (error) {
     native.removeCgroups(cgroup.dirs);
     throw error;
@@ -130,26 +138,44 @@ export function loadCgroup(
   dirs: readonly string[],
   container: Partial<Pick<CgroupRequest, "id" | "intelRdt" | "resctrl">> = {},
 ): Cgroup {
+  return new KernelCgroup(...loadParts(dirs, container));
+}
+
+/** What a cgroup object is made of. */
+export function loadParts(
+  dirs: readonly string[],
+  container: Partial<Pick<CgroupRequest, "id" | "intelRdt" | "resctrl">>,
+): [CgroupPaths, IntelRdt] {
   const paths = cgroupPathsOf(cgroupLayout(), dirs);
   const { id = "", intelRdt, resctrl = intelRdt === undefined ? undefined : mountedResctrl() } = container;
   const taskFiles =
     intelRdt === undefined || resctrl === undefined ? [] : rdtTaskFiles(intelRdt, id, resctrl);
-  return new KernelCgroup(paths, {
-    ownDirs: dirs.filter((directory) => !paths.all.includes(directory)),
-    taskFiles,
-  });
+  return [paths, { ownDirs: dirs.filter((directory) => !paths.all.includes(directory)), taskFiles }];
 }
 
 function makeAll(paths: CgroupPaths): Made {
   return { paths, existing: native.makeCgroups(paths.all, paths.v1.get("cpuset") ?? "") };
 }
 
-function openRdt(config: SpecIntelRdt, { id, resctrl }: CgroupRequest): IntelRdt {
-  return openIntelRdt(config, id, resctrl ?? mountedResctrl());
+/** The container's groups of Intel RDT, if it wants any. */
+export function openRdt({ intelRdt, id, resctrl }: CgroupRequest): IntelRdt | undefined {
+  return intelRdt === undefined ? undefined : openIntelRdt(intelRdt, id, resctrl ?? mountedResctrl());
 }
 
 function mountedResctrl(): string | undefined {
   return resctrlMount(readFileSync("/proc/self/mountinfo", "utf8"));
+}
+
+/** Sets all limits of a cgroup whose directories exist. @throws TandemError invalid_argument naming the property */
+export function limitCgroup(
+  layout: CgroupLayout,
+  paths: CgroupPaths,
+  resources: LinuxResources | undefined,
+  { isNew }: { readonly isNew: boolean },
+): void {
+  prepareV2(layout, paths);
+  applyDevices(paths, resources?.devices, { isNew });
+  if (resources !== undefined) applyResources(paths, resources);
 }
 
 /** Left behind by a shim that died, or made for us by the caller: ours if nobody is in it. */
@@ -176,8 +202,10 @@ function prepareV2(layout: CgroupLayout, paths: CgroupPaths): void {
 const SIGKILL = 9;
 const removalPatienceMs = 5000;
 
-class KernelCgroup implements Cgroup {
+/** A cgroup that nobody but us looks after. */
+export class KernelCgroup implements Cgroup {
   readonly dirs: readonly string[];
+  readonly unit: SystemdUnit | undefined = undefined;
   readonly #paths: CgroupPaths;
   readonly #rdt: IntelRdt | undefined;
 
@@ -185,6 +213,10 @@ class KernelCgroup implements Cgroup {
     this.#paths = paths;
     this.#rdt = rdt;
     this.dirs = [...paths.all, ...(rdt?.ownDirs ?? [])];
+  }
+
+  settle(): void {
+    // An empty directory stays.
   }
 
   procPaths(): readonly string[] {

@@ -40,8 +40,7 @@ export const features = {
   linux: {
     namespaces: Object.keys(namespaceFlags).sort(),
     capabilities: knownCapabilities,
-    // The systemd driver is refused by name (cgroup/paths.ts).
-    cgroup: { v1: true, v2: true, systemd: false, systemdUser: false, rdma: true },
+    cgroup: { v1: true, v2: true, systemd: true, systemdUser: true, rdma: true },
     seccomp: {
       enabled: true,
       actions: knownActions,

@@ -5,7 +5,8 @@ import { loadSpec, type Spec } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { InitProcess } from "../executor/init-process.ts";
 import { createInit } from "../executor/linux-init.ts";
-import { type Cgroup, openCgroup } from "../isolation/cgroup.ts";
+import { spawnPlaceholder } from "../executor/placeholder.ts";
+import { type Cgroup, type CgroupRequest, openCgroup } from "../isolation/cgroup.ts";
 import { ownRights } from "../rights.ts";
 import { type Context, clientPath, containerId } from "./command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
@@ -58,7 +59,7 @@ export async function createContainer(
   let init: InitProcess | undefined;
   let starter: number | undefined;
   try {
-    cgroup = openCgroup(cgroupRequest(context, id, spec));
+    cgroup = await openContainerCgroup(context, id, spec);
     const record = firstRecord(context, { id, bundle, spec, cgroup });
     let born = record;
     if (next.start === "later") starter = store.listenForStart(id);
@@ -80,6 +81,7 @@ export async function createContainer(
         },
       },
     );
+    await cgroup.settle();
     const complete = { ...born, complete: true };
     store.save(complete);
     sendConsole(context, init);
@@ -110,16 +112,31 @@ function firstRecord(
     created: new Date().toISOString(),
     owner: process.geteuid?.() ?? 0,
     cgroups: cgroup.dirs,
+    unit: cgroup.unit,
     noNewKeyring: context.given.has("no-new-keyring"),
     complete: false,
   };
+}
+
+/** By the driver that the command line names; systemd's is loaded when it is wanted. */
+async function openContainerCgroup(context: Context, id: string, spec: Spec): Promise<Cgroup> {
+  const request = cgroupRequest(context, id, spec);
+  if (!context.systemdCgroup) return openCgroup(request);
+  const { openScope } = await import("../isolation/systemd/open-scope.ts");
+  const { executable } = context.host({ preserved: 0, wait: false });
+  return openScope({
+    ...request,
+    cgroupsPath: spec.linux?.cgroupsPath,
+    env: Object.fromEntries(context.call.env),
+    placeholder: () => spawnPlaceholder(executable),
+  });
 }
 
 /**
  * Without a path of its own a container's cgroup is named by its id, and by its `--root` unless that is the usual one. Who is not
  * root may have something delegated where they are: it is below the client's own cgroup then.
  */
-function cgroupRequest(context: Context, id: string, spec: Spec): Parameters<typeof openCgroup>[0] {
+function cgroupRequest(context: Context, id: string, spec: Spec): CgroupRequest {
   const { root } = context.store;
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 8);
   const given = spec.linux?.cgroupsPath;
@@ -132,7 +149,6 @@ function cgroupRequest(context: Context, id: string, spec: Spec): Parameters<typ
     ...(machineRoot ? {} : { member: context.call.pid }),
     namespace,
     id,
-    systemd: context.systemdCgroup,
     resources: spec.linux?.resources,
     intelRdt: spec.linux?.intelRdt,
   };

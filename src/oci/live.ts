@@ -1,6 +1,7 @@
 import { closeSync, readFileSync } from "node:fs";
 import { TandemError } from "../errors.ts";
 import { type Cgroup, loadCgroup } from "../isolation/cgroup.ts";
+import { loadScope } from "../isolation/systemd/scope.ts";
 import { native } from "../native.ts";
 import type { ContainerRecord, Store } from "./store.ts";
 
@@ -34,8 +35,9 @@ export class LiveContainer {
   }
 
   get cgroup(): Cgroup {
-    const { cgroups, id, spec } = this.record;
-    return loadCgroup(cgroups, { id, intelRdt: spec.linux?.intelRdt });
+    const { cgroups, unit, id, spec } = this.record;
+    const container = { id, intelRdt: spec.linux?.intelRdt };
+    return unit === undefined ? loadCgroup(cgroups, container) : loadScope(cgroups, unit, container);
   }
 
   get isAlive(): boolean {

@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { parseSpec, type Spec } from "../bundle/spec.ts";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
+import type { SystemdUnit } from "../isolation/cgroup.ts";
 import { native } from "../native.ts";
 
 /** What is known of a container between two command lines: `<root>/<id>/state.json`. */
@@ -30,6 +31,8 @@ export interface ContainerRecord {
   /** uid of who created it. */
   readonly owner: number;
   readonly cgroups: readonly string[];
+  /** With the systemd cgroup driver. */
+  readonly unit?: SystemdUnit | undefined;
   readonly noNewKeyring: boolean;
   /** Whether creation has come to its end. */
   readonly complete: boolean;

@@ -9,11 +9,12 @@ import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
 import type { Executor } from "../executor/executor.ts";
 import { runHooks } from "../executor/hooks.ts";
 import { createLinuxExecutor } from "../executor/linux.ts";
+import { spawnPlaceholder } from "../executor/placeholder.ts";
 import { selectExecutor, type WasmSelection } from "../executor/select.ts";
 import { createWasmExecutor } from "../executor/wasm.ts";
 import type { ImageInfo } from "../image/image-info.ts";
 import { ensureTranspiled } from "../image/transpile.ts";
-import { openCgroup } from "../isolation/cgroup.ts";
+import { type Cgroup, type CgroupRequest, openCgroup } from "../isolation/cgroup.ts";
 import { compileSeccomp } from "../isolation/seccomp.ts";
 import type { Log } from "../log.ts";
 import { native } from "../native.ts";
@@ -43,15 +44,12 @@ export function createContainerDependencies(options: DependencyOptions): Contain
     log,
     socketPath: options.socketPath,
     loadSpec,
-    openCgroup: (request, spec) =>
-      openCgroup({
-        cgroupsPath: spec.linux?.cgroupsPath,
-        namespace: request.namespace,
-        id: request.id,
-        systemd: request.options.systemdCgroup,
-        resources: spec.linux?.resources,
-        intelRdt: spec.linux?.intelRdt,
-      }),
+    openCgroup: (request, spec) => {
+      const { namespace, id } = request;
+      const { cgroupsPath, resources, intelRdt } = spec.linux ?? {};
+      const wanted = { cgroupsPath, namespace, id, resources, intelRdt };
+      return request.options.systemdCgroup ? scope(options, wanted) : openCgroup(wanted);
+    },
     select: async (request, spec, rootfs) => {
       const selection = await selectExecutor({
         id: request.id,
@@ -72,6 +70,12 @@ export function createContainerDependencies(options: DependencyOptions): Contain
       return executor.create({ id, namespace, bundle, rootfs, spec, cgroup, stdio: stdio?.fds, signal });
     },
   };
+}
+
+/** Loaded when it is wanted: most machines' shims never speak to systemd. */
+async function scope({ containerInit }: DependencyOptions, request: CgroupRequest): Promise<Cgroup> {
+  const { openScope } = await import("../isolation/systemd/open-scope.ts");
+  return openScope({ ...request, env: process.env, placeholder: () => spawnPlaceholder(containerInit) });
 }
 
 function linux({ containerInit, log }: DependencyOptions, { id, options }: CreateOptions): Executor {

@@ -33,7 +33,7 @@ export interface ContainerDependencies {
   /** Path of the pod's ttrpc socket, for the state file. */
   readonly socketPath: string;
   loadSpec(bundle: string): Spec;
-  openCgroup(request: CreateOptions, spec: Spec): Cgroup;
+  openCgroup(request: CreateOptions, spec: Spec): Cgroup | Promise<Cgroup>;
   select(request: CreateOptions, spec: Spec, rootfs: string): Promise<Selection>;
   createContainer(
     selection: Selection,
@@ -110,7 +110,7 @@ export class Container {
     let executor: ExecutorContainer | undefined;
     try {
       const selection = await deps.select(request, spec, rootfs.path);
-      cgroup = deps.openCgroup(request, spec);
+      cgroup = await deps.openCgroup(request, spec);
       writeStateFile(request.bundle, {
         cgroups: cgroup.dirs,
         mounts: rootfs.mountPoints,
@@ -124,6 +124,7 @@ export class Container {
         cgroup,
         stdio,
       });
+      await cgroup.settle();
       recordPid(request.bundle, executor.init.pid);
       const init = new TaskProcess("", request.stdio);
       init.attach(executor.init, stdio);
@@ -233,7 +234,7 @@ export class Container {
   update(resources: LinuxResources): Promise<void> {
     return this.#serialised(async () => {
       assertCan("update", this.init.status, this.#name(""));
-      this.#parts.cgroup.update(resources);
+      await this.#parts.cgroup.update(resources);
     });
   }
 

@@ -115,7 +115,7 @@ function commonPicture(spec: Spec): unknown {
     rootfs: mountRootfs("/bundle", [], spec.root?.path ?? "rootfs").path,
     cgroup: cgroupPaths(
       { mode: "v2", hierarchies: [hierarchy] },
-      { cgroupsPath: spec.linux?.cgroupsPath, namespace: "test", id: "c1", systemd: false },
+      { cgroupsPath: spec.linux?.cgroupsPath, namespace: "test", id: "c1" },
     ).all,
     poststop: poststopHooks(spec),
     state: hookState({ id: "c1", bundle: "/bundle", spec }, "running", 1),

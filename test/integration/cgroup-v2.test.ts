@@ -1,5 +1,5 @@
-// This machine mounts cgroup v1. The suite runs itself again in a mount namespace where /sys/fs/cgroup is cgroup v2 and nothing
-// else; controllers that v1 has are not there, so limits of memory and cpu are for test/isolation/cgroup-v2-settings.test.ts.
+// On a machine that mounts cgroup v1 the suite runs itself again in a mount namespace where /sys/fs/cgroup is cgroup v2 and nothing
+// else; controllers that v1 has are not there, so limits of memory and cpu are for cgroup-unified.test.ts.
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -11,13 +11,13 @@ import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { type Cgroup, openCgroup } from "../../src/isolation/cgroup.ts";
 
-const inside = process.argv.includes("--inside");
+const inside = process.argv.includes("--inside") || cgroupLayout().mode === "v2";
 const parent = `/tandem-test-v2-${process.pid}`;
 const cgroup = suite("cgroup on v2");
 let made: Cgroup | undefined;
 
 function create(resources?: LinuxResources): Cgroup {
-  made = openCgroup({ cgroupsPath: `${parent}/c`, namespace: "n", id: "i", systemd: false, resources });
+  made = openCgroup({ cgroupsPath: `${parent}/c`, namespace: "n", id: "i", resources });
   return made;
 }
 
@@ -85,16 +85,16 @@ cgroup("kills all, also what is frozen", async () => {
   await until(() => group.pids().length === 0, "nobody left");
 });
 
-cgroup("denies devices by a BPF program, and replaces it on update", () => {
+cgroup("denies devices by a BPF program, and replaces it on update", async () => {
   const group = create();
   const script = "true < /dev/kmsg && echo opened; head -c1 /dev/zero > /dev/null && echo zero";
   assert.match(runToEnd(group, script), /Operation not permitted/);
   assert.match(runToEnd(group, script), /zero/);
-  group.update({ devices: [{ allow: true, type: "c", major: 1, minor: 11, access: "r" }] });
+  await group.update({ devices: [{ allow: true, type: "c", major: 1, minor: 11, access: "r" }] });
   assert.match(runToEnd(group, script), /opened/);
   // Only reading was allowed.
   assert.match(runToEnd(group, "echo x > /dev/kmsg"), /Operation not permitted/);
-  group.update({
+  await group.update({
     devices: [
       { allow: true, access: "rwm" },
       { allow: false, type: "c", major: 1, minor: 5, access: "rwm" },
@@ -103,9 +103,9 @@ cgroup("denies devices by a BPF program, and replaces it on update", () => {
   assert.match(runToEnd(group, script), /opened/);
 });
 
-cgroup("lets a policy of everything drop the earlier program", () => {
+cgroup("lets a policy of everything drop the earlier program", async () => {
   const group = create();
-  group.update({ devices: [{ allow: true, access: "rwm" }] });
+  await group.update({ devices: [{ allow: true, access: "rwm" }] });
   assert.match(runToEnd(group, "true < /dev/kmsg && echo opened"), /opened/);
 });
 

@@ -20,7 +20,6 @@ function create(resources?: LinuxResources): Cgroup {
     cgroupsPath: `${parent}/c${++count}`,
     namespace: "n",
     id: "i",
-    systemd: false,
     resources,
   });
   open.push({ cgroup: made, children: [] });
@@ -124,18 +123,18 @@ cgroup("writes what resources say into the kernel's files", () => {
   assert.is(readFile(group, "pids", "pids.max"), "17");
 });
 
-cgroup("updates only what is given, up and down", () => {
+cgroup("updates only what is given, up and down", async () => {
   const group = create({
     memory: { limit: 64 << 20, swap: 64 << 20 },
     pids: { limit: 17 },
     cpu: { shares: 512 },
   });
-  group.update({ memory: { limit: 128 << 20, swap: 128 << 20 } });
+  await group.update({ memory: { limit: 128 << 20, swap: 128 << 20 } });
   assert.is(readFile(group, "memory", "memory.limit_in_bytes"), String(128 << 20));
   assert.is(readFile(group, "memory", "memory.memsw.limit_in_bytes"), String(128 << 20));
-  group.update({ memory: { limit: 32 << 20, swap: 32 << 20 } });
+  await group.update({ memory: { limit: 32 << 20, swap: 32 << 20 } });
   assert.is(readFile(group, "memory", "memory.memsw.limit_in_bytes"), String(32 << 20));
-  group.update({ memory: { limit: -1 } });
+  await group.update({ memory: { limit: -1 } });
   assert.ok(BigInt(readFile(group, "memory", "memory.memsw.limit_in_bytes")) > 2n ** 60n);
   assert.is(readFile(group, "pids", "pids.max"), "17");
   assert.is(readFile(group, "cpu", "cpu.shares"), "512");
@@ -153,7 +152,7 @@ cgroup(
     ];
     for (const [resources, message] of cases) {
       const path = `${parent}/refused`;
-      const request = { cgroupsPath: path, namespace: "n", id: "i", systemd: false, resources };
+      const request = { cgroupsPath: path, namespace: "n", id: "i", resources };
       assert.throws(
         () => openCgroup(request),
         (error: Error) => message.test(error.message) || assert.unreachable(error.message),
@@ -170,7 +169,6 @@ cgroup("refuses a cgroup that has processes, and takes over an empty one", () =>
       cgroupsPath: `${parent}/c${count}`,
       namespace: "n",
       id: "i",
-      systemd: false,
       resources: undefined,
     });
   assert.equal(again().dirs, group.dirs);
@@ -266,7 +264,7 @@ cgroup("allows a device that a rule allows, and takes it back by update", async 
     ],
   });
   assert.is((await outcome(runIn(group, "true < /dev/kmsg && echo opened"))).output, "opened\n");
-  group.update({ devices: [{ allow: false, access: "rwm" }] });
+  await group.update({ devices: [{ allow: false, access: "rwm" }] });
   assert.match((await outcome(runIn(group, "true < /dev/kmsg"))).output, /Operation not permitted/);
 });
 
@@ -275,7 +273,7 @@ cgroup("does not take the default devices away for a moment while devices are up
   const child = runIn(group, "while true < /dev/null; do :; done; echo denied");
   await until(() => group.pids().length === 1, "the process");
   const kmsg = { allow: true, type: "c", major: 1, minor: 11, access: "rw" };
-  for (let i = 0; i < 200; i++) group.update({ devices: i % 2 === 0 ? [kmsg] : [] });
+  for (let i = 0; i < 200; i++) await group.update({ devices: i % 2 === 0 ? [kmsg] : [] });
   assert.is(child.exitCode, null);
   group.kill(9);
   assert.is((await outcome(child)).output, "");
@@ -305,11 +303,11 @@ cgroup("waits for a dying process before it removes", async () => {
   for (const directory of group.dirs) assert.not.ok(existsSync(directory));
 });
 
-cgroup("is the same cgroup when it is loaded from its directories", () => {
+cgroup("is the same cgroup when it is loaded from its directories", async () => {
   const group = create({ pids: { limit: 5 } });
   const loaded = loadCgroup(group.dirs);
   assert.equal(loaded.dirs, group.dirs);
-  loaded.update({ pids: { limit: 6 } });
+  await loaded.update({ pids: { limit: 6 } });
   assert.is(readFile(group, "pids", "pids.max"), "6");
 });
 
@@ -339,7 +337,6 @@ cgroup("makes missing parents of a cpuset usable", async () => {
     cgroupsPath: `${path}/c`,
     namespace: "n",
     id: "i",
-    systemd: false,
     resources: undefined,
   });
   const { status } = spawnSync("sh", [

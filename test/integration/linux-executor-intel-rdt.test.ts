@@ -29,7 +29,6 @@ function open(intelRdt: SpecIntelRdt, resctrl?: string): Cgroup {
     cgroupsPath: `/tandem-rdt-test-${process.pid}`,
     namespace: "test",
     id: "c1",
-    systemd: false,
     resources: undefined,
     intelRdt,
     ...(resctrl === undefined ? {} : { resctrl }),

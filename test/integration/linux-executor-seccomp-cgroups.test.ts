@@ -123,7 +123,6 @@ for (const namespaced of [true, false]) {
         cgroupsPath: `/${name}`,
         namespace: "test",
         id: name,
-        systemd: false,
         resources: { pids: { limit: 77 } },
       });
       try {
@@ -172,7 +171,6 @@ linux("an exec is in the container's cgroup", async () => {
     cgroupsPath: `/${name}`,
     namespace: "test",
     id: name,
-    systemd: false,
     resources: undefined,
   });
   try {

@@ -167,14 +167,14 @@ security("hooks, devices, masks and namespaces: a path that is not absolute is r
 security("linux.cgroupsPath: no way up", () => {
   for (const cgroupsPath of ["/..", "/a/../../b", "../x", "/", ".", "/a/.."]) {
     assert.throws(
-      () => openCgroup({ cgroupsPath, namespace: "n", id: "i", systemd: false, resources: undefined }),
+      () => openCgroup({ cgroupsPath, namespace: "n", id: "i", resources: undefined }),
       /linux.cgroupsPath/,
       cgroupsPath,
     );
   }
   for (const id of ["..", "a/../../b"]) {
     assert.throws(
-      () => openCgroup({ cgroupsPath: undefined, namespace: "n", id, systemd: false, resources: undefined }),
+      () => openCgroup({ cgroupsPath: undefined, namespace: "n", id, resources: undefined }),
       /linux.cgroupsPath/,
     );
   }

@@ -218,7 +218,6 @@ security("a device may be made inside and not be opened, unless a rule allows it
     cgroupsPath: `/tandem-test-mknod-${process.pid}`,
     namespace: "n",
     id: "i",
-    systemd: false,
     resources: undefined,
   });
   const bundle = createBundle();

@@ -111,7 +111,6 @@ class System implements AsyncDisposable {
       cgroupsPath: `/${id}`,
       namespace: "test",
       id,
-      systemd: false,
       resources: { pids: { limit: 500 } },
     });
     prepare(rootfs);

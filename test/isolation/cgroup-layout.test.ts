@@ -14,7 +14,7 @@ const v1Own = "12:cpuacct,cpu:/user\n4:memory:/user/memory\n1:name=systemd:/init
 const unified = "\n34 30 0:30 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw,nsdelegate";
 const v2Mount = "\n30 1 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw,nsdelegate";
 
-const request = { cgroupsPath: undefined, namespace: "k8s.io", id: "c1", systemd: false };
+const request = { cgroupsPath: undefined, namespace: "k8s.io", id: "c1" };
 
 layout("tells v1, hybrid and v2 apart", () => {
   assert.is(parseLayout(v1Mounts, v1Own).mode, "v1");
@@ -93,14 +93,6 @@ layout("refuses paths that lead elsewhere", () => {
     );
   }
   assert.throws(() => cgroupPaths(v1, { ...request, id: "../x" }), /not a path of a container's own/);
-});
-
-layout("names the systemd driver as what it cannot do", () => {
-  const systemd = { ...request, cgroupsPath: "system.slice:cri-containerd:c1", systemd: true };
-  assert.throws(
-    () => cgroupPaths(parseLayout(v1Mounts, v1Own), systemd),
-    /system\.slice:cri-containerd:c1.*systemd cgroup driver/,
-  );
 });
 
 layout("finds the same paths again from recorded directories", () => {

@@ -10,7 +10,7 @@ export async function rejects(run: () => unknown, code: ErrorCode, message: RegE
     assert.instance(error, TandemError);
     const { code: actual, message: text } = error as TandemError;
     assert.is(actual, code, text);
-    assert.match(text, message);
+    assert.match(text, message, `${text} is not ${String(message)}`);
     return;
   }
   assert.unreachable(`no error, but ${JSON.stringify(result)}`);

@@ -45,6 +45,8 @@ interface Failures {
 function fakeCgroup(failures: Failures, calls: string[]): Cgroup {
   return {
     dirs: [],
+    unit: undefined,
+    settle: () => undefined,
     procPaths: () => [],
     entrance: () => ({ taskFiles: [], unified: undefined, unifiedLimits: false }),
     add: () => undefined,

@@ -3,7 +3,7 @@ import type { LinuxResources } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
 import { type CgroupPaths, hasV1Limits } from "./paths.ts";
-import { type CgroupFiles, isSet, refuse, type Setting } from "./setting.ts";
+import { isSet, refuse, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1-settings.ts";
 import { v2Settings } from "./v2-settings.ts";
 
@@ -14,12 +14,22 @@ import { v2Settings } from "./v2-settings.ts";
  */
 export function applyResources(paths: CgroupPaths, resources: LinuxResources): void {
   if (resources.memory?.checkBeforeUpdate === true) checkUsage(paths, resources.memory.limit);
-  const files: CgroupFiles = {
+  if (hasV1Limits(paths)) applySettings(paths, inKernelOrder(paths, resourceSettings(resources, 1, paths)));
+  else applySettings(paths, resourceSettings(resources, 2, paths));
+}
+
+/** @param paths undefined for a cgroup that is yet to be made: then its files are taken to hold what the kernel puts there */
+export function resourceSettings(
+  resources: LinuxResources,
+  version: 1 | 2,
+  paths: CgroupPaths | undefined,
+): Setting[] {
+  const settings = version === 1 ? v1Settings : v2Settings;
+  if (paths === undefined) return settings(resources, { exists: () => false, read: () => "max 100000" });
+  return settings(resources, {
     exists: (controller, file) => existsSync(`${directoryFor(paths, controller)}/${file}`),
     read: (controller, file) => readFileSync(`${directoryFor(paths, controller)}/${file}`, "utf8").trim(),
-  };
-  if (hasV1Limits(paths)) applySettings(paths, inKernelOrder(paths, v1Settings(resources, files)));
-  else applySettings(paths, v2Settings(resources, files));
+  });
 }
 
 function directoryFor(paths: CgroupPaths, controller: string): string | undefined {

@@ -18,9 +18,9 @@ export interface CgroupPaths {
  * Where the container's cgroup goes in every mounted hierarchy.
  *
  * `cgroupsPath` as runtime-spec, config-linux.md "Cgroups Path": absolute is below each mount point, relative below this
- * process's own cgroup (or `member`'s, where it shows), absent is `/<namespace>/<id>`. With the systemd driver it is `slice:prefix:name`.
+ * process's own cgroup (or `member`'s, where it shows), absent is `/<namespace>/<id>`.
  *
- * @throws TandemError invalid_argument for a path with `..`; failed_precondition or unimplemented for the systemd driver.
+ * @throws TandemError invalid_argument for a path with `..`; failed_precondition for a relative one where we cannot say what to.
  */
 export function cgroupPaths(
   layout: CgroupLayout,
@@ -28,12 +28,10 @@ export function cgroupPaths(
     cgroupsPath: string | undefined;
     namespace: string;
     id: string;
-    systemd: boolean;
     member?: number;
   },
 ): CgroupPaths {
-  const { cgroupsPath, namespace, id, systemd } = request;
-  if (systemd) refuseSystemd(cgroupsPath);
+  const { cgroupsPath, namespace, id } = request;
   const path = cgroupsPath === undefined || cgroupsPath === "" ? `/${namespace}/${id}` : cgroupsPath;
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   // PATH_MAX, with room for where the hierarchy is mounted.
@@ -88,16 +86,4 @@ function collect(
     for (const controller of controllers) v1.set(controller, directory);
   }
   return { v1, unified, all, absent };
-}
-
-/**
- * A scope of systemd's needs its first process when it is made and a D-Bus connection to make it; making the directory behind
- * systemd's back would break its rule of a single writer and lose the limits at the next daemon-reload.
- */
-function refuseSystemd(cgroupsPath: string | undefined): never {
-  const what = `linux.cgroupsPath ${JSON.stringify(cgroupsPath ?? "")}`;
-  throw new TandemError(
-    "unimplemented",
-    `${what}: the systemd cgroup driver; set SystemdCgroup = false to use cgroupfs`,
-  );
 }

@@ -29,7 +29,7 @@ export const update: Command = {
   run: async (context) => {
     const container = new LiveContainer(context.store, containerId(context));
     container.requireStatus("created", "running", "paused");
-    container.cgroup.update(await resourcesOf(context));
+    await container.cgroup.update(await resourcesOf(context));
     return 0;
   },
 };
