@@ -75,6 +75,7 @@
       "sources": [
         "init/main.cc",
         "init/report.cc",
+        "init/join.cc",
         "init/paths.cc",
         "init/proc.cc",
         "init/namespaces.cc",

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -28,6 +29,8 @@ int stateFile(const char* state) {
   // stdout is the container's, and a hook has no business there.
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
   if (null >= 0) dup2(null, 1);
+  // What the caller preserves is for the program.
+  syscall(SYS_close_range, 3, ~0U, CLOSE_RANGE_CLOEXEC);
   execve(path, args, env);
   _exit(127);
 }

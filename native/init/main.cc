@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "init/join.h"
 #include "init/plan.h"
 #include "init/report.h"
 #include "init/stages.h"
@@ -171,14 +172,18 @@ int main(int count, char** arguments) {
   using namespace tandem;
   if (count > 1) shimSocket = atoi(arguments[1]);
   // Nobody in a joined namespace may look into this process, or reach host files through its descriptors
-  // (CVE-2016-9962). In a new user namespace there is nobody else yet, and a maker who is not root may only
-  // write the maps of a process that is dumpable: its files in /proc are then the maker's (proc(5)).
-  const bool unmapped = count > 2;
-  prctl(PR_SET_DUMPABLE, unmapped ? 1 : 0);
+  // (CVE-2016-9962).
+  prctl(PR_SET_DUMPABLE, 0);
   // It ends at execve: no hook may speak for this process, and the shim sees the end of the file when the
   // program starts.
   fcntl(shimSocket, F_SETFD, FD_CLOEXEC);
-  if (unmapped) tell(ToShim::mappable);
+  joinNamespaces(count, arguments);
+  if (count > 2 && atoi(arguments[2]) != 0) {
+    // In a new user namespace there is nobody else yet, and a maker who is not root may only write the maps
+    // of a process that is dumpable: its files in /proc are then the maker's (proc(5)).
+    prctl(PR_SET_DUMPABLE, 1);
+    tell(ToShim::mappable);
+  }
   const Plan plan = receivePlan();
   prctl(PR_SET_DUMPABLE, 0);
   for (const char* at = plan.begin; at < plan.end;) {

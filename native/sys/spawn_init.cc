@@ -1,5 +1,7 @@
 // The child borrows its maker's memory (CLONE_VM) while the calling thread is stopped (CLONE_VFORK), and
-// leaves it by execveat of container-init.
+// leaves it by execveat of container-init. Until then no process of a container may have it in sight: one
+// with CAP_SYS_PTRACE would have its maker's memory and executable (CVE-2016-9962, CVE-2019-5736). So it is
+// container-init that enters an existing pid or user namespace (native/init/join.cc).
 #include "sys/spawn_init.h"
 
 #include <errno.h>
@@ -13,24 +15,19 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sys/birth_report.h"
 #include "sys/clone3.h"
 #include "sys/unique_fd.h"
 
 namespace tandem {
 namespace {
 
-constexpr int firstFree = 10;
+constexpr int firstFree = maxJoins + 5;
 
 [[noreturn]] void fail(InitSpawn* spawn, const char* call) {
   spawn->failedErrno = errno;
   spawn->failedCall = call;
   _exit(1);
-}
-
-bool hasUserNamespace(const InitSpawn& spawn) {
-  bool user = (spawn.newNamespaces & CLONE_NEWUSER) != 0;
-  for (size_t i = 0; i < spawn.joinCount; i++) user = user || spawn.joins[i].type == CLONE_NEWUSER;
-  return user;
 }
 
 // A pid namespace concerns only those born after setns, and new namespaces belong to the user namespace just
@@ -71,32 +68,66 @@ void resetSignals() {
   }
 }
 
-[[noreturn]] void becomeInit(InitSpawn* spawn) {
-  resetSignals();
-  const int socketNumber = 3 + static_cast<int>(spawn->preserved);
-  // Copies out of the way first: any of them may stand where another is to go.
-  const int outOfTheWay = firstFree + static_cast<int>(spawn->preserved);
-  int sources[4] = {spawn->stdio[0], spawn->stdio[1], spawn->stdio[2], spawn->socket};
-  for (int& source : sources) {
-    source = fcntl(source, F_DUPFD_CLOEXEC, outOfTheWay);
-    if (source < 0) fail(spawn, "fcntl");
+// Decimal numbers for an argument vector, without the heap.
+class Numbers {
+ public:
+  char* add(uint64_t number) {
+    at_--;
+    *at_ = 0;
+    do *--at_ = static_cast<char>('0' + number % 10);
+    while ((number /= 10) > 0);
+    return at_;
   }
-  const int executable = fcntl(spawn->executable, F_DUPFD_CLOEXEC, outOfTheWay);
-  if (executable < 0) fail(spawn, "fcntl");
-  for (int i = 0; i < 4; i++)
-    if (dup2(sources[i], i < 3 ? i : socketNumber) < 0) fail(spawn, "dup2");
+
+ private:
+  char text_[(maxJoins + 3) * 21];
+  char* at_ = text_ + sizeof text_;
+};
+
+// Takes the descriptors that container-init gets out of the way first, since any of them may stand where
+// another is to go, and then puts them there: 0, 1, 2, and behind those that are preserved the socket, the
+// namespaces to enter, and where to report a birth.
+int arrange(InitSpawn* spawn, int report, int* executable) {
+  int sources[maxJoins + 5];
+  int count = 0;
+  for (const int fd : spawn->stdio) sources[count++] = fd;
+  sources[count++] = spawn->socket;
+  if (report >= 0) {
+    for (size_t i = 0; i < spawn->joinCount; i++) sources[count++] = spawn->joins[i].fd;
+    sources[count++] = report;
+  }
+  const int preserved = static_cast<int>(spawn->preserved);
+  const int outOfTheWay = firstFree + preserved;
+  for (int i = 0; i < count; i++) {
+    sources[i] = fcntl(sources[i], F_DUPFD_CLOEXEC, outOfTheWay);
+    if (sources[i] < 0) fail(spawn, "fcntl");
+  }
+  *executable = fcntl(spawn->executable, F_DUPFD_CLOEXEC, outOfTheWay);
+  if (*executable < 0) fail(spawn, "fcntl");
+  for (int i = 0; i < count; i++)
+    if (dup2(sources[i], i < 3 ? i : i + preserved) < 0) fail(spawn, "dup2");
   // The maker's descriptors end here, whatever their flags say.
-  if (syscall(SYS_close_range, socketNumber + 1, ~0U, CLOSE_RANGE_CLOEXEC) != 0) fail(spawn, "close_range");
+  if (syscall(SYS_close_range, count + preserved, ~0U, CLOSE_RANGE_CLOEXEC) != 0) fail(spawn, "close_range");
+  return 3 + preserved;
+}
+
+[[noreturn]] void becomeInit(InitSpawn* spawn, int report) {
+  resetSignals();
+  int executable = -1;
+  const int socket = arrange(spawn, report, &executable);
   const uint64_t allSignals = 0;
   syscall(SYS_rt_sigprocmask, SIG_SETMASK, &allSignals, nullptr, sizeof allSignals);
-  // container-init learns its socket's number from its first argument.
-  char number[12], name[] = "container-init";
-  char* digit = number + sizeof number - 1;
-  *digit = 0;
-  for (int rest = socketNumber; digit == number + sizeof number - 1 || rest > 0; rest /= 10)
-    *--digit = static_cast<char>('0' + rest % 10);
-  char unmapped[] = "unmapped";
-  char* args[] = {name, digit, spawn->waitsForMaps ? unmapped : nullptr, nullptr};
+  // Twin of main and of joinNamespaces in native/init.
+  Numbers numbers;
+  char name[] = "container-init";
+  char* args[maxJoins + 5] = {name, numbers.add(static_cast<uint64_t>(socket)),
+                              numbers.add(spawn->waitsForMaps ? 1 : 0)};
+  size_t count = 3;
+  if (report >= 0) {
+    args[count++] = numbers.add(spawn->newNamespaces);
+    for (size_t i = 0; i < spawn->joinCount; i++)
+      args[count++] = numbers.add(static_cast<uint64_t>(spawn->joins[i].type));
+  }
   char* env[] = {nullptr};
   syscall(SYS_execveat, executable, "", args, env, AT_EMPTY_PATH);
   fail(spawn, "execveat");
@@ -114,84 +145,25 @@ void joinCgroups(InitSpawn* spawn) {
   }
 }
 
-// The caller is to hear which one it was.
-const char* setnsOf(int type) {
-  switch (type) {
-    case CLONE_NEWNS:
-      return "setns mount";
-    case CLONE_NEWCGROUP:
-      return "setns cgroup";
-    case CLONE_NEWUTS:
-      return "setns uts";
-    case CLONE_NEWIPC:
-      return "setns ipc";
-    case CLONE_NEWUSER:
-      return "setns user";
-    case CLONE_NEWPID:
-      return "setns pid";
-    case CLONE_NEWNET:
-      return "setns network";
-    default:
-      return "setns";
-  }
-}
-
-// Namespaces of the runtime's owner first, then the user namespace, then those that only its root may enter.
+// None of these lets a container's processes see this one.
 void enterNamespaces(InitSpawn* spawn) {
-  bool entered[maxJoins] = {};
-  bool user = false;
-  for (size_t i = 0; i < spawn->joinCount; i++) user = user || spawn->joins[i].type == CLONE_NEWUSER;
-  for (int pass = user ? 0 : 2; pass < 3; pass++) {
-    for (size_t i = 0; i < spawn->joinCount; i++) {
-      const Join& join = spawn->joins[i];
-      if (entered[i] || (pass == 1) != (join.type == CLONE_NEWUSER)) continue;
-      if (setns(join.fd, join.type) == 0)
-        entered[i] = true;
-      else if (pass > 0 || errno != EPERM)
-        fail(spawn, setnsOf(join.type));
-    }
-  }
+  for (size_t i = 0; i < spawn->joinCount; i++)
+    if (setns(spawn->joins[i].fd, spawn->joins[i].type) != 0) fail(spawn, setnsOf(spawn->joins[i].type));
+  if ((spawn->newNamespaces & CLONE_NEWUSER) != 0) keepCapabilities(spawn);
 }
 
-constexpr uint64_t borrow = CLONE_VM | CLONE_VFORK | CLONE_PIDFD;
-
-[[noreturn]] void runInner(void* argument) {
-  auto* spawn = static_cast<InitSpawn*>(argument);
-  if (hasUserNamespace(*spawn)) keepCapabilities(spawn);
-  becomeInit(spawn);
-}
-
-[[noreturn]] void runOuter(void* argument) {
-  auto* spawn = static_cast<InitSpawn*>(argument);
-  // While the machine's cgroup mounts are still in sight.
-  joinCgroups(spawn);
-  enterNamespaces(spawn);
-  if (!isNested(*spawn)) runInner(spawn);
-  // As the maker's child, and this one ends.
-  alignas(16) static char stack[cloneStackSize];
-  spawn->pid =
-      cloneOnto(borrow | CLONE_PARENT | spawn->newNamespaces, -1, &spawn->pidfd, runInner, spawn, stack);
-  if (spawn->pid < 0) fail(spawn, "clone3");
-  _exit(0);
-}
-
-// While a child that has joined a container's namespaces still runs on this process's memory, the container
-// can see it. What is not dumpable can be neither traced nor read through /proc by the root of another user
-// namespace (ptrace(2)).
-class Undumpable {
- public:
-  explicit Undumpable(bool wanted) : previous_(wanted ? prctl(PR_GET_DUMPABLE) : 0) {
-    if (previous_ == 1) prctl(PR_SET_DUMPABLE, 0);
-  }
-  ~Undumpable() {
-    if (previous_ == 1) prctl(PR_SET_DUMPABLE, 1);
-  }
-  Undumpable(const Undumpable&) = delete;
-  Undumpable& operator=(const Undumpable&) = delete;
-
- private:
-  int previous_;
+struct Child {
+  InitSpawn* spawn;
+  int report;
 };
+
+[[noreturn]] void runChild(void* argument) {
+  const auto* child = static_cast<Child*>(argument);
+  // While the machine's cgroup mounts are still in sight.
+  joinCgroups(child->spawn);
+  if (child->report < 0) enterNamespaces(child->spawn);
+  becomeInit(child->spawn, child->report);
+}
 
 // A signal handler of the maker's that ran in the child would run on borrowed memory.
 class BlockedSignals {
@@ -215,6 +187,20 @@ bool refuse(InitSpawn* spawn, const char* call, int error) {
   return false;
 }
 
+// The process that entered the namespaces has had a child there, which is ours, and has ended.
+bool takeBorn(InitSpawn* spawn, int report, pid_t outer) {
+  BirthReport born{};
+  ssize_t length = 0;
+  do length = read(report, &born, sizeof born);
+  while (length < 0 && errno == EINTR);
+  waitpid(outer, nullptr, __WALL);
+  if (length != sizeof born) return refuse(spawn, "container-init", ECHILD);
+  if (born.pid < 0) return refuse(spawn, born.type == 0 ? "clone3" : setnsOf(born.type), born.error);
+  spawn->pid = born.pid;
+  spawn->pidfd = static_cast<int>(syscall(SYS_pidfd_open, spawn->pid, 0));
+  return spawn->pidfd >= 0 ? true : refuse(spawn, "pidfd_open", errno);
+}
+
 }  // namespace
 }  // namespace tandem
 
@@ -225,26 +211,26 @@ bool spawnInit(InitSpawn* spawn) {
   spawn->failedErrno = 0;
   spawn->waitsForMaps = (spawn->newNamespaces & CLONE_NEWUSER) != 0 && geteuid() != 0;
   const bool nested = isNested(*spawn);
+  int ends[2] = {-1, -1};
+  if (nested && pipe2(ends, O_CLOEXEC) != 0) return refuse(spawn, "pipe2", errno);
+  UniqueFd report(ends[0]), reporter(ends[1]);
   const BlockedSignals signals;
-  const Undumpable memory(nested);
   alignas(16) static char stack[cloneStackSize];
   const uint64_t intoCgroup = spawn->cgroupDirectory < 0 ? 0 : CLONE_INTO_CGROUP;
+  Child child{spawn, reporter.get()};
   int pidfd = -1;
-  const pid_t outer = cloneOnto(borrow | intoCgroup | (nested ? 0 : spawn->newNamespaces),
-                                spawn->cgroupDirectory, &pidfd, runOuter, spawn, stack);
-  if (outer < 0) return refuse(spawn, "clone3", errno);
-  UniqueFd outerPidfd(pidfd);
-  if (nested || spawn->failedCall != nullptr) waitpid(outer, nullptr, __WALL);
+  const pid_t pid =
+      cloneOnto(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | intoCgroup | (nested ? 0 : spawn->newNamespaces),
+                spawn->cgroupDirectory, &pidfd, runChild, &child, stack);
+  if (pid < 0) return refuse(spawn, "clone3", errno);
+  UniqueFd owned(pidfd);
+  reporter.reset();
   if (spawn->failedCall != nullptr) {
-    if (spawn->pid > 0) waitpid(spawn->pid, nullptr, __WALL);
+    waitpid(pid, nullptr, __WALL);
     return false;
   }
-  if (nested) {
-    // CLONE_PIDFD put it into the table of the process between, which is gone.
-    spawn->pidfd = static_cast<int>(syscall(SYS_pidfd_open, spawn->pid, 0));
-    return spawn->pidfd >= 0 ? true : refuse(spawn, "pidfd_open", errno);
-  }
-  spawn->pid = outer;
-  spawn->pidfd = outerPidfd.release();
+  if (nested) return takeBorn(spawn, report.get(), pid);
+  spawn->pid = pid;
+  spawn->pidfd = owned.release();
   return true;
 }
