@@ -49,6 +49,8 @@ export class TandemError extends Error {
 
 function codeFromErrno(errno: string | undefined): ErrorCode {
   switch (errno) {
+    case "ECANCELED": // container-init's word for a hook that failed
+      return "failed_precondition";
     case "ENOENT":
     case "ESRCH":
       return "not_found";

@@ -102,13 +102,20 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
       await runHooks("poststop", container, 0, { environment: host.hookEnvironment }).catch((late: unknown) =>
         host.warn(TandemError.from(late)),
       );
-      throw error;
+      throw outOfMemory(request.cgroup) ?? error;
     }
   } catch (error) {
     throw TandemError.from(error, `container ${request.id}`);
   } finally {
     for (const fd of opened) closeSync(fd);
   }
+}
+
+/** What the kernel kills says nothing itself. */
+function outOfMemory(cgroup: Cgroup): TandemError | undefined {
+  if (cgroup.dirs.length === 0 || cgroup.oomKills() === 0) return undefined;
+  const message = "linux.resources.memory.limit: too low for a container to be made in";
+  return new TandemError("invalid_argument", message);
 }
 
 function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitRequest): ContainerPlan {

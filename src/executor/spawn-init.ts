@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, writeFileSync } from "node:fs";
 import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
@@ -84,7 +84,9 @@ export async function spawnInit(clone: Cloner, request: SpawnRequest): Promise<I
     socket.close();
     const kind = /^setns (\w+)/.exec((error as Error).message)?.[1];
     const join = request.joins.find(({ property }) => kind !== undefined && property.endsWith(` ${kind}`));
-    throw TandemError.from(error, join?.property ?? "linux.namespaces, linux.cgroupsPath");
+    // A v1 cgroup without memory takes no process in.
+    const other = (error as NodeJS.ErrnoException).code === "ENOMEM" ? "linux.resources.memory.limit, " : "";
+    throw TandemError.from(error, join?.property ?? `${other}linux.namespaces, linux.cgroupsPath`);
   } finally {
     closeSync(theirs);
     if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
@@ -120,17 +122,33 @@ export function writeOomScore(pid: number, score: number | undefined): void {
   }
 }
 
-/** Inside a user namespace nobody may raise a hard limit: the shim does it, as far as it may itself. */
+/**
+ * Inside a user namespace nobody may raise a hard limit: the shim does it, as far as it may itself. The rest is for container-init
+ * to do, in its time: it needs descriptors of its own until then.
+ */
 export function raiseLimits(pid: number, steps: readonly Step[], userNamespace: boolean): void {
   if (!userNamespace) return;
-  for (const step of steps) {
-    if (step.op !== "rlimit") continue;
+  const limits = steps.filter((step) => step.op === "rlimit");
+  const own = limits.length > 0 ? ownLimits() : [];
+  for (const step of limits) {
+    const { soft = 0n, hard = 0n } = own[step.resource] ?? {};
+    if (step.hard <= hard) continue;
     try {
-      native.setResourceLimit(pid, step.resource, step.soft, step.hard);
+      native.setResourceLimit(pid, step.resource, soft, step.hard);
     } catch (error) {
       throw TandemError.from(error, step.property);
     }
   }
+}
+
+/** By their numbers, in the order of which they are listed (fs/proc/base.c, lnames). */
+function ownLimits(): { readonly soft: bigint; readonly hard: bigint }[] {
+  const lines = readFileSync("/proc/self/limits", "latin1").trim().split("\n").slice(1);
+  const toLimit = (text = "0"): bigint => (text === "unlimited" ? 2n ** 64n - 1n : BigInt(text));
+  return lines.map((line) => {
+    const [soft, hard] = line.slice(26).trim().split(/\s+/);
+    return { soft: toLimit(soft), hard: toLimit(hard) };
+  });
 }
 
 /** A plan as container-init gets it. */

@@ -105,8 +105,11 @@ export function idMapText(mappings: NonNullable<Spec["linux"]>["uidMappings"]): 
     .join("");
 }
 
+/** Half of KTIME_SEC_MAX, as kernel/time/namespace.c has it. */
+const LARGEST_OFFSET = Math.floor(Number(2n ** 63n / 1_000_000_000n) / 2);
+
 /**
- * @throws TandemError invalid_argument for a clock that has no offset
+ * @throws TandemError invalid_argument for a clock that has no offset, and for an offset that no clock can have
  */
 export function timeSteps(linux: Spec["linux"], created: ReadonlySet<NamespaceType>): Step[] {
   if (!created.has("time")) return [];
@@ -117,6 +120,11 @@ export function timeSteps(linux: Spec["linux"], created: ReadonlySet<NamespaceTy
         `linux.timeOffsets.${shown(clock)}: only monotonic and boottime have offsets`,
       );
     }
+    const at = `linux.timeOffsets.${clock}`;
+    if (Math.abs(secs ?? 0) > LARGEST_OFFSET)
+      throw new TandemError("invalid_argument", `${at}.secs: ${secs} is beyond what a clock can show`);
+    if ((nanosecs ?? 0) >= 1e9)
+      throw new TandemError("invalid_argument", `${at}.nanosecs: ${nanosecs} is a second or more`);
     return `${clock} ${secs ?? 0} ${nanosecs ?? 0}\n`;
   });
   return [{ op: "newTime", property: "linux.timeOffsets", offsets: lines.join("") }];

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, readSync } from "node:fs";
+import { closeSync, existsSync, fstatSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { locate } from "../../wasm-host/config.ts";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
 import { directories } from "../directories.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import { cgroupHierarchies } from "../executor/cgroup-hierarchies.ts";
 import type { Executor } from "../executor/executor.ts";
 import { runHooks } from "../executor/hooks.ts";
@@ -51,13 +51,17 @@ export function createContainerDependencies(options: DependencyOptions): Contain
       return request.options.systemdCgroup ? scope(options, wanted) : openCgroup(wanted);
     },
     select: async (request, spec, rootfs) => {
-      const selection = await selectExecutor({
+      const choice = selectExecutor({
         id: request.id,
         spec,
         rootfs,
         lookup: () => options.lookup(request.namespace, request.id),
         readHead: native.readHeadInRoot,
         modeOf: native.modeInRoot,
+      });
+      const selection = await choice.catch((error: unknown) => {
+        const isThere = existsSync(rootfs);
+        throw TandemError.from(error, isThere ? undefined : `root.path ${shown(rootfs)}: is not there`);
       });
       log.debug({ id: request.id, executor: selection.kind, reason: selection.reason }, "executor chosen");
       return selection;

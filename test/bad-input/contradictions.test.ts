@@ -75,6 +75,14 @@ const cases: Readonly<Record<string, readonly [Change, string][]>> = {
       },
       "linux.timeOffsets: needs a new time namespace",
     ],
+    [
+      { linux: { namespaces: types("mount", "time"), timeOffsets: { boottime: { nanosecs: 1e9 } } } },
+      "linux.timeOffsets.boottime.nanosecs: 1000000000 is a second or more",
+    ],
+    [
+      { linux: { namespaces: types("mount", "time"), timeOffsets: { monotonic: { secs: -5e9 } } } },
+      "linux.timeOffsets.monotonic.secs: -5000000000 is beyond what a clock can show",
+    ],
     [{ linux: { uidMappings: [mapping] } }, "linux.uidMappings: needs a user namespace"],
     [{ linux: { gidMappings: [mapping] } }, "linux.gidMappings: needs a user namespace"],
     [{ linux: { namespaces: [] } }, "linux.namespaces: a mount namespace is needed"],
@@ -254,6 +262,10 @@ const cases: Readonly<Record<string, readonly [Change, string][]>> = {
       { linux: { devices: [{ type: "b", path: "/dev/x", major: 2 ** 32 + 1, minor: 1 }] } },
       "linux.devices[0].major: 4294967297 is not between 0 and 4095",
     ],
+    [
+      { linux: { resources: { devices: [{ allow: true, type: "c", major: 2 ** 32 + 1 }] } } },
+      "linux.resources.devices[0].major: 4294967297 is no number of a device",
+    ],
     [{ root: { path: "" } }, "root.path: is empty"],
   ],
   "mounts have what their kind needs, and nothing else": [
@@ -262,8 +274,8 @@ const cases: Readonly<Record<string, readonly [Change, string][]>> = {
       "mounts[0] /a: only a bind mount can be id-mapped",
     ],
     [
-      { mounts: [{ destination: "/a", type: "bind", source: "/b", options: ["ro", "size=1m"] }] },
-      "mounts[0].options[1]: size=1m is no option of a bind mount",
+      { mounts: [{ destination: "/a", type: "bind", source: "/b", options: ["ro", "lowerdir=/x"] }] },
+      "mounts[0].options[1]: lowerdir=/x is no option of a bind mount",
     ],
     [{ mounts: [{ destination: "/a", type: "bind" }] }, "mounts[0] /a: a bind mount needs a source"],
     [{ mounts: [{ destination: "/a" }] }, "mounts[0] /a: type is missing"],

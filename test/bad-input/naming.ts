@@ -10,14 +10,18 @@ const dependants: Readonly<Record<string, readonly string[]>> = {
   // Without a tmpfs there it is the image's /dev, which a user namespace may not change.
   mounts: ["linux.devices"],
   // Two descriptors are not enough for a hook that is run in the container.
-  "process.rlimits": ["hooks."],
+  "process.rlimits": ["hooks.", "process.cwd"],
+  "linux.resources.pids": ["hooks."],
+  "linux.seccomp": ["linux.seccomp."],
   "linux.uidMappings": ["linux.uidMappings", "process.user.", "mounts["],
   "linux.gidMappings": ["linux.gidMappings", "process.user.", "mounts["],
 };
 
-/** The message names the place, what is in it, or what holds it (`linux.devices[0]` of `linux.devices[0].major`). */
+/** The message names the place, what is in it, or what holds it (`hooks.prestart[0]` of `hooks.prestart[0].args[1]`). */
 export function namesPlace(message: string, { name, rule }: Place): boolean {
   if (message.includes(name)) return true;
+  const element = /^[^\]]*\[\d+\]/.exec(name)?.[0];
+  if (element !== undefined && message.includes(element)) return true;
   const holder = name.replace(/(\[\d+\]|\.[^.[]+)$/, "");
   const isElsewhere = holder === "process" || holder === "linux" || holder === name;
   if (!isElsewhere && message.includes(holder)) return true;

@@ -25,13 +25,13 @@ import fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { defaultRuntimeOptions } from "../../src/bundle/runtime-options.ts";
-import { loadSpec } from "../../src/bundle/spec.ts";
+import { loadSpec, parseProcess } from "../../src/bundle/spec.ts";
 import { TandemError } from "../../src/errors.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { cgroupPaths } from "../../src/isolation/cgroup/paths.ts";
 import { createLog } from "../../src/log.ts";
 import { createContainerDependencies } from "../../src/shim/dependencies.ts";
-import { Container } from "../../src/task/container.ts";
+import { Container, type CreateOptions } from "../../src/task/container.ts";
 import { type Mutation, mutate, mutationsOf, type Place, placesOf } from "../bad-input/mutations.ts";
 import { isReadable, namesPlace } from "../bad-input/naming.ts";
 import { runnableSpec, runnableUserSpec } from "../bad-input/runnable-spec.ts";
@@ -49,6 +49,7 @@ const seed = process.env["TANDEM_FUZZ_SEED"];
 const parameters = {
   numRuns: runs,
   endOnFailure: true,
+  includeErrorInReport: true,
   ...(seed === undefined ? {} : { seed: Number(seed) }),
 };
 
@@ -91,23 +92,25 @@ const dependencies = createContainerDependencies({
   lookup: async () => undefined,
 });
 
+function createOptions(terminal: boolean): CreateOptions {
+  return {
+    id: "c1",
+    namespace: `tandem-fuzz-${process.pid}`,
+    bundle,
+    rootfs: [],
+    stdio: { stdin: "", stdout: "", stderr: "", terminal },
+    options: defaultRuntimeOptions,
+    checkpoint: "",
+  };
+}
+
 /** A container from this config.json, through its whole life; the error that ended it early, or undefined. */
 async function live(config: string): Promise<TandemError | undefined> {
   writeFileSync(join(bundle, "config.json"), config);
   let container: Container | undefined;
   try {
-    container = await Container.create(
-      {
-        id: "c1",
-        namespace: `tandem-fuzz-${process.pid}`,
-        bundle,
-        rootfs: [],
-        stdio: { stdin: "", stdout: "", stderr: "", terminal: loadSpec(bundle).process?.terminal === true },
-        options: defaultRuntimeOptions,
-        checkpoint: "",
-      },
-      dependencies,
-    );
+    const options = createOptions(loadSpec(bundle).process?.terminal === true);
+    container = await Container.create(options, dependencies);
     assert.is(container.init.status, "created");
     assert.ok(existsSync(`/proc/${container.init.pid}`), "a container that was created has a process");
     await container.start("");
@@ -201,6 +204,15 @@ function existingParents(directories: readonly string[]): Set<string> {
   return existing;
 }
 
+function assertNamed(error: TandemError, what: string, changes: readonly Change[]): void {
+  assert.ok(isReadable(error.message), `${what}: ${JSON.stringify(error.message)}`);
+  assert.is.not(error.code, "internal", `${what}: ${error.message}`);
+  assert.ok(
+    changes.some(({ place }) => namesPlace(error.message, place)),
+    `${what}: refused by another name: ${error.message}`,
+  );
+}
+
 async function check(spec: Json, changes: readonly Change[]): Promise<void> {
   const config = mutate(spec, changes);
   const what = changes.map(({ place, mutation }) => `${place.name} := ${mutation.name}`).join(", ");
@@ -217,12 +229,7 @@ async function check(spec: Json, changes: readonly Change[]): Promise<void> {
   );
   removeEmptyParents(cgroups, existing);
   if (error === undefined) return;
-  assert.ok(isReadable(error.message), `${what}: ${JSON.stringify(error.message)}`);
-  assert.is.not(error.code, "internal", `${what}: ${error.message}`);
-  assert.ok(
-    changes.some(({ place }) => namesPlace(error.message, place)),
-    `${what}: refused by another name: ${error.message}`,
-  );
+  assertNamed(error, what, changes);
 }
 
 /** Another directory of the machine as the container's root is nothing to play with. */
@@ -266,6 +273,73 @@ for (const [where, spec] of Object.entries(bases)) {
     },
   );
 }
+
+bad("a limit on memory that is too low for any process is the error, by its name", async () => {
+  const spec = runnableSpec(`${parent}/c1`);
+  const place = placesOf(spec).find(({ rule }) => rule.path === "linux.resources.memory.limit");
+  assert.ok(place !== undefined);
+  const resources = placesOf(spec).find(({ rule }) => rule.path === "linux.resources.memory");
+  for (const limit of [4096, 65_536]) {
+    const mutation = { name: String(limit), text: JSON.stringify({ limit }) };
+    if (resources !== undefined) await check(spec, [{ place: resources, mutation }]);
+  }
+});
+
+/** Another process in a container; the error that kept it from running, or undefined. */
+async function execute(container: Container, json: unknown): Promise<TandemError | undefined> {
+  let isAdded = false;
+  try {
+    const process = parseProcess(json);
+    const terminal = process.terminal === true;
+    await container.addExec("e1", process, { stdin: "", stdout: "", stderr: "", terminal });
+    isAdded = true;
+    await container.start("e1");
+    await container.kill("e1", 9, false).catch(ignoreFinished);
+    await container.process("e1").wait();
+    return undefined;
+  } catch (error) {
+    if (error instanceof TandemError) return error;
+    throw error;
+  } finally {
+    if (isAdded) await container.delete("e1");
+  }
+}
+
+bad(
+  "the process of an exec that is wrong runs or is refused by name, and the container goes on",
+  async () => {
+    const spec = runnableSpec(`${parent}/c1`);
+    writeFileSync(join(bundle, "config.json"), JSON.stringify(spec));
+    const container = await Container.create(createOptions(false), dependencies);
+    const places = placesOf(spec).filter(({ rule }) => rule.path.startsWith("process."));
+    const change = fc
+      .constantFrom(...places)
+      .chain((place) =>
+        fc.record({ place: fc.constant(place), mutation: fc.constantFrom(...mutationsOf(place)) }),
+      );
+    try {
+      await container.start("");
+      await fc.assert(
+        fc.asyncProperty(change, async (one) => {
+          const what = `${one.place.name} := ${one.mutation.name}`;
+          const before = lookAround();
+          const { process: json } = JSON.parse(mutate(spec, [one])) as Json;
+          const error = await execute(container, json);
+          await eventually(() => JSON.stringify(lookAround()) === JSON.stringify(before));
+          assert.equal(lookAround(), before, `${what}: something is left behind`);
+          assert.is(container.init.status, "running", what);
+          assert.equal(container.pids().length, 1, what);
+          if (error !== undefined) assertNamed(error, what, [one]);
+        }),
+        parameters,
+      );
+    } finally {
+      await container.kill("", 9, true);
+      await container.init.wait();
+      await container.delete("");
+    }
+  },
+);
 
 if (process.env[inside] === undefined) {
   // In a mount namespace of its own, where nobody else's mounts come and go.

@@ -181,7 +181,12 @@ seccomp("turns flags into the kernel's bits, with SPEC_ALLOW when there are none
   assert.is(compileSeccomp(denyAllBut(), undefined).flags, 4);
   assert.is(flags(), 0);
   assert.is(flags("SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_TSYNC"), 3);
-  assert.is(flags("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"), 32);
+  // What means something only with a listener, or only without one, is left out of the other kind.
+  assert.is(flags("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"), 0);
+  const notify = { names: ["mkdirat"], action: "SCMP_ACT_NOTIFY" };
+  const all = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_TSYNC"];
+  const listening = { ...denyAllBut(notify), listenerPath: "/run/l.sock", flags: all };
+  assert.is(compileSeccomp(listening, undefined).flags, 32 | 8);
 });
 
 seccomp("asks for a listener when an action is NOTIFY", () => {

@@ -67,8 +67,8 @@ export function devicePolicy(rules: readonly DeviceRule[] | undefined): DevicePo
     const name = `devices[${index}]`;
     const types = ruleTypes(rule, name);
     const access = accessBits(rule.access, name);
-    const major = deviceNumber(rule.major);
-    const minor = deviceNumber(rule.minor);
+    const major = deviceNumber(rule.major, `${name}.major`);
+    const minor = deviceNumber(rule.minor, `${name}.minor`);
     if (types === "a") {
       if (access !== everyAccess || major !== "*" || minor !== "*") {
         for (const type of ["c", "b"] as const) apply(rule.allow, { type, major, minor, access }, name);
@@ -113,8 +113,10 @@ function accessBits(access: string | undefined, name: string): number {
   return bits;
 }
 
-function deviceNumber(value: number | undefined): number | "*" {
-  return value === undefined || value < 0 ? "*" : value;
+/** The files and the program take 32 bits; of more they would make another device. */
+function deviceNumber(value: number | undefined, name: string): number | "*" {
+  if (value === undefined || value < 0) return "*";
+  return value > 0xffff_ffff ? refuse(name, `${value} is no number of a device`) : value;
 }
 
 function overlaps(left: DeviceException, right: DeviceException): boolean {

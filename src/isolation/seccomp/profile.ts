@@ -77,14 +77,16 @@ const architectures: Readonly<Record<string, number>> = {
   SCMP_ARCH_S390X: 0x80000016,
 };
 
+const tsyncFlag = 1 << 0;
 const specAllowFlag = 1 << 2;
+const waitKillableFlag = 1 << 5;
 
 /** SECCOMP_FILTER_FLAG_* of linux/seccomp.h. */
 const flags: Readonly<Record<string, number>> = {
-  SECCOMP_FILTER_FLAG_TSYNC: 1 << 0,
+  SECCOMP_FILTER_FLAG_TSYNC: tsyncFlag,
   SECCOMP_FILTER_FLAG_LOG: 1 << 1,
   SECCOMP_FILTER_FLAG_SPEC_ALLOW: specAllowFlag,
-  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: 1 << 5,
+  SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: waitKillableFlag,
 };
 const newListenerFlag = 1 << 3;
 
@@ -137,7 +139,9 @@ export function filterFlags(profile: LinuxSeccomp): number {
   if (profile.flags === undefined) return specAllowFlag | listenerFlag(profile);
   let bits = listenerFlag(profile);
   for (const [index, name] of profile.flags.entries()) bits |= look(flags, name, `flags[${index}]`);
-  return bits;
+  // The kernel refuses what has no meaning: to wait for an agent that there is not, or, for a process of one thread, to have all of
+  // them under the filter beside a listener. libseccomp drops them likewise.
+  return bits & ~(usesNotify(profile) ? tsyncFlag : waitKillableFlag);
 }
 
 function listenerFlag(profile: LinuxSeccomp): number {
