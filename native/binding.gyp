@@ -99,6 +99,7 @@
         "client/main.c",
         "client/ask.c",
         "client/hands.c",
+        "client/program.c",
         "client/relay.c",
         "client/server.c",
         "launcher/places.c",

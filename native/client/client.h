@@ -8,7 +8,7 @@
 #include "sys/spawn_init.h"
 
 enum ToServer { sayCall = 1, saySpawned = 2, saySpawnFailed = 3, sayExited = 4, sayInput = 5 };
-enum ToClient { doOutput = 1, doError = 2, doExit = 3, doSpawn = 4, doWait = 5, doInput = 6 };
+enum ToClient { doOutput = 1, doError = 2, doExit = 3, doSpawn = 4, doWait = 5, doInput = 6, doProgram = 7 };
 
 enum { maxMessage = 200 * 1024, maxDescriptors = 32 };
 
@@ -37,6 +37,11 @@ bool hear(int server, Message *message);
 
 // Returns only when the server went away before it said anything.
 void serve(int server);
+
+// ---- program.c: what is executed beside container-init (criu)
+
+// "path\0argument\0…" with descriptors for 3 and on; 0, 1 and 2 are ours. An errno, or 0.
+int executeProgram(const Message *message, pid_t *pid, int *pidfd);
 
 // ---- relay.c: waiting for a container in the foreground
 

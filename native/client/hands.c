@@ -65,29 +65,50 @@ static void waitAndTell(int server, pid_t child, int master) {
   say(server, sayExited, &status, sizeof status, -1);
 }
 
-static pid_t makeChild(int server, const Message *message) {
+static void sayFailed(int server, int error, const char *call) {
+  char text[128];
+  const uint32_t number = (uint32_t)error;
+  memcpy(text, &number, sizeof number);
+  const size_t length = strnlen(call, sizeof text - sizeof number);
+  memcpy(text + sizeof number, call, length);
+  say(server, saySpawnFailed, text, sizeof number + length, -1);
+}
+
+static void sayMade(int server, pid_t pid, int pidfd) {
+  const uint32_t number = (uint32_t)pid;
+  say(server, saySpawned, &number, sizeof number, pidfd);
+  close(pidfd);
+}
+
+static void makeChild(int server, const Message *message) {
   struct InitSpawn spawn = {0};
   bool waits = false;
   decode(message, &spawn, &waits);
   checkPreserved(spawn.preserved);
-  pid_t made = -1;
-  if (spawnInit(&spawn)) {
-    const uint32_t pid = (uint32_t)spawn.pid;
-    say(server, saySpawned, &pid, sizeof pid, spawn.pidfd);
-    close(spawn.pidfd);
-    made = spawn.pid;
-  } else {
-    char text[128];
-    const uint32_t error = (uint32_t)spawn.failedErrno;
-    memcpy(text, &error, sizeof error);
-    const size_t length = strnlen(spawn.failedCall, sizeof text - sizeof error);
-    memcpy(text + sizeof error, spawn.failedCall, length);
-    say(server, saySpawnFailed, text, sizeof error + length, -1);
-  }
+  const bool made = spawnInit(&spawn);
+  if (made)
+    sayMade(server, spawn.pid, spawn.pidfd);
+  else
+    sayFailed(server, spawn.failedErrno, spawn.failedCall);
   if (spawn.stdio[0] > 2) close(spawn.stdio[0]);
   for (size_t i = 0; i < message->fdCount; i++) close(message->fds[i]);
-  if (made > 0 && waits) waitAndTell(server, made, -1);
-  return made;
+  if (made && waits) waitAndTell(server, spawn.pid, -1);
+}
+
+static void makeProgram(int server, const Message *message) {
+  pid_t pid = -1;
+  int pidfd = -1;
+  const int error = executeProgram(message, &pid, &pidfd);
+  if (error == 0)
+    sayMade(server, pid, pidfd);
+  else
+    sayFailed(server, error, message->data + 1);
+}
+
+static void waitForOne(int server, const Message *message) {
+  const char *at = message->data + 1;
+  const uint32_t pid = number(&at, message->data + message->length);
+  waitAndTell(server, (pid_t)pid, message->fdCount > 0 ? message->fds[0] : -1);
 }
 
 static void sendInput(int server) {
@@ -104,7 +125,6 @@ static void writeOrEnd(int fd, const Message *message) {
 
 void serve(int server) {
   Message message;
-  pid_t child = -1;
   bool heard = false;
   while (hear(server, &message)) {
     heard = true;
@@ -123,10 +143,13 @@ void serve(int server) {
         _exit(status);
       }
       case doSpawn:
-        child = makeChild(server, &message);
+        makeChild(server, &message);
+        break;
+      case doProgram:
+        makeProgram(server, &message);
         break;
       case doWait:
-        waitAndTell(server, child, message.fdCount > 0 ? message.fds[0] : -1);
+        waitForOne(server, &message);
         break;
       case doInput:
         sendInput(server);

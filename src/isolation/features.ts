@@ -22,6 +22,7 @@ const annotations = [
   "io.kubernetes.cri.container-type",
   "io.kubernetes.cri.sandbox-id",
   "module.wasm.image/variant",
+  "org.criu.config",
   "run.oci.handler",
   "tandem.dev/executor",
   "tandem.dev/http-port",

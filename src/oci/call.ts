@@ -3,7 +3,7 @@ import { getSystemErrorMessage, getSystemErrorName } from "node:util";
 import { TandemError } from "../errors.ts";
 import type { CloneOptions, SpawnedInit } from "../executor/spawn-init.ts";
 import { native } from "../native.ts";
-import { type CallRequest, encodeSpawn, toClient, toServer } from "./protocol.ts";
+import { type CallRequest, encodeProgram, encodeSpawn, encodeWait, toClient, toServer } from "./protocol.ts";
 
 interface Answer {
   readonly data: Buffer;
@@ -77,6 +77,16 @@ export class Call {
     if (cgroupDirectory !== undefined) fds.splice(2, 0, cgroupDirectory);
     this.#send(message, fds);
     this.#isWaiting = wait;
+    return await this.#spawned();
+  }
+
+  /** Has the client execute a program as its child, with its own 0, 1 and 2. @throws TandemError as posix_spawn(3) fails there */
+  async execute(path: string, args: readonly string[], fds: readonly number[]): Promise<SpawnedInit> {
+    this.#send(encodeProgram(path, args), fds);
+    return await this.#spawned();
+  }
+
+  async #spawned(): Promise<SpawnedInit> {
     const answer = await this.#answer();
     const [pidfd] = answer.fds;
     if (answer.data[0] === toServer.spawned && pidfd !== undefined)
@@ -99,14 +109,14 @@ export class Call {
   }
 
   /**
-   * Has the client wait for the process that it cloned, with signals and, if there is one, the terminal passed on.
+   * Has the client wait for a child of its own, with signals and, if there is one, the terminal passed on.
    *
    * @returns exit code, or 128 + signal
    */
-  async waitForChild(terminal: number | undefined): Promise<number> {
+  async waitForChild(pid: number, terminal: number | undefined): Promise<number> {
     if (!this.#isWaiting) {
       await this.#sending;
-      this.#send(Buffer.of(toClient.wait), terminal === undefined ? [] : [terminal]);
+      this.#send(encodeWait(pid), terminal === undefined ? [] : [terminal]);
     }
     return (await this.#answer()).data.readUInt32LE(1);
   }

@@ -13,6 +13,8 @@ export interface Context {
   readonly store: Store;
   /** `--systemd-cgroup` */
   readonly systemdCgroup: boolean;
+  /** `--criu` */
+  readonly criu: string | undefined;
   /** How to make processes as the client's children. */
   host(child: ChildOptions): Omit<LinuxHost, "noPivotRoot" | "noNewKeyring">;
   /** A line in the log of this command line. */

@@ -1,4 +1,5 @@
 import type { Command } from "./command.ts";
+import { checkpoint } from "./verbs/checkpoint.ts";
 import { create } from "./verbs/create.ts";
 import { deleteVerb } from "./verbs/delete.ts";
 import { events } from "./verbs/events.ts";
@@ -8,6 +9,7 @@ import { kill } from "./verbs/kill.ts";
 import { list } from "./verbs/list.ts";
 import { pause, resume } from "./verbs/pause.ts";
 import { ps } from "./verbs/ps.ts";
+import { restore } from "./verbs/restore.ts";
 import { run } from "./verbs/run.ts";
 import { spec } from "./verbs/spec.ts";
 import { start } from "./verbs/start.ts";
@@ -28,6 +30,8 @@ export const commands: Readonly<Record<string, Command>> = {
   pause,
   resume,
   update,
+  checkpoint,
+  restore,
   delete: deleteVerb,
   features,
   spec,

@@ -1,6 +1,5 @@
 import { closeSync } from "node:fs";
 import { TandemError } from "../errors.ts";
-import type { InitProcess } from "../executor/init-process.ts";
 import { native } from "../native.ts";
 import { type Context, clientPath } from "./command.ts";
 import type { Flags } from "./flags.ts";
@@ -22,7 +21,7 @@ export function requireConsole({ given }: Context, terminal: boolean, detach: bo
 }
 
 /** Hands the terminal's master to whoever listens at `--console-socket`. @throws TandemError naming the option */
-export function sendConsole(context: Context, init: InitProcess): void {
+export function sendConsole(context: Context, init: { console: number | undefined }): void {
   const socket = context.given.text("console-socket");
   if (socket === undefined || init.console === undefined) return;
   try {

@@ -97,7 +97,8 @@ export async function createContainer(
   }
 }
 
-function firstRecord(
+/** The record of a container of which there is nothing but a cgroup yet. */
+export function firstRecord(
   context: Context,
   parts: { readonly id: string; readonly bundle: string; readonly spec: Spec; readonly cgroup: Cgroup },
 ): ContainerRecord {
@@ -119,7 +120,7 @@ function firstRecord(
 }
 
 /** By the driver that the command line names; systemd's is loaded when it is wanted. */
-async function openContainerCgroup(context: Context, id: string, spec: Spec): Promise<Cgroup> {
+export async function openContainerCgroup(context: Context, id: string, spec: Spec): Promise<Cgroup> {
   const request = cgroupRequest(context, id, spec);
   if (!context.systemdCgroup) return openCgroup(request);
   const { openScope } = await import("../isolation/systemd/open-scope.ts");

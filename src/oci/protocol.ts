@@ -12,14 +12,16 @@
  *   writes                                 ◀──   output | error
  *   reads its stdin                        ◀──   input
  *   input, [memfd]                         ──▶
- *   waits, forwards signals                ◀──   wait, [terminal's master]
+ *   executes                               ◀──   program: path and arguments, [descriptors from 3 on]
+ *   spawned: pid, [pidfd] | failed: errno  ──▶
+ *   waits, forwards signals                ◀──   wait: pid, [terminal's master]
  *   exited: status                         ──▶
  *   ends                                   ◀──   exit: status
  *
  * A client that ends earlier was killed: what it asked for is undone.
  */
 export const toServer = { call: 1, spawned: 2, spawnFailed: 3, exited: 4, input: 5 } as const;
-export const toClient = { output: 1, error: 2, exit: 3, spawn: 4, wait: 5, input: 6 } as const;
+export const toClient = { output: 1, error: 2, exit: 3, spawn: 4, wait: 5, input: 6, program: 7 } as const;
 
 /** What one command line was. */
 export interface CallRequest {
@@ -81,4 +83,19 @@ export function encodeSpawn(message: SpawnMessage): Buffer {
   head[0] = toClient.spawn;
   for (const [index, value] of numbers.entries()) head.writeUInt32LE(value >>> 0, 1 + 4 * index);
   return Buffer.concat([head, ...cgroupFiles.map((file) => Buffer.from(`${file}\0`))]);
+}
+
+/** The "program" message: absolute path, arguments; each ends with a NUL. */
+export function encodeProgram(path: string, args: readonly string[]): Buffer {
+  return Buffer.concat([
+    Buffer.of(toClient.program),
+    ...[path, ...args].map((text) => Buffer.from(`${text}\0`)),
+  ]);
+}
+
+/** The "wait" message. */
+export function encodeWait(pid: number): Buffer {
+  const message = Buffer.of(toClient.wait, 0, 0, 0, 0);
+  message.writeUInt32LE(pid, 1);
+  return message;
 }

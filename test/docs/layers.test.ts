@@ -13,6 +13,7 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^src\/[^/]+$/, /^src\/api\//],
   [/^src\/bundle\//],
   [/^src\/isolation\//],
+  [/^src\/criu\//],
   [/^src\/image\//],
   [/^wasm-host\//],
   [/^src\/zygote\//],

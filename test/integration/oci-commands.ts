@@ -73,6 +73,13 @@ export class OciCommands {
     return join(bundle, "output");
   }
 
+  /** A script that finds `tandem-oci --root …` in $OCI: a shell closes descriptors and leaves directories as no test can. */
+  shell(script: string, wrapper: readonly string[] = []): Promise<Finished> {
+    const environment = { ...this.environment, OCI: `${ociBinary} --root ${this.root}` };
+    const [program = "/bin/sh", ...rest] = [...wrapper, "/bin/sh", "-c", script];
+    return run(program, rest, { environment });
+  }
+
   /** create and start. */
   async begin(id: string, bundle: string, ...flags: string[]): Promise<string> {
     const output = await this.create(id, bundle, ...flags);
@@ -81,8 +88,8 @@ export class OciCommands {
   }
 
   /** A command line that goes on while the test does something else. */
-  spawn(args: readonly string[], output: string): ChildProcess {
-    const fd = openSync(output, "w");
+  spawn(args: readonly string[], output: string, how: "w" | "a" = "w"): ChildProcess {
+    const fd = openSync(output, how);
     try {
       const child = spawn(ociBinary, ["--root", this.root, ...args], {
         env: { ...process.env, ...this.environment },

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { type Finished, run } from "../../scripts/private-containerd/command.ts";
+import { run } from "../../scripts/private-containerd/command.ts";
 import { jsonLines, OciCommands, ociBinary } from "./oci-commands.ts";
 
 const around = suite("tandem-oci: surroundings");
@@ -15,13 +15,6 @@ around.before(() => {
 around.after(async () => {
   await oci[Symbol.asyncDispose]();
 });
-
-/** Through a shell, which can close descriptors and leave directories as no test can. "$0" is tandem-oci with its --root. */
-function shell(script: string, wrapper: readonly string[] = []): Promise<Finished> {
-  const environment = { ...oci.environment, OCI: `${ociBinary} --root ${oci.root}` };
-  const [program = "/bin/sh", ...rest] = [...wrapper, "/bin/sh", "-c", script];
-  return run(program, rest, { environment });
-}
 
 around("an empty environment without a PATH is enough", async () => {
   const { TANDEM_RUN_DIR, TANDEM_STATE_DIR } = oci.environment;
@@ -45,7 +38,7 @@ around("closed descriptors 0, 1 and 2 become /dev/null, for the container too", 
   const bundle = oci.bundle(
     "readlink /proc/self/fd/0 > /tmp/fds; readlink /proc/self/fd/2 >> /tmp/fds; ls /proc/self/fd | wc -l >> /tmp/fds",
   );
-  const { status } = await shell(`$OCI run -b ${bundle} b1 <&- >&- 2>&-`);
+  const { status } = await oci.shell(`$OCI run -b ${bundle} b1 <&- >&- 2>&-`);
   assert.is(status, 0);
   const [stdin, stderr, count] = readFileSync(join(bundle, "rootfs/tmp/fds"), "utf8").split("\n");
   assert.is(stdin, "/dev/null");
@@ -55,7 +48,7 @@ around("closed descriptors 0, 1 and 2 become /dev/null, for the container too", 
 });
 
 around("a reader of its output that went away does not keep it", async () => {
-  const { status } = await shell("$OCI features | true; $OCI list");
+  const { status } = await oci.shell("$OCI features | true; $OCI list");
   assert.is(status, 0);
 });
 
@@ -63,9 +56,9 @@ around("a working directory that was removed is only missed when a path is relat
   const directory = mkdtempSync("/tmp/to-gone-");
   const bundle = oci.bundle("echo fine");
   const enter = `cd ${directory}; rmdir ${directory};`;
-  const absolute = await shell(`${enter} $OCI run -b ${bundle} c1`);
+  const absolute = await oci.shell(`${enter} $OCI run -b ${bundle} c1`);
   assert.is(absolute.stdout, "fine\n", absolute.stderr);
-  const relative = await shell(`mkdir ${directory}; ${enter} $OCI run c2`);
+  const relative = await oci.shell(`mkdir ${directory}; ${enter} $OCI run c2`);
   assert.is(relative.status, 1);
   assert.match(relative.stderr, /the working directory does not exist/);
 });
@@ -89,7 +82,7 @@ around("arguments of megabytes arrive", async () => {
 
 around("without /proc it says so", async () => {
   const hide = ["/usr/bin/unshare", "--mount"];
-  const { status, stderr } = await shell("mount -t tmpfs none /proc && $OCI list", hide);
+  const { status, stderr } = await oci.shell("mount -t tmpfs none /proc && $OCI list", hide);
   assert.is(status, 1);
   assert.match(stderr, /\/proc: is not there/);
 });

@@ -69,7 +69,7 @@ async function runExec(context: Context): Promise<number> {
     await init.destroy();
     throw error;
   }
-  if (!detach) return await call.waitForChild(init.console);
+  if (!detach) return await call.waitForChild(init.pid, init.console);
   init.leave();
   return 0;
 }

@@ -31,7 +31,7 @@ export const run: Command = {
       created.init.leave();
       return 0;
     }
-    const status = await context.call.waitForChild(created.init.console);
+    const status = await context.call.waitForChild(created.init.pid, created.init.console);
     if (!context.given.has("keep")) await end(context, created);
     return status;
   },

@@ -1,0 +1,213 @@
+/** checkpoint and restore through criu; on a kernel or machine on which criu itself does not work, only what needs none of it. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { exitOf, OciCommands } from "./oci-commands.ts";
+
+const checkpoint = suite("tandem-oci: checkpoint and restore");
+let oci: OciCommands;
+
+/** Which criu: TANDEM_TEST_CRIU, or the machine's. */
+const criu = process.env["TANDEM_TEST_CRIU"] ?? "/usr/sbin/criu";
+
+/** What `criu check` says against it; "" when it works. criu 3.17 gives up on kernels whose vDSO it does not know (6.13 and later). */
+function whyNot(): string {
+  if (!existsSync(criu)) return `no ${criu}`;
+  const { status, stdout, stderr } = spawnSync(criu, ["check"], { encoding: "utf8", timeout: 60_000, cwd: "/" });
+  if (status === 0) return "";
+  return `criu check: status ${status} ${stdout}${stderr}`.trim();
+}
+
+const reason = whyNot();
+if (reason !== "") process.stdout.write(`checkpoint and restore are left out: ${reason}\n`);
+const withCriu = reason === "" ? checkpoint : checkpoint.skip;
+
+checkpoint.before(() => {
+  oci = new OciCommands();
+});
+checkpoint.after(async () => {
+  await oci[Symbol.asyncDispose]();
+});
+
+/** Counts, a line each tenth of a second, and says when it gets a signal. */
+const counter = "trap 'echo got it' USR1; i=0; while true; do echo $i; i=$((i+1)); sleep 0.1; done";
+
+const numbers = (file: string): number[] =>
+  (existsSync(file) ? readFileSync(file, "utf8") : "")
+    .split("\n")
+    .filter(Boolean)
+    .filter((line) => /^\d+$/.test(line))
+    .map(Number);
+
+async function waitForCount(file: string, most: number): Promise<void> {
+  await waitFor(() => (numbers(file).at(-1) ?? -1) >= most, 15_000, `${most} in ${file}`);
+}
+
+withCriu(
+  "a container goes on where it was, as the client's child, with its stdio, mounts and cgroup",
+  async () => {
+    const share = join(oci.directory, "share");
+    mkdirSync(share);
+    const bundle = oci.bundle(counter, {
+      linux: {
+        maskedPaths: ["/proc/kcore"],
+        readonlyPaths: ["/proc/sys"],
+        resources: { pids: { limit: 33 } },
+      },
+      mounts: [
+        { destination: "/proc", type: "proc", source: "proc" },
+        { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"] },
+        { destination: "/share", type: "bind", source: share, options: ["rbind"] },
+        { destination: "/run", type: "tmpfs", source: "tmpfs" },
+      ],
+    });
+    const output = await oci.begin("c1", bundle);
+    await waitForCount(output, 5);
+    await oci.ok("exec", "c1", "sh", "-c", "echo kept > /run/note");
+    const before = (await oci.state("c1"))["pid"];
+    const images = join(oci.directory, "images");
+    await oci.ok(
+      "--criu",
+      criu,
+      "checkpoint",
+      "--image-path",
+      images,
+      "--work-path",
+      join(oci.directory, "work"),
+      "c1",
+    );
+    assert.equal(oci.leftovers(), []);
+    const last = numbers(output).at(-1) ?? 0;
+    const flags = ["--criu", criu, "restore", "--bundle", bundle, "--image-path", images];
+    // A regular file has to be as long as it was.
+    const restored = oci.spawn([...flags, "c1"], output, "a");
+    const ended = exitOf(restored);
+    await waitForCount(output, last + 5);
+    assert.equal(
+      numbers(output),
+      Array.from({ length: numbers(output).length }, (_, index) => index),
+      "nothing is lost and nothing is said twice",
+    );
+    const state = await oci.state("c1");
+    assert.is(state["status"], "running");
+    assert.is.not(state["pid"], before);
+    const parent = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${state["pid"]}/status`, "utf8"))?.[1];
+    assert.is(Number(parent), restored.pid);
+    assert.is(await oci.ok("exec", "c1", "cat", "/run/note"), "kept\n");
+    writeFileSync(join(share, "file"), "from outside\n");
+    assert.is(await oci.ok("exec", "c1", "cat", "/share/file"), "from outside\n");
+    assert.match(await oci.ok("events", "--stats", "c1"), /"limit":33/);
+    assert.ok(
+      (JSON.parse(await oci.ok("ps", "--format=json", "c1")) as number[]).includes(Number(state["pid"])),
+    );
+    await oci.ok("kill", "c1", "USR1");
+    await waitFor(() => readFileSync(output, "utf8").includes("got it"), 5_000, "the signal");
+    await oci.ok("kill", "c1", "KILL");
+    assert.is(await ended, 137);
+    assert.equal(oci.leftovers(), []);
+  },
+);
+
+withCriu(
+  "--leave-running lets it run on; restore --detach leaves it to whoever called, with other pipes",
+  async () => {
+    const bundle = oci.bundle(counter);
+    const [first, second, pidFile] = ["first", "second", "pid"].map((name) => join(bundle, name));
+    const images = join(oci.directory, "images2");
+    await oci.shell(`($OCI run -d -b ${bundle} c2 2>&1 </dev/null | cat >${first}) >/dev/null 2>&1 &`);
+    await waitForCount(first ?? "", 3);
+    await oci.ok("--criu", criu, "checkpoint", "--leave-running", "--image-path", images, "c2");
+    const then = numbers(first ?? "").at(-1) ?? 0;
+    await waitForCount(first ?? "", then + 3);
+    assert.is((await oci.state("c2"))["status"], "running");
+    await oci.ok("delete", "-f", "c2");
+    const flags = `--image-path ${images} --bundle ${bundle} --detach --pid-file ${pidFile}`;
+    await oci.shell(
+      `($OCI --criu ${criu} restore ${flags} c2 2>&1 </dev/null | cat >${second}) >/dev/null 2>&1 &`,
+    );
+    await waitForCount(second ?? "", then + 3);
+    assert.ok(
+      (numbers(second ?? "")[0] ?? 0) <= then + 1,
+      "it goes on from the checkpoint, not from its end",
+    );
+    assert.is(Number(readFileSync(pidFile ?? "", "utf8")), (await oci.state("c2"))["pid"]);
+    await oci.ok("delete", "-f", "c2");
+    assert.equal(oci.leftovers(), []);
+  },
+);
+
+withCriu("a restore that fails says why, and leaves nothing", async () => {
+  const bundle = oci.bundle(counter);
+  const output = await oci.begin("c3", bundle);
+  await waitForCount(output, 3);
+  const images = join(oci.directory, "images3");
+  await oci.ok("--criu", criu, "checkpoint", "--image-path", images, "c3");
+  writeFileSync(join(images, "pstree.img"), "not an image");
+  const { status, stderr } = await oci.run(
+    "--criu",
+    criu,
+    "restore",
+    "--bundle",
+    bundle,
+    "--image-path",
+    images,
+    "c3",
+  );
+  assert.is(status, 1);
+  assert.match(stderr, /criu: failed: \S.+ \(.*restore\.log\)/);
+  assert.equal(oci.leftovers(), []);
+});
+
+checkpoint("without criu both are refused, and the container runs on", async () => {
+  await oci.begin("c4", oci.bundle("sleep 1000"));
+  const missing = await oci.run("--criu", "/nowhere/criu", "checkpoint", "c4");
+  assert.is(missing.status, 1);
+  assert.match(missing.stderr, /\/nowhere\/criu: not found; checkpoint and restore need criu/);
+  assert.is((await oci.state("c4"))["status"], "running");
+  const restored = await oci.run("--criu", "/nowhere/criu", "restore", "--bundle", oci.bundle("true"), "c5");
+  assert.match(restored.stderr, /not found; checkpoint and restore need criu/);
+  await oci.ok("delete", "-f", "c4");
+  assert.equal(oci.leftovers(), []);
+});
+
+checkpoint("only what runs can be written to disk", async () => {
+  await oci.create("c6", oci.bundle("true"));
+  assert.match((await oci.run("checkpoint", "c6")).stderr, /container c6: is created/);
+  await oci.ok("start", "c6");
+  await oci.waitForStatus("c6", "stopped");
+  assert.match((await oci.run("checkpoint", "c6")).stderr, /container not running/);
+  await oci.ok("delete", "c6");
+});
+
+checkpoint("options that make no sense are refused by their names", async () => {
+  await oci.begin("c7", oci.bundle("sleep 1000"));
+  for (const flags of [
+    ["--manage-cgroups-mode=maybe"],
+    ["--page-server", "nowhere"],
+    ["--parent-path", "/absolute"],
+    ["--parent-path", "missing"],
+    ["--empty-ns", "pid"],
+  ]) {
+    const images = join(oci.directory, "images7");
+    const { status, stderr } = await oci.run(
+      "--criu",
+      "/bin/false",
+      "checkpoint",
+      "--image-path",
+      images,
+      ...flags,
+      "c7",
+    );
+    assert.is(status, 1);
+    assert.match(
+      stderr,
+      new RegExp(flags[0]?.replace(/^--|=.*/g, "").replace("manage-cgroups-mode", "cgroups mode") ?? ""),
+    );
+  }
+  await oci.ok("delete", "-f", "c7");
+});
+
+checkpoint.run();
