@@ -56,9 +56,11 @@ bool hear(int server, Message *message) {
   ssize_t length = 0;
   do {
     length = recvmsg(server, &header, MSG_CMSG_CLOEXEC);
-  } while (length < 0 && errno == EINTR);
-  if (length < 0 && errno != ECONNRESET) fail(errno, "server: recvmsg", NULL);
-  if (length <= 0) return false;
+    // ECONNRESET: the server has ended the call without having read all that we said. It comes once, before
+    // the server's last words.
+  } while (length < 0 && (errno == EINTR || errno == ECONNRESET));
+  if (length < 0) fail(errno, "server: recvmsg", NULL);
+  if (length == 0) return false;
   takeDescriptors(&header, message);
   buffer[length] = 0;
   message->data = buffer;

@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,17 +29,27 @@ static void checkPreserved(unsigned count) {
   }
 }
 
-// u32 namespaces, preserved, whether our stdio is the container's, whether there is a cgroup directory, count
-// of joins and their types, count of cgroup files and their names; descriptors: executable, socket, [cgroup
-// directory], joins.
-static void decode(const Message *message, struct InitSpawn *spawn, bool *wait) {
+// What the server says about a child beside InitSpawn.
+typedef struct {
+  bool wait;
+  // The child is born with it; otherwise with ours.
+  bool hasOomScore;
+  int oomScore;
+} Extra;
+
+// u32 namespaces, preserved, whether our stdio is the container's, whether there is a cgroup directory,
+// whether we wait, whether it has an OOM score and which, count of joins and their types, count of cgroup
+// files and their names; descriptors: executable, socket, [cgroup directory], joins.
+static void decode(const Message *message, struct InitSpawn *spawn, Extra *extra) {
   const char *at = message->data + 1, *end = message->data + message->length;
   size_t fd = 2;
   spawn->newNamespaces = number(&at, end);
   spawn->preserved = number(&at, end);
   const bool ownStdio = number(&at, end) != 0;
   const bool hasCgroup = number(&at, end) != 0;
-  *wait = number(&at, end) != 0;
+  extra->wait = number(&at, end) != 0;
+  extra->hasOomScore = number(&at, end) != 0;
+  extra->oomScore = (int)number(&at, end);
   spawn->joinCount = number(&at, end);
   const size_t wanted = 2 + (hasCgroup ? 1 : 0) + spawn->joinCount;
   if (spawn->joinCount > maxJoins || message->fdCount != wanted) fail(0, truncated, NULL);
@@ -80,19 +91,46 @@ static void sayMade(int server, pid_t pid, int pidfd) {
   close(pidfd);
 }
 
+static bool writeOomScore(int score) {
+  char digits[21], line[32];
+  const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+  if (fd < 0 ||
+      !concat(line, sizeof line, score < 0 ? "-" : "", decimal(digits, (uint64_t)labs(score)), NULL))
+    return false;
+  const bool written = writeAll(fd, line, strlen(line));
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return written;
+}
+
+// spawnInit, with a score for the child: it inherits ours, which we then take back.
+static bool spawnWithScore(struct InitSpawn *spawn, const Extra *extra) {
+  Bytes before;
+  if (!extra->hasOomScore) return spawnInit(spawn);
+  if (!readFile("/proc/self/oom_score_adj", 64, &before) || !writeOomScore(extra->oomScore)) {
+    spawn->failedCall = "process.oomScoreAdj";
+    spawn->failedErrno = errno;
+    return false;
+  }
+  const bool made = spawnInit(spawn);
+  writeOomScore(atoi(before.data));
+  return made;
+}
+
 static void makeChild(int server, const Message *message) {
   struct InitSpawn spawn = {0};
-  bool waits = false;
-  decode(message, &spawn, &waits);
+  Extra extra = {0};
+  decode(message, &spawn, &extra);
   checkPreserved(spawn.preserved);
-  const bool made = spawnInit(&spawn);
+  const bool made = spawnWithScore(&spawn, &extra);
   if (made)
     sayMade(server, spawn.pid, spawn.pidfd);
   else
     sayFailed(server, spawn.failedErrno, spawn.failedCall);
   if (spawn.stdio[0] > 2) close(spawn.stdio[0]);
   for (size_t i = 0; i < message->fdCount; i++) close(message->fds[i]);
-  if (made && waits) waitAndTell(server, spawn.pid, -1);
+  if (made && extra.wait) waitAndTell(server, spawn.pid, -1);
 }
 
 static void makeProgram(int server, const Message *message) {

@@ -239,9 +239,11 @@ export async function createExec(
       joins: joins.filter((join) => join !== time),
       onListener: (fd) => sendListener(fd, container, exec.pid),
       plan: time === undefined ? [memfd] : [memfd, time.fd],
+      // In a container's namespaces nobody may look into it, and its files in /proc are root's then.
+      oomScoreAdj: ownRights().root ? undefined : request.process.oomScoreAdj,
     });
     try {
-      writeOomScore(exec.pid, request.process.oomScoreAdj);
+      if (ownRights().root) writeOomScore(exec.pid, request.process.oomScoreAdj);
       await exec.create({ fds: undefined, signal: request.signal }, async () => undefined);
       return exec;
     } catch (error) {

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { TandemError } from "../errors.ts";
 import type { IdMaps } from "../isolation/namespaces.ts";
 import { ownRights } from "../rights.ts";
+import { userNamespaceError } from "./user-namespace.ts";
 
 const PROPERTY = "linux.uidMappings, linux.gidMappings";
 
@@ -37,7 +38,7 @@ function write(pid: number, file: string, text: string): void {
   try {
     writeFileSync(`/proc/${pid}/${file}`, text);
   } catch (error) {
-    throw TandemError.from(error, PROPERTY);
+    throw userNamespaceError(error, PROPERTY);
   }
 }
 

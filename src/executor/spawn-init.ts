@@ -9,6 +9,7 @@ import { native } from "../native.ts";
 import type { SpawnOptions } from "../native-surface.ts";
 import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
+import { userNamespaceError } from "./user-namespace.ts";
 
 /** fcntl.h; Node has no name for it. */
 const O_PATH = 0o10000000;
@@ -33,6 +34,8 @@ export interface SpawnRequest {
   readonly onListener: (fd: number) => void;
   /** The plan's descriptors, where it is known before there is a process: it need not wait for it then. */
   readonly plan?: readonly number[];
+  /** Set before it is born, where whoever spawns it could not do so later. */
+  readonly oomScoreAdj?: number | undefined;
 }
 
 /** Clones container-init: the addon as this process's child, or the client of the command line as its own. */
@@ -41,6 +44,8 @@ export type Cloner = (options: CloneOptions) => Promise<SpawnedInit> | SpawnedIn
 /** What is cloned; without `stdio` the process has a terminal. */
 export interface CloneOptions extends Omit<SpawnOptions, "stdio"> {
   readonly stdio: Stdio | undefined;
+  /** Only the command line's client takes it. */
+  readonly oomScoreAdj: number | undefined;
 }
 
 export interface SpawnedInit {
@@ -78,15 +83,20 @@ export async function spawnInit(clone: Cloner, request: SpawnRequest): Promise<I
       socket: theirs,
       newNamespaces: request.newNamespaces,
       joinNamespaces: request.joins,
+      oomScoreAdj: request.oomScoreAdj,
     });
     return new InitProcess(spawned, socket, request.onListener);
   } catch (error) {
     socket.close();
     const kind = /^setns (\w+)/.exec((error as Error).message)?.[1];
     const join = request.joins.find(({ property }) => kind !== undefined && property.endsWith(` ${kind}`));
+    if (join !== undefined) throw TandemError.from(error, join.property);
     // A v1 cgroup without memory takes no process in.
     const other = (error as NodeJS.ErrnoException).code === "ENOMEM" ? "linux.resources.memory.limit, " : "";
-    throw TandemError.from(error, join?.property ?? `${other}linux.namespaces, linux.cgroupsPath`);
+    const property = `${other}linux.namespaces, linux.cgroupsPath`;
+    throw (request.newNamespaces & namespaceFlags.user) === 0
+      ? TandemError.from(error, property)
+      : userNamespaceError(error, property);
   } finally {
     closeSync(theirs);
     if (cgroupDirectory !== undefined) closeSync(cgroupDirectory);
@@ -118,8 +128,16 @@ export function writeOomScore(pid: number, score: number | undefined): void {
   try {
     writeFileSync(`/proc/${pid}/oom_score_adj`, String(score));
   } catch (error) {
-    throw TandemError.from(error, "process.oomScoreAdj");
+    throw oomScoreError(error);
   }
+}
+
+function oomScoreError(error: unknown): TandemError {
+  return (error as NodeJS.ErrnoException).code === "EACCES"
+    ? new TandemError("permission_denied", "process.oomScoreAdj: only the machine's root may lower it", {
+        cause: error,
+      })
+    : TandemError.from(error, "process.oomScoreAdj");
 }
 
 /**

@@ -70,6 +70,7 @@ export class Call {
       ownStdio: options.stdio !== undefined,
       hasCgroupDirectory: cgroupDirectory !== undefined,
       wait,
+      oomScoreAdj: options.oomScoreAdj,
       joins: joinNamespaces.map(({ type }) => type),
       cgroupFiles: options.cgroupFiles,
     });

@@ -1,8 +1,10 @@
 import { closeSync, readFileSync } from "node:fs";
 import { TandemError } from "../errors.ts";
+import { signalAll } from "../isolation/cgroup/processes.ts";
 import { type Cgroup, loadCgroup } from "../isolation/cgroup.ts";
 import { loadScope } from "../isolation/systemd/scope.ts";
 import { native } from "../native.ts";
+import { pidsInNamespaceOf } from "./pid-namespace.ts";
 import type { ContainerRecord, Store } from "./store.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
@@ -38,6 +40,21 @@ export class LiveContainer {
     const { cgroups, unit, id, spec } = this.record;
     const container = { id, intelRdt: spec.linux?.intelRdt };
     return unit === undefined ? loadCgroup(cgroups, container) : loadScope(cgroups, unit, container);
+  }
+
+  /** Every process of it: by its cgroup, or where it has none (rootless), by its own pid namespace. */
+  pids(): number[] {
+    const { cgroups, pid, spec } = this.record;
+    if (cgroups.length > 0) return this.cgroup.pids();
+    if (!this.isAlive) return [];
+    const own = spec.linux?.namespaces?.some(({ type, path = "" }) => type === "pid" && path === "");
+    return own === true ? pidsInNamespaceOf(pid) : [pid];
+  }
+
+  /** Signals every process of it. */
+  killAll(signal: number): void {
+    if (this.record.cgroups.length > 0) this.cgroup.kill(signal);
+    else signalAll(this.pids(), signal);
   }
 
   get isAlive(): boolean {

@@ -62,6 +62,8 @@ export interface SpawnMessage {
   readonly hasCgroupDirectory: boolean;
   /** Whether the client waits for what it cloned without being told again. */
   readonly wait: boolean;
+  /** What the child is born with; undefined: as the client. */
+  readonly oomScoreAdj: number | undefined;
   /** CLONE_NEW* flag of each namespace to enter. */
   readonly joins: readonly number[];
   readonly cgroupFiles: readonly string[];
@@ -75,6 +77,8 @@ export function encodeSpawn(message: SpawnMessage): Buffer {
     message.ownStdio ? 1 : 0,
     message.hasCgroupDirectory ? 1 : 0,
     message.wait ? 1 : 0,
+    message.oomScoreAdj === undefined ? 0 : 1,
+    message.oomScoreAdj ?? 0,
     joins.length,
     ...joins,
     cgroupFiles.length,

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { parseProcess, type SpecProcess } from "../../bundle/spec.ts";
 import { TandemError } from "../../errors.ts";
 import { createExec } from "../../executor/linux-init.ts";
+import { ownRights } from "../../rights.ts";
 import { type Command, type Context, clientPath } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
 import { writePidFile } from "../create-container.ts";
@@ -76,6 +77,12 @@ async function runExec(context: Context): Promise<number> {
 
 function requireRunning(container: LiveContainer, evenPaused: boolean): void {
   const { status, record } = container;
+  // container-init lets nobody look into it, and who is not root cannot enter the namespaces of such a process.
+  if (status === "created" && !ownRights().root)
+    throw new TandemError(
+      "failed_precondition",
+      `container ${record.id}: is created: only root can exec in it before it is started`,
+    );
   if (status === "created" || status === "running" || (status === "paused" && evenPaused)) return;
   const text = status === "stopped" ? "container not running" : `is ${status}: cannot exec in it`;
   throw new TandemError("failed_precondition", `container ${record.id}: ${text}`);

@@ -27,8 +27,7 @@ export const kill: Command = {
 
 /** Also after init's end: in a pid namespace that it shares, others may be left. */
 function killAll(container: LiveContainer, signal: number): void {
-  const { cgroup, record } = container;
-  if (!container.isAlive && cgroup.pids().length === 0)
-    throw new TandemError("failed_precondition", `container ${record.id}: container not running`);
-  cgroup.kill(signal);
+  if (!container.isAlive && container.pids().length === 0)
+    throw new TandemError("failed_precondition", `container ${container.record.id}: container not running`);
+  container.killAll(signal);
 }

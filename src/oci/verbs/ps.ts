@@ -16,7 +16,7 @@ export const ps: Command = {
     const { call, given, store } = context;
     const container = new LiveContainer(store, containerId(context, Number.POSITIVE_INFINITY));
     const format = given.text("format") ?? "table";
-    const pids = container.cgroup.pids();
+    const pids = container.pids();
     if (format === "json") call.write(`${JSON.stringify(pids)}\n`);
     else if (format === "table") call.write(selectLines(await askPs(context), pids));
     else throw new TandemError("invalid_argument", `--format ${format}: is table or json`);
