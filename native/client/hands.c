@@ -149,9 +149,16 @@ static void waitForOne(int server, const Message *message) {
   waitAndTell(server, (pid_t)pid, message->fdCount > 0 ? message->fds[0] : -1);
 }
 
-static void sendInput(int server) {
+// Our stdin, or a file that is named as we see it: one of our descriptors, for example.
+static void sendInput(int server, const char *path) {
   Bytes input;
-  if (!readAll(STDIN_FILENO, maxInput, &input)) fail(errno, "stdin", NULL);
+  const int fd = path[0] == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || !readAll(fd, maxInput, &input)) {
+    const uint32_t error = (uint32_t)errno;
+    say(server, sayInput, &error, sizeof error, -1);
+    return;
+  }
+  if (fd != STDIN_FILENO) close(fd);
   const int memfd = memfdOf(&input);
   say(server, sayInput, NULL, 0, memfd);
   close(memfd);
@@ -190,7 +197,7 @@ void serve(int server) {
         waitForOne(server, &message);
         break;
       case doInput:
-        sendInput(server);
+        sendInput(server, message.data + 1);
         break;
       default:
         fail(0, "server: unknown message; is it of another build?", NULL);

@@ -18,10 +18,10 @@ namespace {
 
 char entry[PATH_MAX + 8];
 
-bool hasHome(char** env) {
-  for (; *env != nullptr; env++)
-    if (strncmp(*env, "HOME=", 5) == 0) return true;
-  return false;
+// Where the environment has HOME, or its end.
+char** homeIn(char** env) {
+  while (*env != nullptr && strncmp(*env, "HOME=", 5) != 0) env++;
+  return env;
 }
 
 // Fields of a line of passwd(5): name, password, uid, gid, comment, home, shell.
@@ -48,7 +48,8 @@ void search(std::string_view passwd, std::string_view uid) {
 }  // namespace
 
 void findHome(char** env) {
-  if (hasHome(env)) return;
+  // An empty one is none: shells would take it for the root.
+  if (const char* home = *homeIn(env); home != nullptr && home[5] != 0) return;
   strcpy(entry, "HOME=/");
   // O_NONBLOCK: the image may have put a FIFO there.
   UniqueFd file(open("/etc/passwd", O_RDONLY | O_CLOEXEC | O_NONBLOCK));
@@ -65,9 +66,9 @@ void findHome(char** env) {
 
 void addHome(char** env) {
   if (entry[0] == 0) return;
-  while (*env != nullptr) env++;
-  env[0] = entry;
-  env[1] = nullptr;
+  char** home = homeIn(env);
+  if (*home == nullptr) home[1] = nullptr;
+  *home = entry;
 }
 
 }  // namespace tandem

@@ -44,6 +44,7 @@ Plan receivePlan() {
   const auto size = static_cast<size_t>(status.st_size);
   void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, plan.fds[0], 0);
   if (mapped == MAP_FAILED) fail("mmap", "plan", errno);
+  close(plan.fds[0]);
   plan.begin = static_cast<const char*>(mapped);
   plan.end = plan.begin + size;
   return plan;

@@ -143,21 +143,23 @@ void setUmask(Fields& step) {
 }
 
 void enterCwd(Fields& step) {
+  static bool isThere = false;
   const char* path = step.text();
-  const bool privileged = step.flag();
-  if (privileged) {
-    // Runtimes make a missing working directory, as images rely on it. As root, because the user may not.
-    const int fd = openInRoot(path);
-    if (fd >= 0)
-      close(fd);
-    else if (errno == ENOENT)
-      close(openOrMake(path, Kind::directory));
-    return;
-  }
+  const bool ahead = step.flag();
+  const bool make = step.flag();
   // Never through a magic link of /proc: a leaked descriptor would lead anywhere (CVE-2024-21626).
-  const int directory = must(openInRoot(path), "chdir", path);
-  must(fchdir(directory), "chdir", path);
-  close(directory);
+  int directory = openInRoot(path);
+  if (ahead) {
+    // Runtimes make a missing working directory, as images rely on it, and enter one that is not the user's.
+    // As root, because the user may not.
+    if (directory < 0 && errno == ENOENT && make) directory = openOrMake(path, Kind::directory);
+    isThere = directory >= 0 && fchdir(directory) == 0;
+  } else if ((directory < 0 || fchdir(directory) != 0) && !(errno == EACCES && isThere)) {
+    // As the user, because there are directories that are the user's and not root's.
+    fail("chdir", path, errno);
+  }
+  if (directory >= 0) close(directory);
+  if (ahead) return;
   char reached[PATH_MAX];
   // And if it did, a directory outside of the root has no path from "/".
   const long length = syscall(SYS_getcwd, reached, sizeof reached);

@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import type { Spec, SpecProcess, SpecSeccomp } from "../bundle/spec.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
+import { capabilityWarnings } from "../isolation/capabilities.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
 import { type NamespaceType, namespaceFiles, namespaceFlags } from "../isolation/namespaces.ts";
@@ -29,7 +30,7 @@ export interface LinuxHost {
   /** Runtime options NoPivotRoot and NoNewKeyring. */
   readonly noPivotRoot?: boolean;
   readonly noNewKeyring?: boolean;
-  /** Hears of what happens after the fact and fails nobody's request: poststop hooks. */
+  /** Hears of what fails nobody's request: a poststop hook, a capability that is none. */
   readonly warn: (error: TandemError) => void;
   /** What hooks without an environment of their own inherit. */
   readonly hookEnvironment?: ReadonlyMap<string, string>;
@@ -60,6 +61,7 @@ export interface InitRequest {
  */
 export async function createInit(host: LinuxHost, request: InitRequest): Promise<InitProcess> {
   const plan = planOf(host, request);
+  for (const warning of capabilityWarnings(request.spec.process?.capabilities)) host.warn(warning);
   const container: HookContainer = request;
   const opened: number[] = [];
   try {
@@ -130,6 +132,7 @@ function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitReque
     rights: ownRights(),
     noPivotRoot: host.noPivotRoot === true,
     noNewKeyring: host.noNewKeyring === true,
+    hookEnvironment: [...(host.hookEnvironment ?? [])].map(([name, value]) => `${name}=${value}`),
     isRuntimes: isOwnNamespace,
   });
 }
@@ -207,6 +210,7 @@ export async function createExec(
 ): Promise<InitProcess> {
   const { spec, pid } = container;
   const types = namespacesOf(spec);
+  for (const warning of capabilityWarnings(request.process.capabilities)) host.warn(warning);
   const { seccomp } = spec.linux ?? {};
   const steps = planExec(request.process, {
     id: container.id,

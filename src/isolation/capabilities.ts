@@ -66,7 +66,6 @@ export interface CapabilityMasks {
 /**
  * @param available what the runtime itself has (CapBnd of /proc/self/status): sets are cut to it, since a container that asks
  * for all capabilities (Kubernetes `privileged`) asks for all there are here
- * @throws TandemError invalid_argument for a name that is no capability
  */
 export function capabilityMasks(
   capabilities: SpecProcess["capabilities"],
@@ -74,14 +73,7 @@ export function capabilityMasks(
 ): CapabilityMasks {
   const mask = (set: keyof NonNullable<SpecProcess["capabilities"]>): bigint => {
     let result = 0n;
-    for (const [index, name] of (capabilities?.[set] ?? []).entries()) {
-      const bit = bits.get(name);
-      if (bit === undefined) {
-        const property = `process.capabilities.${set}[${index}]`;
-        throw new TandemError("invalid_argument", `${property}: ${shown(name)} is no capability`);
-      }
-      result |= bit;
-    }
+    for (const name of capabilities?.[set] ?? []) result |= bits.get(name) ?? 0n;
     return result & available;
   };
   const permitted = mask("permitted");
@@ -94,6 +86,25 @@ export function capabilityMasks(
     // The kernel allows as ambient only what is permitted and inheritable, capabilities(7).
     ambient: mask("ambient") & permitted & inheritable,
   };
+}
+
+/**
+ * What is named as a capability and is none: to be warned of, as the container is to start without it (runtime-spec, config.md
+ * "capabilities").
+ */
+export function capabilityWarnings(capabilities: SpecProcess["capabilities"]): TandemError[] {
+  return Object.entries(capabilities ?? {}).flatMap(([set, list]) =>
+    list.flatMap((name, index) =>
+      bits.has(name)
+        ? []
+        : [
+            new TandemError(
+              "invalid_argument",
+              `process.capabilities.${set}[${index}]: ${shown(name)} is no capability; left out`,
+            ),
+          ],
+    ),
+  );
 }
 
 export function boundingStep(masks: CapabilityMasks): StepOf<"bounding"> {

@@ -27,7 +27,7 @@ import {
   type Machine,
   type ProcessContext,
 } from "./process-steps.ts";
-import { affinitySteps } from "./scheduling.ts";
+import { affinitySteps, anyCpu } from "./scheduling.ts";
 import { NO_FD, type Step } from "./steps.ts";
 import { sysctlSteps } from "./sysctl.ts";
 
@@ -42,6 +42,8 @@ export interface PlanContext {
   readonly rights: Rights;
   readonly noPivotRoot: boolean;
   readonly noNewKeyring: boolean;
+  /** What createContainer hooks without an environment of their own inherit. */
+  readonly hookEnvironment?: readonly string[];
   /** Whether a path given for a namespace leads to the one that the runtime itself is in. */
   readonly isRuntimes: (type: NamespaceType, path: string) => boolean;
 }
@@ -109,6 +111,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   const hasRuntimeHooks = [...(hooks?.prestart ?? []), ...(hooks?.createRuntime ?? [])].length > 0;
   const before = [
     ...sessionSteps(userNamespace, context),
+    ...anyCpu,
     ...namespaceSteps(spec, namespaces, { own, timeFd: mounts.sources.length }),
     ...rootfsSteps(spec, context),
     ...mounts.steps,
@@ -143,10 +146,10 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     steps: (states, starter = NO_FD) => [
       ...before,
       ...creating,
-      ...hookSteps("createContainer", hooks?.createContainer, states.creating),
+      ...hookSteps("createContainer", hooks?.createContainer, states.creating, context.hookEnvironment),
       ...inside,
       { op: "created", property: "", starter },
-      ...hookSteps("startContainer", hooks?.startContainer, states.created),
+      ...hookSteps("startContainer", hooks?.startContainer, states.created, process.env),
       ...after,
     ],
   };
@@ -171,6 +174,7 @@ export function planExec(
     ...labelSteps(process, context.machine),
     ...consoleSteps(process, { bind: false }),
     ...inheritedSteps(context.linux),
+    { op: "cwd", property: "process.cwd", path: process.cwd, ahead: true, make: false },
     ...identitySteps(process, context),
     { op: "created", property: "", starter: context.starter ?? NO_FD },
     ...execSteps(process, context),
@@ -240,7 +244,7 @@ function rootfsSteps({ linux }: Spec, context: PlanContext): Step[] {
 /** After pivot_root: what the container may not see or change. */
 function sealingSteps(spec: Spec, process: SpecProcess): Step[] {
   const { linux } = spec;
-  const steps: Step[] = [{ op: "cwd", property: "process.cwd", path: process.cwd, make: true }];
+  const steps: Step[] = [{ op: "cwd", property: "process.cwd", path: process.cwd, ahead: true, make: true }];
   const propagation = propagationFlags[linux?.rootfsPropagation ?? ""] ?? 0;
   const readonly = spec.root?.readonly === true;
   if (readonly || propagation !== 0) {
@@ -287,13 +291,14 @@ function hookSteps(
   kind: "createContainer" | "startContainer",
   hooks: readonly SpecHook[] | undefined,
   state: string,
+  inherited: readonly string[] = [],
 ): Step[] {
   return (hooks ?? []).map((hook, index) => ({
     op: "hook",
     property: `hooks.${kind}[${index}]`,
     path: hook.path,
     args: hook.args ?? [hook.path],
-    env: hook.env ?? [],
+    env: hook.env ?? inherited,
     timeoutMs: Math.min((hook.timeout ?? 0) * 1000, LONGEST_TIMEOUT_MS),
     state,
   }));

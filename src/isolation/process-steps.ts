@@ -79,8 +79,8 @@ export function identitySteps(process: SpecProcess, context: ProcessContext): St
       mayBeDenied: !context.canSetGroups && (process.user?.additionalGids ?? []).length === 0,
     },
     capabilitiesStep(masks),
-    { op: "cwd", property: "process.cwd", path: process.cwd, make: false },
-    { op: "lookup", property: "", file, env: process.env ?? [] },
+    { op: "cwd", property: "process.cwd", path: process.cwd, ahead: false, make: false },
+    { op: "lookup", property: "", file, env: lastOfEach(process.env ?? []) },
   );
   return steps;
 }
@@ -101,14 +101,20 @@ function refuseLong(values: readonly string[], property: string): void {
 /** From "start" to the program. */
 export function execSteps(process: SpecProcess, context: ProcessContext): Step[] {
   const steps: Step[] = [];
+  const env = lastOfEach(process.env ?? []);
   if (process.noNewPrivileges === true) {
     steps.push(
       { op: "noNewPrivileges", property: "process.noNewPrivileges" },
       ...seccompSteps(context.seccomp),
     );
   }
-  steps.push({ op: "exec", property: "", args: process.args ?? [], env: process.env ?? [] });
+  steps.push({ op: "exec", property: "", args: process.args ?? [], env });
   return steps;
+}
+
+/** A variable that is there twice is the later one: programs differ in which of two they take. */
+function lastOfEach(env: readonly string[]): string[] {
+  return [...new Map(env.map((entry) => [entry.split("=", 1)[0], entry])).values()];
 }
 
 function seccompSteps(seccomp: CompiledSeccomp | undefined): Step[] {

@@ -25,6 +25,8 @@ const schedulerFlags: Readonly<Record<string, bigint>> = {
 };
 const ioClasses = ["IOPRIO_CLASS_NONE", "IOPRIO_CLASS_RT", "IOPRIO_CLASS_BE", "IOPRIO_CLASS_IDLE"];
 const IOPRIO_CLASS_SHIFT = 13;
+/** Of cpu_set_t, sched.h. */
+const CPU_SETSIZE = 1024;
 
 /**
  * `process.scheduler` and `process.ioPriority`.
@@ -91,11 +93,17 @@ function checkScheduler(scheduler: NonNullable<SpecProcess["scheduler"]>): void 
  *
  * @throws TandemError invalid_argument naming the property
  */
-export function affinitySteps(affinity: SpecProcess["execCPUAffinity"]): Step[] {
+export function affinitySteps(affinity: SpecProcess["execCPUAffinity"]): readonly Step[] {
   const initial = affinityStep("initial", affinity?.initial);
   const final = affinityStep("final", affinity?.final);
-  return affinity?.final === undefined ? initial : final;
+  const last = affinity?.final === undefined ? initial : final;
+  return last.length > 0 ? last : anyCpu;
 }
+
+/** Every CPU of the container's cpuset: whoever called may have been bound to one, and its container is not. */
+export const anyCpu: readonly Step[] = [
+  { op: "affinity", property: "", mask: new Uint8Array(CPU_SETSIZE / 8).fill(0xff) },
+];
 
 function affinityStep(key: "initial" | "final", cpus: string | undefined): Step[] {
   if (cpus === undefined || cpus === "") return [];

@@ -74,7 +74,7 @@ export const stepTable = {
   },
   noNewPrivileges: { code: 34, fields: {} },
   seccomp: { code: 35, fields: { flags: "u32", filter: "bytes" } },
-  cwd: { code: 36, fields: { path: "text", make: "flag" } },
+  cwd: { code: 36, fields: { path: "text", ahead: "flag", make: "flag" } },
   lookup: { code: 37, fields: { file: "text", env: "list" } },
   created: { code: 38, fields: { starter: "u32" } },
   exec: { code: 39, fields: { args: "list", env: "list" } },

@@ -97,11 +97,20 @@ export class Call {
     throw TandemError.from(Object.assign(new Error(text), { code: getSystemErrorName(-errno) }));
   }
 
-  /** The client's whole stdin, at most 16 MiB. */
-  async readInput(): Promise<Buffer> {
-    this.#send(Buffer.of(toClient.input));
-    const [memfd] = (await this.#answer()).fds;
-    if (memfd === undefined) throw new TandemError("internal", "client: sent no input");
+  /**
+   * The client's whole stdin, or a file as the client sees it: at most 16 MiB.
+   *
+   * @throws TandemError as open(2) and read(2) fail there
+   */
+  async readInput(path = ""): Promise<Buffer> {
+    this.#send(Buffer.concat([Buffer.of(toClient.input), Buffer.from(path)]));
+    const { data, fds } = await this.#answer();
+    const [memfd] = fds;
+    if (memfd === undefined) {
+      const errno = data.readUInt32LE(1);
+      const text = `${path || "stdin"}: ${getSystemErrorMessage(-errno)}`;
+      throw TandemError.from(Object.assign(new Error(text), { code: getSystemErrorName(-errno) }));
+    }
     try {
       return readFileSync(`/proc/self/fd/${memfd}`);
     } finally {

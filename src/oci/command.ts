@@ -1,3 +1,4 @@
+import { readFileSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { TandemError } from "../errors.ts";
 import type { LinuxHost } from "../executor/linux-init.ts";
@@ -51,4 +52,17 @@ export function clientPath({ call }: Pick<Context, "call">, path: string): strin
   if (!path.startsWith("/") && call.cwd === "")
     throw new TandemError("failed_precondition", `${path}: the working directory does not exist`);
   return resolve(call.cwd, path);
+}
+
+/**
+ * A file as the client means it. What is no plain file (a pipe of the client's, by /dev/fd) only the client can read, and waiting for
+ * it must keep nobody else.
+ *
+ * @throws TandemError as open(2) fails
+ */
+export async function readClientFile({ call }: Pick<Context, "call">, path: string): Promise<string> {
+  const file = clientPath({ call }, path);
+  const isPlain =
+    !/^\/(?:dev|proc)\//.test(file) && statSync(file, { throwIfNoEntry: false })?.isFile() === true;
+  return isPlain ? readFileSync(file, "utf8") : (await call.readInput(file)).toString();
 }

@@ -10,8 +10,8 @@
  *   spawned: pid, [pidfd] | failed: errno  ──▶
  *     (and waits at once if the message says so)
  *   writes                                 ◀──   output | error
- *   reads its stdin                        ◀──   input
- *   input, [memfd]                         ──▶
+ *   reads its stdin, or the file           ◀──   input: path or nothing
+ *   input, [memfd] | input: errno          ──▶
  *   executes                               ◀──   program: path and arguments, [descriptors from 3 on]
  *   spawned: pid, [pidfd] | failed: errno  ──▶
  *   waits, forwards signals                ◀──   wait: pid, [terminal's master]

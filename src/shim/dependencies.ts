@@ -89,7 +89,7 @@ function linux({ containerInit, log }: DependencyOptions, { id, options }: Creat
     compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
     noPivotRoot: options.noPivotRoot,
     noNewKeyring: options.noNewKeyring,
-    warn: (error) => log.warn({ err: error, id }, "hook failed"),
+    warn: (error) => log.warn({ err: error, id }, "went on without"),
   });
 }
 
@@ -104,7 +104,7 @@ function wasm(
     selection,
     transpile: (rootfs, signal) => transpile(selection, rootfs, signal, log),
     runHooks: (kind, pid) => runHooks(kind, { id: request.id, bundle: request.bundle, spec }, pid),
-    warn: (error) => log.warn({ err: error, id: request.id }, "hook failed"),
+    warn: (error) => log.warn({ err: error, id: request.id }, "went on without"),
   });
 }
 

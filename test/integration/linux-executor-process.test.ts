@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -187,6 +187,29 @@ linux("HOME comes from the image's passwd unless the environment has one", async
   assert.is((await home(10, [])).output, "/home/ann\n");
   assert.is((await home(1, [])).output, "/\n");
   assert.is((await home(10, ["HOME=/mine"])).output, "/mine\n");
+  assert.is((await home(10, ["HOME="])).output, "/home/ann\n");
+});
+
+linux("of a variable that is there twice the program sees the later one", async () => {
+  const env = ["A=1", "PATH=/bin", "A=2", "HOME=/"];
+  const { output } = await run(specOf("grep -z ^A /proc/self/environ", { process: { env } }));
+  assert.is(output, "A=2\0");
+});
+
+linux("a working directory that only root may enter is entered", async () => {
+  const process = { cwd: "/closed", user: { uid: 9, gid: 9 } };
+  const { output } = await run(specOf("readlink /proc/self/cwd", { process }), {
+    prepare: ({ rootfs }) => mkdirSync(join(rootfs, "closed"), { mode: 0o700 }),
+  });
+  assert.is(output, "/closed\n");
+});
+
+linux("a capability that is none is left out", async () => {
+  const bounding = ["CAP_KILL", "CAP_FLY"];
+  const { output } = await run(
+    specOf("grep CapBnd /proc/self/status", { process: { capabilities: { bounding } } }),
+  );
+  assert.is(output, "CapBnd:\t0000000000000020\n");
 });
 
 linux("mounts propagate as rootfsPropagation says", async () => {

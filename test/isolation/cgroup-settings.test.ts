@@ -32,7 +32,6 @@ settings("writes nothing for what is unset, as zero or by absence", () => {
   const empty = {
     memory: { limit: 0, swap: 0, disableOOMKiller: false },
     cpu: { shares: 0, quota: 0, cpus: "" },
-    pids: { limit: 0 },
     blockIO: { weight: 0 },
   };
   assert.equal(v1(empty), []);
@@ -102,6 +101,8 @@ settings("turns each property of cpu into v1's file", () => {
 
 settings("turns pids, block I/O, huge pages, network and rdma into v1's files", () => {
   assert.equal(v1({ pids: { limit: -1 } }), ["pids.max max"]);
+  assert.equal(v1({ pids: { limit: 0 } }), ["pids.max 1"]);
+  assert.equal(v2({ pids: { limit: 0 } }), ["pids.max 1"]);
   const device = { major: 8, minor: 16 };
   assert.equal(
     v1({

@@ -284,10 +284,6 @@ plan("what cannot be honoured is refused by the name of its property", () => {
   const refusals: [Change, string][] = [
     [{ process: { args: [] } }, "invalid_argument process.args: names no program"],
     [
-      { process: { capabilities: { bounding: ["CAP_FLY"] } } },
-      "invalid_argument process.capabilities.bounding[0]: CAP_FLY is no capability",
-    ],
-    [
       { process: { rlimits: [{ type: "RLIMIT_X", soft: 1, hard: 1 }] } },
       "invalid_argument process.rlimits[0].type: unknown RLIMIT_X",
     ],

@@ -18,8 +18,11 @@ export function v1Settings(resources: LinuxResources, files: CgroupFiles): Setti
   if (resources.memory !== undefined) settings.push(...memory(resources.memory));
   if (resources.cpu !== undefined) settings.push(...cpu(resources.cpu));
   const pids = resources.pids?.limit;
-  if (isSet(pids))
-    settings.push(setting("pids", "pids.max", pids < 0 ? "max" : decimal(pids, "pids.limit"), "pids.limit"));
+  // 0 is a limit (config-linux.md "PIDs"); the container's own process is there already, so that 1 says the same, and systemd takes it.
+  if (pids !== undefined)
+    settings.push(
+      setting("pids", "pids.max", pids < 0 ? "max" : decimal(Math.max(pids, 1), "pids.limit"), "pids.limit"),
+    );
   if (resources.blockIO !== undefined) settings.push(...blockIo(resources.blockIO, files));
   settings.push(...rest(resources, files));
   return settings;

@@ -20,7 +20,9 @@ export function v2Settings(resources: LinuxResources, files: CgroupFiles): Setti
   if (resources.memory !== undefined) settings.push(...memory(resources.memory));
   if (resources.cpu !== undefined) settings.push(...cpu(resources.cpu, files));
   const pids = resources.pids?.limit;
-  if (isSet(pids)) settings.push(setting("pids", "pids.max", limit(pids, "pids.limit"), "pids.limit"));
+  // 0 is a limit (config-linux.md "PIDs"); the container's own process is there already, so that 1 says the same, and systemd takes it.
+  if (pids !== undefined)
+    settings.push(setting("pids", "pids.max", limit(pids === 0 ? 1 : pids, "pids.limit"), "pids.limit"));
   if (resources.blockIO !== undefined) settings.push(...blockIo(resources.blockIO, files));
   settings.push(...hugepageSettings(resources, "max", files));
   if (isSet(resources.network?.classID)) refuse("network.classID", notInV2);

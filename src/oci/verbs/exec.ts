@@ -1,9 +1,8 @@
-import { readFileSync } from "node:fs";
 import { parseProcess, type SpecProcess } from "../../bundle/spec.ts";
 import { TandemError } from "../../errors.ts";
 import { createExec } from "../../executor/linux-init.ts";
 import { ownRights } from "../../rights.ts";
-import { type Command, type Context, clientPath } from "../command.ts";
+import { type Command, type Context, readClientFile } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
 import { writePidFile } from "../create-container.ts";
 import { LiveContainer } from "../live.ts";
@@ -46,7 +45,7 @@ async function runExec(context: Context): Promise<number> {
   const container = new LiveContainer(store, id);
   requireRunning(container, given.has("ignore-paused"));
   const { preserved, env } = preservedDescriptors(context);
-  const process = processOf(context, container);
+  const process = await processOf(context, container);
   const detach = given.has("detach");
   requireConsole(context, process.terminal === true, detach);
   const { record, cgroup } = container;
@@ -89,11 +88,11 @@ function requireRunning(container: LiveContainer, evenPaused: boolean): void {
 }
 
 /** The process of `--process`, or the container's own with another command. */
-function processOf(context: Context, { record }: LiveContainer): SpecProcess {
+async function processOf(context: Context, { record }: LiveContainer): Promise<SpecProcess> {
   const { given } = context;
   const file = given.text("process");
   if (file !== undefined) {
-    const process = readProcess(clientPath(context, file));
+    const process = await readProcess(context, file);
     return given.has("tty") ? { ...process, terminal: true } : process;
   }
   const base = record.spec.process;
@@ -115,13 +114,13 @@ function processOf(context: Context, { record }: LiveContainer): SpecProcess {
   });
 }
 
-function readProcess(path: string): SpecProcess {
+async function readProcess(context: Context, file: string): Promise<SpecProcess> {
   let json: unknown;
   try {
-    json = JSON.parse(readFileSync(path, "utf8"));
+    json = JSON.parse(await readClientFile(context, file));
   } catch (error) {
     if (error instanceof SyntaxError)
-      throw new TandemError("invalid_argument", `--process ${path}: is not JSON`);
+      throw new TandemError("invalid_argument", `--process ${file}: is not JSON`);
     throw TandemError.from(error, "--process");
   }
   return parseProcess(json);
@@ -144,7 +143,7 @@ function userOf({ given }: Context, base: SpecProcess): SpecProcess["user"] {
   };
 }
 
-/** `--cap` adds to every set but the ambient one, as with runc. */
+/** `--cap` adds to every set but the inheritable one, as with runc; ambient is then what is inheritable as well. */
 function withCapabilities(
   base: SpecProcess["capabilities"],
   added: readonly string[],
@@ -156,5 +155,6 @@ function withCapabilities(
     bounding: plus(base?.bounding),
     effective: plus(base?.effective),
     permitted: plus(base?.permitted),
+    ambient: plus(base?.ambient),
   };
 }

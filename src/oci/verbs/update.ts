@@ -1,8 +1,7 @@
-import { readFileSync } from "node:fs";
 import type { LinuxResources } from "../../bundle/resources.ts";
 import { parseResources } from "../../bundle/spec.ts";
 import { TandemError } from "../../errors.ts";
-import { type Command, type Context, clientPath, containerId } from "../command.ts";
+import { type Command, type Context, containerId, readClientFile } from "../command.ts";
 import type { Given } from "../flags.ts";
 import { LiveContainer } from "../live.ts";
 
@@ -38,8 +37,7 @@ async function resourcesOf(context: Context): Promise<LinuxResources> {
   const { given, call } = context;
   const file = given.text("resources");
   if (file === undefined) return fromFlags(given);
-  const text =
-    file === "-" ? (await call.readInput()).toString() : readFileSync(clientPath(context, file), "utf8");
+  const text = file === "-" ? (await call.readInput()).toString() : await readClientFile(context, file);
   try {
     return parseResources(JSON.parse(text));
   } catch (error) {
