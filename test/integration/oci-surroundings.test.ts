@@ -90,11 +90,11 @@ around("without /proc it says so", async () => {
 around("a file that is a pipe of the caller's is read by the caller", async () => {
   await oci.begin("piped", oci.bundle("exec sleep 100"));
   const json = JSON.stringify({ args: ["echo", "from a pipe"], cwd: "/", env: ["PATH=/bin"] });
-  const exec = await shell(`echo '${json}' | $OCI exec --process /dev/stdin piped`);
+  const exec = await oci.shell(`echo '${json}' | $OCI exec --process /dev/stdin piped`);
   assert.is(exec.stdout, "from a pipe\n", exec.stderr);
-  const update = await shell(`echo '{"pids":{"limit":77}}' | $OCI update --resources /dev/stdin piped`);
+  const update = await oci.shell(`echo '{"pids":{"limit":77}}' | $OCI update --resources /dev/stdin piped`);
   assert.is(update.status, 0, update.stderr);
-  const missing = await shell("$OCI exec --process /dev/fd/33 piped");
+  const missing = await oci.shell("$OCI exec --process /dev/fd/33 piped");
   assert.is(missing.status, 255);
   assert.match(missing.stderr, /--process.*\/dev\/fd\/33: no such file/);
   await oci.ok("delete", "--force", "piped");
@@ -102,8 +102,8 @@ around("a file that is a pipe of the caller's is read by the caller", async () =
 
 around("a caller that is bound to one CPU does not bind its container", async () => {
   const bundle = oci.bundle("grep Cpus_allowed: /proc/self/status");
-  const free = await shell(`$OCI run --bundle ${bundle} free`);
-  const bound = await shell(`$OCI run --bundle ${bundle} bound`, ["taskset", "1"]);
+  const free = await oci.shell(`$OCI run --bundle ${bundle} free`);
+  const bound = await oci.shell(`$OCI run --bundle ${bundle} bound`, ["taskset", "1"]);
   assert.match(bound.stdout, /^Cpus_allowed:\t[0-9a-f,]+\n$/);
   assert.is(bound.stdout, free.stdout, bound.stderr);
 });
