@@ -94,6 +94,12 @@ linux("a missing working directory is made, and one that is a file refused", asy
   assert.match(error.message, /process\.cwd: chdir \/bin\/busybox: Not a directory/);
 });
 
+linux("a working directory as deep as a path can be is made as any other", async () => {
+  const cwd = `/${Array.from({ length: 2000 }, () => "x").join("/")}`;
+  const { output, status } = await run(specOf("pwd", { process: { cwd } }));
+  assert.equal([output.trim().length, status], [cwd.length, 0]);
+});
+
 linux("a working directory through a descriptor of the runtime does not lead out", async () => {
   const leaked = openSync("/", "r");
   try {
