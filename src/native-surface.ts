@@ -165,6 +165,14 @@ export interface Native {
     idmapRecursive: boolean,
   ): number;
 
+  /** A detached mount of a new file system; options as mount(8) spells them. Owners as in `openMountSource`. */
+  createMount(
+    type: string,
+    source: string,
+    options: readonly string[],
+    userNamespace: number | undefined,
+  ): number;
+
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */
   cloneMount(path: string, options: { readonly recursive: boolean; readonly readonly: boolean }): number;

@@ -93,8 +93,18 @@ Napi::Value setResourceLimit(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// A detached copy of a mount, owners mapped through a user namespace if one is given (mount_setattr(2),
-// ID-mapped mounts).
+// Through a user namespace, if one is given: mount_setattr(2), "ID-mapped mounts".
+void mapOwners(int tree, int userNamespace, bool recursive, const std::string& subject) {
+  if (userNamespace < 0) return;
+  mount_attr attr{};
+  attr.attr_set = MOUNT_ATTR_IDMAP;
+  attr.userns_fd = static_cast<uint64_t>(userNamespace);
+  checked(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), &attr,
+                  sizeof attr),
+          "mount_setattr", "idmap of " + subject);
+}
+
+// A detached copy of a mount, owners mapped if asked for.
 Napi::Value openMountSource(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
   const bool recursive = info[1].ToBoolean();
@@ -103,16 +113,36 @@ Napi::Value openMountSource(const Napi::CallbackInfo& info) {
       static_cast<int>(checked(syscall(SYS_open_tree, AT_FDCWD, path.c_str(),
                                        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)),
                                "open_tree", path)));
-  if (userNamespace >= 0) {
-    mount_attr attr{};
-    attr.attr_set = MOUNT_ATTR_IDMAP;
-    attr.userns_fd = static_cast<uint64_t>(userNamespace);
-    checked(
-        syscall(SYS_mount_setattr, tree.get(), "",
-                AT_EMPTY_PATH | (recursive && info[3].ToBoolean() ? AT_RECURSIVE : 0), &attr, sizeof attr),
-        "mount_setattr", "idmap of " + path);
-  }
+  mapOwners(tree.get(), userNamespace, recursive && info[3].ToBoolean(), path);
   return Napi::Number::New(info.Env(), tree.release());
+}
+
+// A new file system, detached: while nobody sees it its owners may still be mapped.
+Napi::Value createMount(const Napi::CallbackInfo& info) {
+  const std::string type = info[0].As<Napi::String>();
+  const std::string source = info[1].As<Napi::String>();
+  Napi::Array options = info[2].As<Napi::Array>();
+  UniqueFd context(
+      static_cast<int>(checked(syscall(SYS_fsopen, type.c_str(), FSOPEN_CLOEXEC), "fsopen", type)));
+  const auto configure = [&](unsigned command, const char* key, const char* value) {
+    checked(syscall(SYS_fsconfig, context.get(), command, key, value, 0), "fsconfig",
+            key == nullptr ? type : std::string(key));
+  };
+  configure(FSCONFIG_SET_STRING, "source", source.c_str());
+  for (uint32_t i = 0; i < options.Length(); i++) {
+    const std::string option = options.Get(i).As<Napi::String>();
+    const size_t equals = option.find('=');
+    const std::string key = option.substr(0, equals);
+    if (equals == std::string::npos)
+      configure(FSCONFIG_SET_FLAG, key.c_str(), nullptr);
+    else
+      configure(FSCONFIG_SET_STRING, key.c_str(), option.c_str() + equals + 1);
+  }
+  configure(FSCONFIG_CMD_CREATE, nullptr, nullptr);
+  UniqueFd mounted(
+      static_cast<int>(checked(syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0), "fsmount", type)));
+  mapOwners(mounted.get(), optionalFd(info[3]), false, type);
+  return Napi::Number::New(info.Env(), mounted.release());
 }
 
 // To whoever supervises the system calls of a container: the container process state and the filter's
@@ -151,6 +181,7 @@ void exportSpawn(Napi::Object exports) {
   exportFunction<sendListener>(exports, "sendListener");
   exportFunction<setResourceLimit>(exports, "setResourceLimit");
   exportFunction<openMountSource>(exports, "openMountSource");
+  exportFunction<createMount>(exports, "createMount");
 }
 
 }  // namespace tandem

@@ -69,7 +69,7 @@ void perform(Op op, Fields& step, const Plan& plan) {
     case Op::rootfs:
       return enterRootfs(step);
     case Op::mount:
-      return mountFilesystem(step);
+      return mountFilesystem(step, plan);
     case Op::bind:
       return bindMount(step, plan);
     case Op::symlink:
@@ -89,8 +89,8 @@ void perform(Op op, Fields& step, const Plan& plan) {
       return await(ToInit::proceed);
     case Op::hook:
       return runHook(step);
-    case Op::pivot:
-      return pivotRoot(step);
+    case Op::root:
+      return changeRoot(step);
     case Op::attributes:
       return setAttributes(step);
     case Op::mask:
@@ -107,6 +107,10 @@ void perform(Op op, Fields& step, const Plan& plan) {
       return setIoPriority(step);
     case Op::affinity:
       return setAffinity(step);
+    case Op::enterRoot:
+      return enterRoot(step, plan);
+    case Op::unmount:
+      return unmountTree(step);
     case Op::memoryPolicy:
       return setMemoryPolicy(step);
     case Op::umask:

@@ -11,6 +11,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include <cstdio>
+
 #include "init/copy_up.h"
 #include "init/paths.h"
 #include "init/proc.h"
@@ -51,16 +53,28 @@ struct Attributes {
         recursiveClear(step.u64()),
         propagation(step.u32()) {}
 
-  void apply(int mount, const char* subject) const {
-    change(mount, set, clear, 0, 0, subject);
+  // What `implied` clears besides may be locked, since a mount namespace with more rights made the mount
+  // (mount_namespaces(7)); then it stays, as nobody asked for it by name.
+  void apply(int mount, const char* subject, uint64_t implied = 0) const {
+    if (implied == 0 || !attempt(mount, set, clear | implied)) change(mount, set, clear, 0, 0, subject);
     change(mount, recursiveSet, recursiveClear, 0, AT_RECURSIVE, subject);
     if (propagation != 0)
       change(mount, 0, 0, propagation & ~static_cast<uint32_t>(MS_REC),
              (propagation & MS_REC) ? AT_RECURSIVE : 0, subject);
   }
+  static void makePrivate(int tree, const char* subject) {
+    change(tree, 0, 0, MS_PRIVATE, AT_RECURSIVE, subject);
+  }
   bool any() const { return (set | clear | recursiveSet | recursiveClear | propagation) != 0; }
 
  private:
+  static bool attempt(int mount, uint64_t set, uint64_t clear) {
+    mount_attr attr{};
+    attr.attr_set = set;
+    attr.attr_clr = clear;
+    return syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attr, sizeof attr) == 0;
+  }
+
   static void change(int mount, uint64_t set, uint64_t clear, uint64_t propagation, unsigned flags,
                      const char* subject) {
     if ((set | clear | propagation) == 0) return;
@@ -99,6 +113,18 @@ const char* placeInRoot(int fd, const char* subject) {
   if (length < prefix || memcmp(place, rootPlace, static_cast<size_t>(prefix)) != 0)
     failBecause("is not in the container's root", subject, EXDEV);
   return place + prefix;
+}
+
+constexpr size_t optionLimit = 4096 + 16;  // mount(2) takes a page
+
+// A tmpfs gets the mode of the directory that it covers, unless its options give another: they come later.
+const char* withMode(int directory, const char* data, char* out, const char* path) {
+  struct stat status {};
+  must(fstat(directory, &status), "stat", path);
+  const int length =
+      snprintf(out, optionLimit, "mode=%04o%s%s", status.st_mode & 07777u, data[0] != 0 ? "," : "", data);
+  if (length >= static_cast<int>(optionLimit)) fail("mount options", path, E2BIG);
+  return out;
 }
 
 // A proc or sysfs on a path that a symlink of the image bends elsewhere has been an escape (CVE-2019-16884,
@@ -169,24 +195,39 @@ void enterRootfs(Fields& step) {
   if (step.flag()) makeParentPrivate(place.get(), path);
   // pivot_root(2) wants a mount point; a recursive bind keeps what the snapshotter mounted beneath.
   const int tree = must(cloneTree(place.get()), "bind", path);
+  // In a namespace that others are in, what is mounted below is not to appear where this was bound from.
+  if (step.flag()) Attributes::makePrivate(tree, path);
   attach(tree, place.get(), path);
   setRoot(tree);
 }
 
-void mountFilesystem(Fields& step) {
+void mountFilesystem(Fields& step, const Plan& plan) {
   const char* type = step.text();
   const char* source = step.text();
   const char* path = step.text();
   const uint32_t flags = step.u32();
   const char* data = step.text();
   const bool copyUp = step.flag();
+  const uint32_t sourceFd = step.u32();
   const Attributes attributes(step);
-  UniqueFd target(openOrMake(path, Kind::directory));
+  const int found = openInRoot(path);
+  UniqueFd target(found >= 0 ? found : openOrMake(path, Kind::directory));
   const bool isProc = strcmp(type, "proc") == 0;
   if (isProc || strcmp(type, "sysfs") == 0) requirePlainDirectory(path, target.get());
   if (!isProc) protectProc(path, target.get(), -1);
-  must(::mount(source, FdPath(target.get()).text, type, flags, data[0] != 0 ? data : nullptr), "mount", path);
-  if (!copyUp && !attributes.any()) return;
+  if (sourceFd != UINT32_MAX) {
+    // The shim made what is to be id-mapped: that may only be done before anybody sees it.
+    UniqueFd tree(plan.fd(sourceFd));
+    attributes.apply(tree.get(), path);
+    attach(tree.get(), target.get(), path);
+    if (!copyUp) return;
+  } else {
+    char options[optionLimit];
+    if (found >= 0 && strcmp(type, "tmpfs") == 0) data = withMode(target.get(), data, options, path);
+    must(::mount(source, FdPath(target.get()).text, type, flags, data[0] != 0 ? data : nullptr), "mount",
+         path);
+    if (!copyUp && !attributes.any()) return;
+  }
   UniqueFd mounted(openMounted(path, target.get()));
   if (copyUp) {
     // The descriptor from before the mount still sees what the image has there.
@@ -196,7 +237,7 @@ void mountFilesystem(Fields& step) {
     must(fchownat(mounted.get(), "", status.st_uid, status.st_gid, AT_EMPTY_PATH), "chown", path);
     must(chmod(FdPath(mounted.get()).text, status.st_mode & 07777), "chmod", path);
   }
-  attributes.apply(mounted.get(), path);
+  if (sourceFd == UINT32_MAX) attributes.apply(mounted.get(), path);
 }
 
 void bindMount(Fields& step, const Plan& plan) {
@@ -204,13 +245,14 @@ void bindMount(Fields& step, const Plan& plan) {
   const uint32_t sourceFd = step.u32();
   const char* path = step.text();
   const bool recursive = step.flag();
+  const uint64_t implied = step.u64();
   const Attributes attributes(step);
   // The shim opened what the container's root may not reach, or what is to be id-mapped.
   UniqueFd tree(sourceFd == UINT32_MAX ? must(openTree(source, recursive), "open_tree", source)
                                        : plan.fd(sourceFd));
   struct stat status {};
   must(fstatat(tree.get(), "", &status, AT_EMPTY_PATH), "stat", source);
-  attributes.apply(tree.get(), source);
+  attributes.apply(tree.get(), source, implied);
   UniqueFd target(openOrMake(path, S_ISDIR(status.st_mode) ? Kind::directory : Kind::file));
   protectProc(path, target.get(), tree.get());
   attach(tree.get(), target.get(), path);
@@ -258,11 +300,18 @@ void maskPath(Fields& step) {
   attach(empty.get(), target.get(), path);
 }
 
-void pivotRoot(Fields& step) {
+void changeRoot(Fields& step) {
   const char* path = step.text();
+  const Root how{step.u32()};
+  if (how == Root::chroot) {
+    // The namespace has others in it, whose root is not ours to pivot away.
+    must(fchdir(root()), "fchdir", path);
+    must(chroot("."), "chroot", path);
+    return setRoot(must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/"));
+  }
   UniqueFd old(must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/"));
   must(fchdir(root()), "fchdir", path);
-  if (step.flag()) {
+  if (how == Root::move) {
     // The rootfs lies on the initial ramfs, which cannot be pivoted away (process option noPivotRoot).
     must(mount(".", "/", nullptr, MS_MOVE, nullptr), "mount move", path);
     must(chroot("."), "chroot", path);
@@ -278,6 +327,18 @@ void pivotRoot(Fields& step) {
     must(chdir("/"), "chdir", "/");
   }
   setRoot(must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/"));
+}
+
+void enterRoot(Fields& step, const Plan& plan) {
+  // Of a container without a mount namespace of its own, which no setns leads to.
+  must(fchdir(plan.fd(step.u32())), "fchdir", "container's root");
+  must(chroot("."), "chroot", "container's root");
+}
+
+void unmountTree(Fields& step) {
+  const char* path = step.text();
+  if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
+    fail("umount", path, errno);
 }
 
 }  // namespace tandem

@@ -18,11 +18,13 @@ void writeSysctl(Fields& step);
 // mounts.cc
 void setPropagation(Fields& step);
 void enterRootfs(Fields& step);
-void mountFilesystem(Fields& step);
+void mountFilesystem(Fields& step, const Plan& plan);
 void bindMount(Fields& step, const Plan& plan);
 void setAttributes(Fields& step);
 void maskPath(Fields& step);
-void pivotRoot(Fields& step);
+void changeRoot(Fields& step);
+void enterRoot(Fields& step, const Plan& plan);
+void unmountTree(Fields& step);
 
 // devices.cc
 void makeSymlink(Fields& step);

@@ -55,7 +55,7 @@ enum class Op : uint32_t {
   loopback = 16,
   runtimeHooks = 17,
   hook = 18,
-  pivot = 19,
+  root = 19,
   attributes = 20,
   mask = 21,
   console = 22,
@@ -77,6 +77,11 @@ enum class Op : uint32_t {
   created = 38,
   exec = 39,
   memoryPolicy = 40,
+  enterRoot = 41,
+  unmount = 42,
 };
+
+// How the rootfs becomes the root.
+enum class Root : uint32_t { pivot = 0, move = 1, chroot = 2 };
 
 }  // namespace tandem

@@ -1,4 +1,4 @@
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import type { Spec, SpecProcess, SpecSeccomp } from "../bundle/spec.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
@@ -17,7 +17,16 @@ import { mapIds } from "./map-ids.ts";
 import { openSource } from "./mount-sources.ts";
 import { moveNetDevices } from "./net-devices.ts";
 import { sendListener } from "./seccomp-agent.ts";
-import { type Cloner, memfdOf, openJoins, raiseLimits, spawnInit, writeOomScore } from "./spawn-init.ts";
+import { sharesMounts, unmountShared } from "./shared-mounts.ts";
+import {
+  type Cloner,
+  memfdOf,
+  O_PATH,
+  openJoins,
+  raiseLimits,
+  spawnInit,
+  writeOomScore,
+} from "./spawn-init.ts";
 
 /** What making a Linux process takes beside its specification. */
 export interface LinuxHost {
@@ -100,6 +109,9 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
       return init;
     } catch (error) {
       await init.destroy();
+      await unmountShared(host.executable, request).catch((late: unknown) =>
+        host.warn(TandemError.from(late)),
+      );
       // The container's life ends as any other (runtime-spec, runtime.md "Lifecycle" 12 to 14).
       await runHooks("poststop", container, 0, { environment: host.hookEnvironment }).catch((late: unknown) =>
         host.warn(TandemError.from(late)),
@@ -229,10 +241,18 @@ export async function createExec(
       opened.push(fd);
       return { fd, type: namespaceFlags[type], property: `linux.namespaces ${type}` };
     });
+    const root = sharesMounts(spec)
+      ? openSync(`/proc/${pid}/root`, O_PATH | constants.O_DIRECTORY)
+      : undefined;
+    if (root !== undefined) opened.push(root);
     container.confirm();
     // The time namespace is joined by container-init itself: setns wants a process that shares its memory with nobody.
     const time = joins.find(({ type }) => type === namespaceFlags.time);
-    if (time !== undefined) steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: 0 });
+    const fds: number[] = [];
+    if (time !== undefined) {
+      steps.unshift({ op: "joinTime", property: "linux.namespaces time", fd: fds.push(time.fd) - 1 });
+    }
+    if (root !== undefined) steps.unshift({ op: "enterRoot", property: "root.path", fd: fds.push(root) - 1 });
     const memfd = memfdOf(steps);
     opened.push(memfd);
     const exec = await spawnInit(host.clone, {
@@ -242,7 +262,7 @@ export async function createExec(
       newNamespaces: 0,
       joins: joins.filter((join) => join !== time),
       onListener: (fd) => sendListener(fd, container, exec.pid),
-      plan: time === undefined ? [memfd] : [memfd, time.fd],
+      plan: [memfd, ...fds],
       // In a container's namespaces nobody may look into it, and its files in /proc are root's then.
       oomScoreAdj: ownRights().root ? undefined : request.process.oomScoreAdj,
     });
@@ -259,7 +279,7 @@ export async function createExec(
   }
 }
 
-/** Kinds of namespaces that the container does not share with the runtime; mount is always one of them. */
+/** Kinds of namespaces that the container does not share with the runtime. */
 function namespacesOf(spec: Spec): NamespaceType[] {
   return (spec.linux?.namespaces ?? []).map(({ type }) => type);
 }

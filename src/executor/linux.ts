@@ -3,6 +3,7 @@ import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorP
 import { runHooks } from "./hooks.ts";
 import type { InitProcess } from "./init-process.ts";
 import { createExec, createInit, type LinuxHost } from "./linux-init.ts";
+import { unmountShared } from "./shared-mounts.ts";
 import { cloneHere } from "./spawn-init.ts";
 
 export type LinuxExecutorOptions = Omit<LinuxHost, "clone">;
@@ -65,9 +66,13 @@ class LinuxContainer implements ExecutorContainer {
   }
 
   release(): Promise<void> {
-    this.#released ??= runHooks("poststop", this.#request, 0).catch((error: unknown) =>
-      this.#host.warn(TandemError.from(error)),
-    );
+    this.#released ??= this.#release();
     return this.#released;
+  }
+
+  async #release(): Promise<void> {
+    const warn = (error: unknown): void => this.#host.warn(TandemError.from(error));
+    await unmountShared(this.#host.executable, this.#request).catch(warn);
+    await runHooks("poststop", this.#request, 0).catch(warn);
   }
 }

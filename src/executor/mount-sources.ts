@@ -7,7 +7,7 @@ import { native } from "../native.ts";
 import { writeMaps } from "./map-ids.ts";
 
 /**
- * Opens a bind source as the machine's root, its owners mapped if asked for.
+ * Opens a bind source, or makes a file system, as the machine's root; its owners mapped if asked for.
  *
  * @param container the executable that holds a user namespace, and the pid whose user namespace is "container"'s
  * @throws TandemError naming the mount
@@ -16,12 +16,14 @@ export function openSource(
   source: MountSource,
   container: { readonly executable: number; readonly pid: number },
 ): number {
-  const { path, recursive, idmap, property } = source;
+  const { from, idmap, property } = source;
   let namespace: number | undefined;
   try {
     if (idmap === "container") namespace = openSync(`/proc/${container.pid}/ns/user`, "r");
     else if (idmap !== undefined) namespace = userNamespaceOf(container.executable, idmap.uids, idmap.gids);
-    return native.openMountSource(path, recursive, namespace, source.idmapRecursive);
+    return "path" in from
+      ? native.openMountSource(from.path, from.recursive, namespace, source.idmapRecursive)
+      : native.createMount(from.type, from.source, from.options, namespace);
   } catch (error) {
     throw TandemError.from(error, property);
   } finally {

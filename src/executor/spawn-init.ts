@@ -12,7 +12,7 @@ import { InitSocket } from "./init-socket.ts";
 import { userNamespaceError } from "./user-namespace.ts";
 
 /** fcntl.h; Node has no name for it. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
 
 /** A namespace to enter: its descriptor, its CLONE_NEW* flag and who asks for it. */
 export interface Join {

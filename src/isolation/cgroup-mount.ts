@@ -46,6 +46,7 @@ export function cgroupMountSteps(
       flags: TMPFS_FLAGS,
       data: "mode=755",
       copyUp: false,
+      fd: NO_FD,
       ...noAttributes,
       propagation: options.attributes.propagation,
     },
@@ -88,6 +89,7 @@ function hierarchyStep(
       fd: NO_FD,
       target,
       recursive: false,
+      implied: 0n,
       ...options.attributes,
       propagation: 0,
     };
@@ -104,6 +106,7 @@ function hierarchyStep(
     flags: options.flags,
     data,
     copyUp: false,
+    fd: NO_FD,
     ...noAttributes,
   };
 }

@@ -26,10 +26,12 @@ export interface MountAttributes {
 
 export const MS_RDONLY = 1;
 export const MS_REC = 0x4000;
-const MS_REMOUNT = 0x20;
+export const MS_REMOUNT = 0x20;
 
 export const ATTR_RDONLY = 1n;
 const ATTR_ATIME_MASK = 0x70n;
+/** rdonly, nosuid, nodev, noexec, nosymfollow: those that are bits, and not about access times. */
+export const PLAIN_ATTRIBUTES = 0x20000fn;
 
 export const noAttributes: MountAttributes = {
   set: 0n,
@@ -86,6 +88,23 @@ const flagOptions: Readonly<Record<string, { readonly flag: number; readonly off
   lazytime: { flag: 0x2000000 },
   nolazytime: { flag: 0x2000000, off: true },
 };
+
+/** What fsconfig(2) takes as a flag by name, of what mount(2) takes as a bit. */
+export function superblockOptions(flags: number): string[] {
+  const names = ["sync", "dirsync", "lazytime", "mand"].filter(
+    (name) => (flags & (flagOptions[name]?.flag ?? 0)) !== 0,
+  );
+  return (flags & MS_RDONLY) === 0 ? names : ["ro", ...names];
+}
+
+/** The rest of those bits, for mount_setattr(2). */
+export function mountFlagsAsAttributes(flags: number): { readonly set: bigint; readonly clear: bigint } {
+  const change = new AttributeChange();
+  for (const [name, attribute] of Object.entries(attributeOptions)) {
+    if (attribute.off !== true && (flags & attribute.flag) !== 0) change.add(name, attribute);
+  }
+  return { set: change.set, clear: change.clear };
+}
 
 /** MS_UNBINDABLE, MS_PRIVATE, MS_SLAVE, MS_SHARED; also the values of `linux.rootfsPropagation`. */
 export const propagationFlags: Readonly<Record<string, number>> = {

@@ -2,13 +2,26 @@ import { isAbsolute, posix, resolve } from "node:path";
 import type { Spec, SpecMount } from "../bundle/spec.ts";
 import { shown, TandemError } from "../errors.ts";
 import { type CgroupHierarchy, cgroupMountSteps } from "./cgroup-mount.ts";
-import { ATTR_RDONLY, MS_RDONLY, noAttributes, type ParsedOptions, parseOptions } from "./mount-options.ts";
+import {
+  ATTR_RDONLY,
+  type MountAttributes,
+  MS_RDONLY,
+  MS_REMOUNT,
+  mountFlagsAsAttributes,
+  noAttributes,
+  type ParsedOptions,
+  PLAIN_ATTRIBUTES,
+  parseOptions,
+  superblockOptions,
+} from "./mount-options.ts";
 import { NO_FD, type Step } from "./steps.ts";
 
-/** A bind source that the shim opens, because the container's root may not reach it or its owners are to be mapped. */
+/** What the shim makes or opens, because the container's root may not reach it or its owners are to be mapped. */
 export interface MountSource {
-  readonly path: string;
-  readonly recursive: boolean;
+  readonly from:
+    | { readonly path: string; readonly recursive: boolean }
+    /** A new file system; options as the fifth argument of mount(2) has them, between its commas. */
+    | { readonly type: string; readonly source: string; readonly options: readonly string[] };
   readonly property: string;
   /** undefined: not mapped; "container": as the container's user namespace. */
   readonly idmap:
@@ -57,17 +70,16 @@ export function planMounts(mounts: Spec["mounts"], context: MountContext): Mount
     if (options.copyUp && mount.type !== "tmpfs") {
       throw new TandemError("invalid_argument", `${property}: only a tmpfs has the option tmpcopyup`);
     }
+    const planned = { mount, options, property, target };
     if (options.bind || mount.type === "bind") {
-      steps.push(bindStep({ mount, options, property, target }, context, sources));
-      continue;
-    }
-    if (options.idmap !== "none" || mount.uidMappings !== undefined || mount.gidMappings !== undefined) {
-      throw new TandemError("unimplemented", `${property}: only a bind mount can be id-mapped`);
-    }
-    if (mount.type === "cgroup" || mount.type === "cgroup2") {
+      const isRemount = (options.flags & MS_REMOUNT) !== 0;
+      steps.push(isRemount ? remountStep(planned) : bindStep(planned, context, sources));
+    } else if (mount.type === "cgroup" || mount.type === "cgroup2") {
+      if (idmapOf(planned, context) !== undefined)
+        throw new TandemError("invalid_argument", `${property}: the kernel maps no ids of cgroups`);
       steps.push(...cgroupMountSteps({ property, target, options }, context));
     } else {
-      steps.push(...filesystemSteps({ mount, options, property, target }, context, late));
+      steps.push(...filesystemSteps(planned, context, { late, sources }));
     }
   }
   if (sources.length > MOST_SOURCES) {
@@ -102,24 +114,66 @@ function bindStep(
   }
   const source = isAbsolute(mount.source) ? mount.source : resolve(context.bundle, mount.source);
   const recursive = options.recursive || mount.options?.includes("bind") !== true;
-  const idmap = idmapOf(mount, options, property);
-  if (idmap !== undefined && !context.openSources)
-    throw new TandemError("permission_denied", `${property}: only root can map the owners of a mount`);
+  const idmap = idmapOf({ mount, options, property, target }, context);
   let fd = NO_FD;
   if (context.openSources && (context.userNamespace || idmap !== undefined)) {
     fd = sources.length;
-    sources.push({ path: source, recursive, property, idmap, idmapRecursive: options.idmap === "recursive" });
+    const from = { path: source, recursive };
+    sources.push({ from, property, idmap, idmapRecursive: options.idmap === "recursive" });
   }
-  return { op: "bind", property, source, fd, target, recursive, ...options.attributes };
+  const { attributes } = options;
+  return {
+    op: "bind",
+    property,
+    source,
+    fd,
+    target,
+    recursive,
+    implied: impliedBy(attributes),
+    ...attributes,
+  };
 }
 
-function idmapOf(mount: SpecMount, options: ParsedOptions, property: string): MountSource["idmap"] {
+/**
+ * With options of its own a bind has these and none of its source's, as mount(2) with MS_BIND | MS_REMOUNT leaves it. Access
+ * times are as they were unless an option says otherwise.
+ */
+function impliedBy({ set, clear }: MountAttributes): bigint {
+  return set === 0n && clear === 0n ? 0n : PLAIN_ATTRIBUTES & ~set;
+}
+
+/** `mount -o bind,remount`: a mount that an earlier entry made, or that the rootfs has, gets other attributes. */
+function remountStep({ options, property, target }: Planned): Step {
+  return {
+    op: "attributes",
+    property,
+    path: target,
+    optional: false,
+    own: false,
+    ...options.attributes,
+    clear: options.attributes.clear | impliedBy(options.attributes),
+  };
+}
+
+function idmapOf(
+  { mount, options, property }: Planned,
+  { userNamespace, openSources }: MountContext,
+): MountSource["idmap"] {
   const { uidMappings: uids, gidMappings: gids } = mount;
   if ((uids === undefined) !== (gids === undefined)) {
     throw new TandemError("invalid_argument", `${property}: uidMappings and gidMappings come together`);
   }
-  if (uids !== undefined && uids.length > 0) return { uids, gids };
-  return options.idmap === "none" ? undefined : "container";
+  const isOwn = uids !== undefined && uids.length > 0;
+  if (!isOwn && options.idmap === "none") return undefined;
+  if (!isOwn && !userNamespace) {
+    throw new TandemError(
+      "invalid_argument",
+      `${property}: to be id-mapped it needs mappings, or the container a user namespace`,
+    );
+  }
+  if (!openSources)
+    throw new TandemError("permission_denied", `${property}: only root can map the owners of a mount`);
+  return isOwn ? { uids, gids } : "container";
 }
 
 const unlabelled = new Set(["proc", "sysfs", "mqueue"]);
@@ -127,7 +181,7 @@ const unlabelled = new Set(["proc", "sysfs", "mqueue"]);
 function filesystemSteps(
   { mount, options, property, target }: Planned,
   context: MountContext,
-  late: Step[],
+  { late, sources }: { readonly late: Step[]; readonly sources: MountSource[] },
 ): Step[] {
   const type = mount.type ?? "";
   if (type === "") throw new TandemError("invalid_argument", `${property}: type is missing`);
@@ -149,7 +203,12 @@ function filesystemSteps(
   const source = mount.source ?? type;
   // Quoted, because a label has commas of its own; the kernel's own file systems take none.
   const label = context.mountLabel === "" || unlabelled.has(type) ? [] : [`context="${context.mountLabel}"`];
-  const data = [...options.data, ...label].join(",");
+  const data = [...options.data, ...label];
+  const idmap = idmapOf({ mount, options, property, target }, context);
+  if (idmap !== undefined) {
+    const from = { type, source, options: [...superblockOptions(flags), ...data] };
+    sources.push({ from, property, idmap, idmapRecursive: false });
+  }
   return [
     {
       op: "mount",
@@ -158,9 +217,11 @@ function filesystemSteps(
       source,
       target,
       flags,
-      data,
+      data: data.join(","),
       copyUp: options.copyUp,
+      fd: idmap === undefined ? NO_FD : sources.length - 1,
       ...noAttributes,
+      ...(idmap === undefined ? {} : mountFlagsAsAttributes(flags)),
       propagation,
       recursiveSet,
       recursiveClear,

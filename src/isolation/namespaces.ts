@@ -46,7 +46,7 @@ export interface NamespacePlan {
 
 /**
  * @throws TandemError invalid_argument for a type given twice, mappings without a user namespace, offsets without a new
- * time namespace, a mount namespace that is not the container's own
+ * time namespace
  */
 export function planNamespaces(linux: Spec["linux"]): NamespacePlan {
   const created = new Set<NamespaceType>();
@@ -74,12 +74,6 @@ function check(
   const refuse = (property: string, reason: string): never => {
     throw new TandemError("invalid_argument", `${property}: ${reason}`);
   };
-  if (!created.has("mount")) {
-    refuse(
-      "linux.namespaces",
-      seen.has("mount") ? "a mount namespace cannot be joined at creation" : "a mount namespace is needed",
-    );
-  }
   for (const key of ["uidMappings", "gidMappings"] as const) {
     const mappings = linux?.[key] ?? [];
     if (mappings.length > 0 && !seen.has("user")) refuse(`linux.${key}`, "needs a user namespace");

@@ -28,7 +28,7 @@ import {
   type ProcessContext,
 } from "./process-steps.ts";
 import { affinitySteps, anyCpu } from "./scheduling.ts";
-import { NO_FD, type Step } from "./steps.ts";
+import { NO_FD, rootChange, type Step, type StepOf } from "./steps.ts";
 import { sysctlSteps } from "./sysctl.ts";
 
 export interface PlanContext {
@@ -113,14 +113,14 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     ...sessionSteps(userNamespace, context),
     ...anyCpu,
     ...namespaceSteps(spec, namespaces, { own, timeFd: mounts.sources.length }),
-    ...rootfsSteps(spec, context),
+    ...rootfsSteps(spec, namespaces, context),
     ...mounts.steps,
     ...deviceSteps(spec, userNamespace || !rights.machineRoot),
     ...mounts.late,
   ];
   const inside = [
     ...labelSteps(process, context.machine),
-    { op: "pivot", property: "root.path", path: context.rootfs, noPivotRoot: context.noPivotRoot },
+    rootStep(namespaces, context),
     ...consoleSteps(process, { bind: true }),
     ...sealingSteps(spec, process),
     ...inheritedSteps(linux),
@@ -229,7 +229,11 @@ function namespaceSteps(
   return steps;
 }
 
-function rootfsSteps({ linux }: Spec, context: PlanContext): Step[] {
+function rootfsSteps({ linux }: Spec, { created }: NamespacePlan, context: PlanContext): Step[] {
+  const { rootfs: path } = context;
+  // Others are in the namespace: how their mounts propagate is not the container's to say.
+  if (!created.has("mount"))
+    return [{ op: "rootfs", property: "root.path", path, parentPrivate: false, isolate: true }];
   const wanted = linux?.rootfsPropagation ?? "";
   const kind = wanted.replace(/^r/, "");
   // Below "shared" mounts of the container reach the machine, as asked; unbindable is the root's own affair (below).
@@ -237,8 +241,13 @@ function rootfsSteps({ linux }: Spec, context: PlanContext): Step[] {
     propagationFlags[kind === "shared" ? "rshared" : kind === "private" ? "rprivate" : "rslave"] ?? 0;
   return [
     { op: "propagation", property: "linux.rootfsPropagation", flags },
-    { op: "rootfs", property: "root.path", path: context.rootfs, parentPrivate: kind === "shared" },
+    { op: "rootfs", property: "root.path", path, parentPrivate: kind === "shared", isolate: false },
   ];
+}
+
+function rootStep({ created }: NamespacePlan, { rootfs, noPivotRoot }: PlanContext): StepOf<"root"> {
+  const how = !created.has("mount") ? "chroot" : noPivotRoot ? "move" : "pivot";
+  return { op: "root", property: "root.path", path: rootfs, how: rootChange[how] };
 }
 
 /** After pivot_root: what the container may not see or change. */

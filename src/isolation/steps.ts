@@ -18,7 +18,7 @@ export const stepTable = {
   session: { code: 5, fields: {} },
   keyring: { code: 6, fields: {} },
   propagation: { code: 7, fields: { flags: "u32" } },
-  rootfs: { code: 8, fields: { path: "text", parentPrivate: "flag" } },
+  rootfs: { code: 8, fields: { path: "text", parentPrivate: "flag", isolate: "flag" } },
   mount: {
     code: 9,
     fields: {
@@ -28,10 +28,14 @@ export const stepTable = {
       flags: "u32",
       data: "text",
       copyUp: "flag",
+      fd: "u32",
       ...attributes,
     },
   },
-  bind: { code: 10, fields: { source: "text", fd: "u32", target: "text", recursive: "flag", ...attributes } },
+  bind: {
+    code: 10,
+    fields: { source: "text", fd: "u32", target: "text", recursive: "flag", implied: "u64", ...attributes },
+  },
   symlink: { code: 11, fields: { content: "text", path: "text" } },
   mknod: {
     code: 12,
@@ -43,7 +47,7 @@ export const stepTable = {
   loopback: { code: 16, fields: {} },
   runtimeHooks: { code: 17, fields: {} },
   hook: { code: 18, fields: { path: "text", args: "list", env: "list", timeoutMs: "u32", state: "text" } },
-  pivot: { code: 19, fields: { path: "text", noPivotRoot: "flag" } },
+  root: { code: 19, fields: { path: "text", how: "u32" } },
   attributes: { code: 20, fields: { path: "text", optional: "flag", own: "flag", ...attributes } },
   mask: { code: 21, fields: { path: "text" } },
   console: { code: 22, fields: { height: "u32", width: "u32", uid: "u32", bind: "flag" } },
@@ -79,6 +83,8 @@ export const stepTable = {
   created: { code: 38, fields: { starter: "u32" } },
   exec: { code: 39, fields: { args: "list", env: "list" } },
   memoryPolicy: { code: 40, fields: { mode: "u32", nodes: "bytes" } },
+  enterRoot: { code: 41, fields: { fd: "u32" } },
+  unmount: { code: 42, fields: { path: "text" } },
 } as const satisfies Record<string, { code: number; fields: Readonly<Record<string, FieldKind>> }>;
 
 export type FieldKind = "u32" | "u64" | "flag" | "text" | "list" | "bytes";
@@ -109,3 +115,6 @@ export const NO_FD = 0xffff_ffff;
 
 /** `created.starter` when the program starts as soon as it can. */
 export const AT_ONCE = 0xffff_fffe;
+
+/** `root.how`: pivot_root(2), a moved mount instead of it, or chroot(2) where others are in the mount namespace. */
+export const rootChange = { pivot: 0, move: 1, chroot: 2 } as const;

@@ -100,6 +100,7 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
     store: new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root)),
     systemdCgroup: general.has("systemd-cgroup") || general.text("cgroup-manager") === "systemd",
     criu: general.text("criu"),
+    containerInit: server.containerInit,
     host: (child) => ({
       executable: server.containerInit,
       clone: (options) => call.clone(options, child),

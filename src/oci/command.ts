@@ -16,6 +16,8 @@ export interface Context {
   readonly systemdCgroup: boolean;
   /** `--criu` */
   readonly criu: string | undefined;
+  /** container-init, sealed. */
+  readonly containerInit: number;
   /** How to make processes as the client's children. */
   host(child: ChildOptions): Omit<LinuxHost, "noPivotRoot" | "noNewKeyring">;
   /** A line in the log of this command line. */

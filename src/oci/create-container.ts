@@ -6,6 +6,7 @@ import { TandemError } from "../errors.ts";
 import type { InitProcess } from "../executor/init-process.ts";
 import { createInit } from "../executor/linux-init.ts";
 import { spawnPlaceholder } from "../executor/placeholder.ts";
+import { unmountShared } from "../executor/shared-mounts.ts";
 import { type Cgroup, type CgroupRequest, openCgroup } from "../isolation/cgroup.ts";
 import { ownRights } from "../rights.ts";
 import { type Context, clientPath, containerId } from "./command.ts";
@@ -88,7 +89,10 @@ export async function createContainer(
     writePidFile(context, init.pid);
     return { record: complete, init, cgroup };
   } catch (error) {
-    await init?.destroy();
+    if (init !== undefined) {
+      await init.destroy();
+      await unmountShared(context.containerInit, { spec, rootfs: rootfsOf(bundle, spec) });
+    }
     await cgroup?.remove();
     store.remove(id);
     throw error;
@@ -107,7 +111,7 @@ export function firstRecord(
     id,
     bundle,
     spec,
-    rootfs: resolve(bundle, spec.root?.path ?? "rootfs"),
+    rootfs: rootfsOf(bundle, spec),
     pid: 0,
     startTime: "",
     created: new Date().toISOString(),
@@ -124,13 +128,16 @@ export async function openContainerCgroup(context: Context, id: string, spec: Sp
   const request = cgroupRequest(context, id, spec);
   if (!context.systemdCgroup) return openCgroup(request);
   const { openScope } = await import("../isolation/systemd/open-scope.ts");
-  const { executable } = context.host({ preserved: 0, wait: false });
   return openScope({
     ...request,
     cgroupsPath: spec.linux?.cgroupsPath,
     env: Object.fromEntries(context.call.env),
-    placeholder: () => spawnPlaceholder(executable),
+    placeholder: () => spawnPlaceholder(context.containerInit),
   });
+}
+
+function rootfsOf(bundle: string, spec: Spec): string {
+  return resolve(bundle, spec.root?.path ?? "rootfs");
 }
 
 /**

@@ -1,5 +1,6 @@
 import { TandemError } from "../errors.ts";
 import { runHooks } from "../executor/hooks.ts";
+import { unmountShared } from "../executor/shared-mounts.ts";
 import type { Context } from "./command.ts";
 import type { LiveContainer } from "./live.ts";
 
@@ -9,7 +10,7 @@ const END_TIMEOUT_MS = 10_000;
 /** Kills what is left of a container and forgets it. @throws TandemError when something hangs in the kernel */
 export async function deleteContainer(
   container: LiveContainer,
-  { call, warn }: Pick<Context, "call" | "warn">,
+  { call, containerInit, warn }: Pick<Context, "call" | "containerInit" | "warn">,
 ): Promise<void> {
   const { record, store } = container;
   if (container.isAlive) {
@@ -21,8 +22,8 @@ export async function deleteContainer(
   // Without a pid namespace of its own, only the cgroup says what else belongs to it.
   if (cgroup.pids().length > 0) cgroup.kill(SIGKILL);
   await cgroup.remove();
+  const tell = (error: unknown): void => warn(TandemError.from(error).message);
+  await unmountShared(containerInit, record).catch(tell);
   store.remove(record.id);
-  await runHooks("poststop", record, 0, { environment: call.env }).catch((error: unknown) =>
-    warn(TandemError.from(error).message),
-  );
+  await runHooks("poststop", record, 0, { environment: call.env }).catch(tell);
 }

@@ -7,6 +7,7 @@ import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { ExecutorContainer, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
+import { sharesMounts } from "../executor/shared-mounts.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
 import type { EventSink } from "./events.ts";
@@ -113,7 +114,8 @@ export class Container {
       cgroup = await deps.openCgroup(request, spec);
       writeStateFile(request.bundle, {
         cgroups: cgroup.dirs,
-        mounts: rootfs.mountPoints,
+        // Those of a container that shares the runtime's mount namespace are taken away with its root.
+        mounts: sharesMounts(spec) ? [...rootfs.mountPoints, rootfs.path] : rootfs.mountPoints,
         socket: deps.socketPath,
         poststop: poststopHooks(spec),
       });

@@ -22,6 +22,8 @@ export function namesPlace(message: string, { name, rule }: Place): boolean {
   if (message.includes(name)) return true;
   const element = /^[^\]]*\[\d+\]/.exec(name)?.[0];
   if (element !== undefined && message.includes(element)) return true;
+  // Without any namespace, the first thing that would need one.
+  if (rule.path === "linux" && message.startsWith("hostname: needs")) return true;
   const holder = name.replace(/(\[\d+\]|\.[^.[]+)$/, "");
   const isElsewhere = holder === "process" || holder === "linux" || holder === name;
   if (!isElsewhere && message.includes(holder)) return true;

@@ -80,7 +80,7 @@ plan("the root is entered after the mounts are made and before anything of it is
     "rootfs",
     "mount",
     "mknod",
-    "pivot",
+    "root",
     "console",
     "attributes",
     "mask",
@@ -107,7 +107,7 @@ plan("hooks run at their places with the state of their time", () => {
       { path: "/s", state: "created", timeoutMs: 2000, args: ["/s"] },
     ],
   );
-  order(steps, "mknod", "runtimeHooks", "hook", "pivot", "created");
+  order(steps, "mknod", "runtimeHooks", "hook", "root", "created");
   assert.ok(ops(steps).lastIndexOf("hook") > ops(steps).indexOf("created"));
 });
 
@@ -173,7 +173,7 @@ plan("in a user namespace devices are bound and sources are opened by the shim",
   const result = planContainer(spec, context);
   assert.equal(result.maps, { uids: "0 1000 10\n", gids: "0 1000 10\n" });
   assert.equal(
-    result.sources.map(({ path, recursive, idmap }) => ({ path, recursive, idmap })),
+    result.sources.map(({ from, idmap }) => ({ ...from, idmap })),
     [
       { path: "/bundle/a", recursive: true, idmap: undefined },
       { path: "/b", recursive: false, idmap: "container" },
@@ -304,8 +304,8 @@ plan("what cannot be honoured is refused by the name of its property", () => {
       "invalid_argument process.scheduler.policy: unknown SCHED_X",
     ],
     [
-      { linux: { namespaces: [{ type: "pid" }] } },
-      "invalid_argument linux.namespaces: a mount namespace is needed",
+      { mounts: [{ destination: "/a", type: "tmpfs", options: ["idmap"] }] },
+      "invalid_argument mounts[0] /a: to be id-mapped it needs mappings, or the container a user namespace",
     ],
     [
       { linux: { namespaces: [{ type: "mount" }, { type: "mount" }] } },
