@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -156,6 +157,9 @@ Napi::Value sendListener(const Napi::CallbackInfo& info) {
   if (path.size() >= sizeof address.sun_path) throw ErrnoError(ENAMETOOLONG, "connect", path);
   path.copy(address.sun_path, path.size());
   UniqueFd socket(checked(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), "socket"));
+  // Connecting waits for room in the backlog of a listener that may never accept.
+  timeval patience{5, 0};
+  checked(setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience), "setsockopt", path);
   checked(connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "connect", path);
   iovec part{data.Data(), data.ByteLength()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof listener)] = {};

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer";
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { shown, TandemError } from "../errors.ts";
+import { readRegularFile } from "./regular-file.ts";
 import type { LinuxResources } from "./resources.ts";
 import {
   absolutePath,
@@ -198,7 +198,7 @@ export function loadSpec(bundle: string): Spec {
   const path = join(bundle, "config.json");
   let json: Buffer;
   try {
-    json = readFileSync(path);
+    json = readRegularFile(path);
   } catch (error) {
     throw TandemError.from(error, "config.json");
   }

@@ -1,4 +1,4 @@
-import { appendFileSync, closeSync, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { TandemError } from "../errors.ts";
 
 /** `--log FILE --log-format text|json`: the lines of one command line, for callers that read them (go-runc, conmon). */
@@ -12,7 +12,7 @@ export class CallLog {
       throw new TandemError("invalid_argument", `--log-format ${format}: is text or json`);
     try {
       // Now, because a caller that finds nothing in it must be able to rely on that.
-      if (path !== undefined) closeSync(openSync(path, "a", 0o644));
+      if (path !== undefined) closeSync(openLog(path));
     } catch (error) {
       throw TandemError.from(error, "--log");
     }
@@ -28,10 +28,20 @@ export class CallLog {
       this.#format === "json"
         ? JSON.stringify({ level, msg, time })
         : `time=${JSON.stringify(time)} level=${level} msg=${JSON.stringify(msg)}`;
+    let fd: number | undefined;
     try {
-      appendFileSync(this.#path, `${line}\n`, { mode: 0o644 });
+      fd = openLog(this.#path);
+      writeSync(fd, `${line}\n`);
     } catch (error) {
       throw TandemError.from(error, "--log");
+    } finally {
+      if (fd !== undefined) closeSync(fd);
     }
   }
+}
+
+/** O_NONBLOCK: a FIFO that nobody reads must not hold up the other command lines. */
+function openLog(path: string): number {
+  const { O_WRONLY, O_APPEND, O_CREAT, O_NONBLOCK, O_NOCTTY } = constants;
+  return openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY, 0o644);
 }

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, renameSync, writeFileSync } from "node:fs";
+import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
@@ -185,8 +185,9 @@ export function writePidFile(context: Context, pid: number): void {
   if (file === undefined) return;
   const path = clientPath(context, file);
   try {
-    // Whoever waits for the file must not read half of it.
-    writeFileSync(`${path}.new`, String(pid), { mode: 0o644 });
+    // Whoever waits for the file must not read half of it; and the directory may be another's, who put a symlink there.
+    rmSync(`${path}.new`, { force: true });
+    writeFileSync(`${path}.new`, String(pid), { mode: 0o644, flag: "wx" });
     renameSync(`${path}.new`, path);
   } catch (error) {
     throw TandemError.from(error, "--pid-file");

@@ -2,6 +2,7 @@ import {
   closeSync,
   constants,
   existsSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -11,6 +12,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import {
+  absolutePath,
+  checkedElsewhere,
+  flag,
+  integer,
+  list,
+  object,
+  text,
+  uint32,
+} from "../bundle/shape.ts";
 import { parseSpec, type Spec } from "../bundle/spec.ts";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
@@ -66,23 +77,27 @@ export class Store {
   }
 
   save(record: ContainerRecord): void {
-    const path = join(this.directory(record.id), STATE);
-    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
+    this.#within(record.id, (directory) => {
+      const path = `${directory}/${STATE}`;
+      // Beside it and then in its place: whoever reads meanwhile reads all of the one or of the other.
+      rmSync(`${path}.new`, { force: true });
+      writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600, flag: "wx" });
+      renameSync(`${path}.new`, path);
+    });
   }
 
-  /** @throws TandemError not_found ("does not exist", which callers look for) */
+  /** @throws TandemError not_found ("does not exist", which callers look for), or when somebody else could have written it */
   load(id: string): ContainerRecord {
     checkId(id);
-    let text: string;
+    let content: string;
     try {
-      text = readFileSync(join(this.directory(id), STATE), "utf8");
+      content = this.#within(id, (directory) => readOwn(`${directory}/${STATE}`, id));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT")
         throw new TandemError("not_found", `container ${id}: does not exist`);
       throw TandemError.from(error, `container ${id}`);
     }
-    const record = JSON.parse(text) as ContainerRecord;
+    const record = parseRecord(content, id);
     return { ...record, spec: parseSpec(JSON.stringify(record.spec)) };
   }
 
@@ -107,13 +122,13 @@ export class Store {
 
   /** The socket on which a created container waits for its start. The descriptor is the caller's. */
   listenForStart(id: string): number {
-    return this.#shortly(id, (path) => native.listenSeqpacket(path));
+    return this.#within(id, (directory) => native.listenSeqpacket(`${directory}/${STARTER}`));
   }
 
   /** @throws TandemError failed_precondition when the container is not waiting for a start */
   connectForStart(id: string): number {
     try {
-      return this.#shortly(id, (path) => native.connectSeqpacket(path));
+      return this.#within(id, (directory) => native.connectSeqpacket(`${directory}/${STARTER}`));
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code !== "ENOENT" && code !== "ECONNREFUSED") throw error;
@@ -122,26 +137,77 @@ export class Store {
   }
 
   isWaitingForStart(id: string): boolean {
-    return existsSync(join(this.directory(id), STARTER));
+    // A container that is deleted at this moment waits for nothing.
+    return this.has(id) && this.#within(id, (directory) => existsSync(`${directory}/${STARTER}`));
   }
 
   started(id: string): void {
-    rmSync(join(this.directory(id), STARTER), { force: true });
+    this.#within(id, (directory) => rmSync(`${directory}/${STARTER}`, { force: true }));
   }
 
   directory(id: string): string {
     return join(this.root, id);
   }
 
-  /** A socket's path may have 107 bytes, and `--root` is long with some callers. */
-  #shortly(id: string, use: (path: string) => number): number {
-    const directory = openSync(this.directory(id), constants.O_RDONLY | constants.O_DIRECTORY);
+  /**
+   * Does something with a container's directory by a path that leads to the one that was looked at, whatever becomes of its name;
+   * and that is short, because a socket's path may have 107 bytes and `--root` is long with some callers.
+   */
+  #within<T>(id: string, use: (directory: string) => T): T {
+    const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+    const fd = openSync(this.directory(id), flags);
     try {
-      return use(`/proc/self/fd/${directory}/${STARTER}`);
+      requireOwn(fd, id);
+      return use(`/proc/self/fd/${fd}`);
     } finally {
-      closeSync(directory);
+      closeSync(fd);
     }
   }
+}
+
+/** What is acted on with our rights, hooks included, must be ours alone. @throws TandemError permission_denied */
+function requireOwn(fd: number, id: string): void {
+  const { uid, mode } = fstatSync(fd);
+  if (uid === process.geteuid?.() && (mode & 0o022) === 0) return;
+  throw new TandemError(
+    "permission_denied",
+    `container ${id}: its files under --root are not this user's alone`,
+  );
+}
+
+function readOwn(path: string, id: string): string {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    requireOwn(fd, id);
+    return readFileSync(fd, "utf8");
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const recordShape = object({
+  id: text,
+  bundle: absolutePath,
+  rootfs: absolutePath,
+  pid: integer(0, 2 ** 22),
+  startTime: text,
+  created: text,
+  owner: uint32,
+  cgroups: list(absolutePath),
+  noNewKeyring: flag,
+  complete: flag,
+  spec: checkedElsewhere<Spec>(),
+});
+
+/** @throws TandemError failed_precondition when it is no record, or another container's */
+function parseRecord(content: string, id: string): ContainerRecord {
+  try {
+    const record = recordShape(JSON.parse(content), STATE);
+    if (record.id === id && record.cgroups.every((path) => !path.split("/").includes(".."))) return record;
+  } catch (error) {
+    throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged`, { cause: error });
+  }
+  throw new TandemError("failed_precondition", `container ${id}: ${STATE} is another's`);
 }
 
 function isId(id: string): boolean {

@@ -1,0 +1,138 @@
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { native } from "../../src/native.ts";
+import { type ContainerRecord, Store } from "../../src/oci/store.ts";
+
+const NOBODY = 65534;
+const tests = suite("tandem-oci: the files of --root");
+let root: string;
+let store: Store;
+
+tests.before.each(() => {
+  root = mkdtempSync(join(tmpdir(), "tandem-store-"));
+  store = new Store(root);
+  store.reserve("c1");
+  store.save(record);
+});
+tests.after.each(() => rmSync(root, { recursive: true, force: true }));
+
+const record: ContainerRecord = {
+  id: "c1",
+  bundle: "/bundle",
+  rootfs: "/bundle/rootfs",
+  pid: 1,
+  startTime: "5",
+  created: "2026-01-01T00:00:00Z",
+  owner: 0,
+  cgroups: ["/sys/fs/cgroup/memory/c1"],
+  noNewKeyring: false,
+  complete: true,
+  spec: { ociVersion: "1.2.0" },
+};
+const file = (): string => join(root, "c1/state.json");
+
+tests("a record is what was saved", () => {
+  assert.equal(store.load("c1"), record);
+  assert.equal(store.ids(), ["c1"]);
+  assert.throws(() => store.load("c2"), /container c2: does not exist/);
+});
+
+tests("an id is a name and no path", () => {
+  for (const id of ["", ".", "..", "../c1", "c1/..", "/c1", "a\0b", "c1\n", "ü", "a b"]) {
+    for (const use of [
+      () => store.reserve(id),
+      () => store.load(id),
+      () => store.has(id),
+      () => store.remove(id),
+    ])
+      assert.throws(use, /container id .*: letters, digits and _\+\.- only/, JSON.stringify(id));
+  }
+});
+
+tests("what others may write is not believed", () => {
+  chmodSync(file(), 0o620);
+  assert.throws(() => store.load("c1"), /are not this user's alone/);
+  chmodSync(file(), 0o600);
+  chmodSync(join(root, "c1"), 0o702);
+  assert.throws(() => store.load("c1"), /are not this user's alone/);
+  assert.throws(() => store.save(record), /are not this user's alone/);
+  assert.throws(() => store.listenForStart("c1"), /are not this user's alone/);
+});
+
+tests("what belongs to another is not believed", () => {
+  if (process.geteuid?.() !== 0) return;
+  chownSync(file(), NOBODY, NOBODY);
+  assert.throws(() => store.load("c1"), /are not this user's alone/);
+  chownSync(file(), 0, 0);
+  chownSync(join(root, "c1"), NOBODY, NOBODY);
+  assert.throws(() => store.load("c1"), /are not this user's alone/);
+});
+
+tests("no symlink is followed, neither in place of the directory nor of the file", () => {
+  mkdirSync(join(root, "elsewhere"), { mode: 0o700 });
+  writeFileSync(join(root, "elsewhere/state.json"), JSON.stringify({ ...record, id: "link" }), {
+    mode: 0o600,
+  });
+  symlinkSync("elsewhere", join(root, "link"));
+  assert.throws(() => store.load("link"), /container link: .*(ENOTDIR|ELOOP|not a directory)/i);
+  assert.throws(() => store.save({ ...record, id: "link" }), /ENOTDIR|ELOOP/);
+  store.remove("link");
+  assert.ok(existsSync(join(root, "elsewhere/state.json")));
+  renameSync(file(), join(root, "victim"));
+  symlinkSync("../victim", file());
+  assert.throws(() => store.load("c1"), /ELOOP|symbolic links/i);
+  // Saving replaces the name and not what it leads to.
+  const before = readFileSync(join(root, "victim"), "utf8");
+  symlinkSync("../victim", `${file()}.new`);
+  store.save({ ...record, pid: 7 });
+  assert.is(store.load("c1").pid, 7);
+  assert.is(readFileSync(join(root, "victim"), "utf8"), before);
+});
+
+tests("a FIFO in place of the file holds nobody up", () => {
+  rmSync(file());
+  native.makeFifo(file());
+  assert.throws(() => store.load("c1"), /state.json is damaged/);
+});
+
+tests("a record that is none, or another container's, is refused", () => {
+  const put = (content: string): void => writeFileSync(file(), content, { mode: 0o600 });
+  for (const content of [
+    "",
+    "{",
+    "[]",
+    "null",
+    "{}",
+    JSON.stringify({ ...record, pid: "1" }),
+    JSON.stringify({ ...record, pid: -1 }),
+    JSON.stringify({ ...record, cgroups: ["relative"] }),
+    JSON.stringify({ ...record, bundle: undefined }),
+  ]) {
+    put(content);
+    assert.throws(() => store.load("c1"), /container c1: state.json is damaged/, content);
+  }
+  for (const change of [
+    { id: "c2" },
+    { id: "../c1" },
+    { cgroups: ["/sys/fs/cgroup/memory/../../../home"] },
+  ]) {
+    put(JSON.stringify({ ...record, ...change }));
+    assert.throws(() => store.load("c1"), /container c1: state.json is another's/);
+  }
+});
+
+tests.run();
