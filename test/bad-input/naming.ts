@@ -7,6 +7,8 @@ import type { Place } from "./mutations.ts";
 const dependants: Readonly<Record<string, readonly string[]>> = {
   "linux.namespaces": ["hostname", "domainname", "linux.", "process.user", "mounts["],
   "process.args": ["entrypoint", 'exec: "'],
+  // The sets depend on each other, and the kernel names none of them.
+  "process.capabilities": ["process.capabilities"],
   // Without a tmpfs there it is the image's /dev, which a user namespace may not change.
   mounts: ["linux.devices"],
   // Two descriptors are not enough for a hook that is run in the container.
