@@ -73,6 +73,12 @@ export function integer(minimum: number, maximum: number): Shape<number> {
   };
 }
 
+/** An integer of 64 bits to the last digit; beyond 2^53 it comes as a bigint (exact-json.ts). */
+export const exactUint64: Shape<number | bigint> = (value, path) => {
+  if (typeof value !== "bigint") return integer(0, 2 ** 64)(value, path);
+  return value >= 0n && value < 1n << 64n ? value : refuse(path, `an integer from 0 to ${(1n << 64n) - 1n}`);
+};
+
 export const uint32 = integer(0, 0xffff_ffff);
 
 export function oneOf<const T extends string>(...values: readonly T[]): Shape<T> {

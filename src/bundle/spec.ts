@@ -1,12 +1,14 @@
 import { isUtf8 } from "node:buffer";
 import { join } from "node:path";
 import { shown, TandemError } from "../errors.ts";
+import { parseExactly } from "./exact-json.ts";
 import { readRegularFile } from "./regular-file.ts";
 import type { LinuxResources } from "./resources.ts";
 import {
   absolutePath,
   checkedElsewhere,
   environment,
+  exactUint64,
   filePath,
   flag,
   integer,
@@ -20,6 +22,9 @@ import {
   text,
   uint32,
 } from "./shape.ts";
+
+/** Of a comparison in a seccomp rule: rounded, it would be another rule. */
+export const exactKeys: ReadonlySet<string> = new Set(["value", "valueTwo"]);
 
 const strings = list(text);
 const int64 = integer(-(2 ** 63), 2 ** 63);
@@ -103,7 +108,9 @@ const seccompSyscall = object({
   names: strings,
   action: text,
   errnoRet: optional(uint32),
-  args: optional(list(object({ index: integer(0, 5), value: uint64, valueTwo: optional(uint64), op: text }))),
+  args: optional(
+    list(object({ index: integer(0, 5), value: exactUint64, valueTwo: optional(exactUint64), op: text })),
+  ),
 });
 
 const seccomp = object({
@@ -237,7 +244,7 @@ export function parseResources(json: unknown): LinuxResources {
 
 function parseJson(json: string, subject: string): unknown {
   try {
-    return JSON.parse(json);
+    return parseExactly(json, exactKeys);
   } catch (error) {
     // What stands there may be secret, or anything; where it stands is enough.
     const place = / at position \d+.*$/.exec((error as Error).message)?.[0] ?? "";

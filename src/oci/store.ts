@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { exactJson, parseExactly } from "../bundle/exact-json.ts";
 import {
   absolutePath,
   checkedElsewhere,
@@ -22,7 +23,7 @@ import {
   text,
   uint32,
 } from "../bundle/shape.ts";
-import { parseSpec, type Spec } from "../bundle/spec.ts";
+import { exactKeys, parseSpec, type Spec } from "../bundle/spec.ts";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
 import type { SystemdUnit } from "../isolation/cgroup.ts";
@@ -81,7 +82,7 @@ export class Store {
       const path = `${directory}/${STATE}`;
       // Beside it and then in its place: whoever reads meanwhile reads all of the one or of the other.
       rmSync(`${path}.new`, { force: true });
-      writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600, flag: "wx" });
+      writeFileSync(`${path}.new`, exactJson(record), { mode: 0o600, flag: "wx" });
       renameSync(`${path}.new`, path);
     });
   }
@@ -98,7 +99,7 @@ export class Store {
       throw TandemError.from(error, `container ${id}`);
     }
     const record = parseRecord(content, id);
-    return { ...record, spec: parseSpec(JSON.stringify(record.spec)) };
+    return { ...record, spec: parseSpec(exactJson(record.spec)) };
   }
 
   /** Also a directory that a killed client left half-made. */
@@ -202,7 +203,7 @@ const recordShape = object({
 /** @throws TandemError failed_precondition when it is no record, or another container's */
 function parseRecord(content: string, id: string): ContainerRecord {
   try {
-    const record = recordShape(JSON.parse(content), STATE);
+    const record = recordShape(parseExactly(content, exactKeys), STATE);
     if (record.id === id && record.cgroups.every((path) => !path.split("/").includes(".."))) return record;
   } catch (error) {
     throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged`, { cause: error });

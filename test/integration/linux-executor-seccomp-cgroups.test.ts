@@ -2,12 +2,12 @@ import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { SpecSeccomp } from "../../src/bundle/spec.ts";
+import { parseSpec, type SpecSeccomp } from "../../src/bundle/spec.ts";
 import { cgroupHierarchies } from "../../src/executor/cgroup-hierarchies.ts";
 import { openCgroup } from "../../src/isolation/cgroup.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 import { native } from "../../src/native.ts";
-import { create, createBundle, eventually, exitOf, openOutput, specOf } from "./linux-container.ts";
+import { create, createBundle, eventually, exitOf, openOutput, run, specOf } from "./linux-container.ts";
 
 const linux = suite("linux executor: seccomp and cgroups");
 
@@ -16,6 +16,24 @@ const denyMkdir = {
   defaultAction: "SCMP_ACT_ALLOW",
   syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 95 }],
 };
+
+linux("an argument of 64 bits is compared to its last bit", async () => {
+  // One more than a double holds: rounded, the rule would be about the other size.
+  const [meant, other] = ["9007199254740993", "9007199254740992"];
+  const args = [{ index: 1, op: "SCMP_CMP_EQ", value: 0 }];
+  const profile = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["ftruncate"], action: "SCMP_ACT_ERRNO", errnoRet: 95, args }],
+  };
+  const script = `busybox truncate -s ${meant} /tmp/a; busybox truncate -s ${other} /tmp/b`;
+  const text = JSON.stringify(specOf(script, { linux: { seccomp: profile } }));
+  const { output } = await run(parseSpec(text.replace('"value":0', `"value":${meant}`)), {
+    compileSeccomp: seccomp,
+  });
+  const [first = "", second = ""] = output.split("\n");
+  assert.match(first, /Operation not supported/);
+  assert.not.match(second, /Operation not supported/);
+});
 
 for (const noNewPrivileges of [true, false]) {
   linux(

@@ -152,7 +152,7 @@ export function usesNotify(profile: LinuxSeccomp): boolean {
   return profile.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") === true;
 }
 
-/** A 64-bit argument. JSON.parse rounds beyond 2^53, and a rounded rule would be another rule. */
+/** A 64-bit argument. Beyond 2^53 a number may have been rounded, and a rounded rule would be another rule. */
 export function argumentValue(value: number | bigint, property: string): bigint {
   if (typeof value === "bigint") return value;
   if (!Number.isSafeInteger(value) || value < 0) refuseSeccomp(property, `${value} cannot be read exactly`);

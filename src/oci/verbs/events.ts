@@ -1,9 +1,9 @@
 import { closeSync } from "node:fs";
+import { exactJson } from "../../bundle/exact-json.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
 import { type Command, containerId } from "../command.ts";
 import { parseDuration } from "../durations.ts";
-import { exactJson } from "../exact-json.ts";
 import { LiveContainer } from "../live.ts";
 
 export const events: Command = {
