@@ -54,6 +54,11 @@ export class InitProcess implements ExecutorProcess {
       throw new TandemError("internal", `container-init ${this.pid} was killed before it was mapped`);
   }
 
+  /** Hands over the plan ahead of `create`: for a process that first had to be moved. */
+  sendPlan(fds: readonly number[]): void {
+    this.#socket.send("plan", fds);
+  }
+
   /** Hands over the plan, unless it was there before the process, and leads the dialogue to "created". */
   async create(
     plan: { readonly fds: readonly number[] | undefined; readonly signal: AbortSignal },

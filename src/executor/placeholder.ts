@@ -1,12 +1,12 @@
 import type { Placeholder } from "../isolation/systemd/scope.ts";
-import { cloneHere, spawnInit } from "./spawn-init.ts";
+import { cloneHere, nowhere, spawnInit } from "./spawn-init.ts";
 
 /** A container-init that waits for a plan that never comes. @param executable container-init, sealed */
 export async function spawnPlaceholder(executable: number): Promise<Placeholder> {
   const process = await spawnInit(cloneHere, {
     executable,
     stdio: undefined,
-    cgroup: { entrance: () => ({ taskFiles: [], unified: undefined, unifiedLimits: false }) },
+    cgroup: nowhere,
     newNamespaces: 0,
     joins: [],
     onListener: () => undefined,

@@ -30,7 +30,7 @@ export interface SpawnRequest {
   readonly newNamespaces: number;
   readonly joins: readonly Join[];
   /** The process is in it before it is anything else. */
-  readonly cgroup: Pick<Cgroup, "entrance">;
+  readonly cgroup: Pick<Cgroup, "unit" | "entrance" | "add">;
   readonly onListener: (fd: number) => void;
   /** The plan's descriptors, where it is known before there is a process: it need not wait for it then. */
   readonly plan?: readonly number[];
@@ -68,6 +68,41 @@ export function cloneHere(options: CloneOptions): SpawnedInit {
 
 /** Starts container-init; it waits for its plan. @throws TandemError when a namespace cannot be made or joined */
 export async function spawnInit(clone: Cloner, request: SpawnRequest): Promise<InitProcess> {
+  try {
+    return await spawnInto(clone, request);
+  } catch (error) {
+    const { unit } = request.cgroup;
+    if (unit === undefined || !(error instanceof TandemError && error.code === "permission_denied"))
+      throw error;
+  }
+  return await spawnBeside(clone, request);
+}
+
+/**
+ * The kernel lets a user's process from one cgroup into another only when their common parent is that user's (cgroup-v2.rst,
+ * "Delegation Containment"): it is not, between a login session and the user's systemd. systemd may move it.
+ */
+async function spawnBeside(clone: Cloner, request: SpawnRequest): Promise<InitProcess> {
+  const { plan, cgroup, ...rest } = request;
+  const init = await spawnInto(clone, { ...rest, cgroup: nowhere });
+  try {
+    await cgroup.add(init.pid);
+    if (plan !== undefined) init.sendPlan(plan);
+    return init;
+  } catch (error) {
+    await init.destroy();
+    throw error;
+  }
+}
+
+/** To be born where the parent is. */
+export const nowhere: SpawnRequest["cgroup"] = {
+  unit: undefined,
+  entrance: () => ({ taskFiles: [], unified: undefined, unifiedLimits: false }),
+  add: () => undefined,
+};
+
+async function spawnInto(clone: Cloner, request: SpawnRequest): Promise<InitProcess> {
   const [ours, theirs] = native.socketpair();
   const socket = new InitSocket(ours);
   const { taskFiles, unified } = request.cgroup.entrance();

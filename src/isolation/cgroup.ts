@@ -56,7 +56,7 @@ export interface Cgroup {
   procPaths(): readonly string[];
   /** How a process with one thread gets in without waiting for the kernel's lock on its thread group. */
   entrance(): CgroupEntrance;
-  add(pid: number): void;
+  add(pid: number): void | Promise<void>;
   /** Every process in it and below it, as our pid namespace numbers them. */
   pids(): number[];
   /** @throws TandemError deadline_exceeded when a process hangs in the kernel; then nothing is frozen. */

@@ -352,4 +352,8 @@ cgroup("makes missing parents of a cpuset usable", async () => {
   assert.is(status, 0);
 });
 
-if (process.getuid?.() === 0 && layout.mode !== "v2") cgroup.run();
+if (layout.mode === "v2") {
+  const skipped = suite("cgroup on v1");
+  skipped.skip("this machine's controllers are cgroup v2", () => undefined);
+  skipped.run();
+} else if (process.getuid?.() === 0) cgroup.run();

@@ -4,6 +4,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseSpec, type SpecSeccomp } from "../../src/bundle/spec.ts";
 import { cgroupHierarchies } from "../../src/executor/cgroup-hierarchies.ts";
+import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { openCgroup } from "../../src/isolation/cgroup.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 import { native } from "../../src/native.ts";
@@ -131,6 +132,9 @@ linux(
   },
 );
 
+const isV2 = cgroupLayout().mode === "v2";
+const pids = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids";
+
 for (const namespaced of [true, false]) {
   linux(
     `a cgroup mount shows the container its own cgroup as the root ${namespaced ? "in" : "without"} a cgroup namespace`,
@@ -145,7 +149,7 @@ for (const namespaced of [true, false]) {
       });
       try {
         const spec = specOf(
-          "cat /proc/1/cgroup; cat /sys/fs/cgroup/pids/pids.max; ls /sys/fs/cgroup; touch /sys/fs/cgroup/pids/x /sys/fs/cgroup/y",
+          `cat /proc/1/cgroup; cat ${pids}/pids.max; ls /sys/fs/cgroup; touch ${pids}/x /sys/fs/cgroup/y`,
           {
             mounts: [
               { destination: "/proc", type: "proc", source: "proc" },
@@ -170,9 +174,9 @@ for (const namespaced of [true, false]) {
         await container.init.start();
         await exitOf(container.init);
         assert.match(output(), /\n77\n/);
-        assert.match(output(), /\nmemory\n/);
-        assert.match(output(), namespaced ? /:pids:\/\n/ : new RegExp(`:pids:/${name}\n`));
-        assert.match(output(), /pids\/x: Read-only file system/);
+        assert.match(output(), isV2 ? /\nmemory\.max\n/ : /\nmemory\n/);
+        assert.match(output(), new RegExp(`^${isV2 ? "0:" : "\\d+:pids"}:/${namespaced ? "" : name}$`, "m"));
+        assert.match(output(), /\/x: Read-only file system/);
         assert.match(output(), /cgroup\/y: Read-only file system/);
       } finally {
         await cgroup.remove();

@@ -65,6 +65,11 @@ export class Manager {
     await this.#call("SetUnitProperties", "sba(sv)", [unit, true, properties]);
   }
 
+  /** Moves a process into a unit. */
+  async attach(unit: string, pid: number): Promise<void> {
+    await this.#call("AttachProcessesToUnit", "ssau", [unit, "", [pid]]);
+  }
+
   /** Stops a unit and forgets that it failed, if it did. One that is gone is no error. */
   async stop(unit: string): Promise<void> {
     await ifThere(this.#job(unit, "StopUnit", "ss", [unit, "replace"]));

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { posix } from "node:path";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
+import { ownRights } from "../../rights.ts";
 import { checkResources } from "../cgroup/check-resources.ts";
 import { type CgroupLayout, cgroupLayout, parseLayout } from "../cgroup/layout.ts";
 import { type CgroupPaths, cgroupPathsOf } from "../cgroup/paths.ts";
@@ -104,7 +105,10 @@ function ownProperties(
   ];
 }
 
-/** The scope's directories: where systemd has put the placeholder. In a hierarchy that it does not use it is the same path. */
+/**
+ * The scope's directories: where systemd has put the placeholder. In a hierarchy that it does not use it is the same path,
+ * which only the machine's root may make.
+ */
 function placeOf(pid: number, layout: CgroupLayout, unit: string): CgroupPaths {
   const { hierarchies } = parseLayout(
     readFileSync("/proc/self/mountinfo", "utf8"),
@@ -121,8 +125,9 @@ function placeOf(pid: number, layout: CgroupLayout, unit: string): CgroupPaths {
   const relative = posix.relative(known.mountPoint, known.ownDirectory);
   return cgroupPathsOf(
     layout,
-    hierarchies.map(({ mountPoint, ownDirectory }) =>
-      ownDirectory !== undefined && isThere(ownDirectory) ? ownDirectory : posix.join(mountPoint, relative),
-    ),
+    hierarchies.flatMap(({ mountPoint, ownDirectory }) => {
+      if (ownDirectory !== undefined && isThere(ownDirectory)) return [ownDirectory];
+      return ownRights().machineRoot ? [posix.join(mountPoint, relative)] : [];
+    }),
   );
 }

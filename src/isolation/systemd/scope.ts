@@ -45,6 +45,12 @@ export class Scope extends KernelCgroup {
     await placeholder?.release();
   }
 
+  override async add(pid: number): Promise<void> {
+    const { Manager } = await import("./manager.ts");
+    const { name, addresses } = this.unit;
+    await Manager.use(addresses, (manager) => manager.attach(name, pid));
+  }
+
   override async update(given: LinuxResources): Promise<void> {
     const [{ Manager }, { limitProperties, understood }] = await Promise.all([
       import("./manager.ts"),
