@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <sched.h>
 #include <string.h>
@@ -25,10 +26,8 @@ void becomeRoot(Fields& step) {
   must(setresuid(0, 0, 0), "setresuid", "0");
 }
 
-void newTime(Fields& step) {
-  // The process itself enters at execve(2); until then the offsets may be set, time_namespaces(7).
-  must(unshare(CLONE_NEWTIME), "unshare", "time namespace");
-  const char* offsets = step.text();
+namespace {
+void setOffsets(const char* offsets) {
   if (offsets[0] == 0) return;
   // While a process is not dumpable, its files in /proc are the machine's root's, who this is not in a user
   // namespace.
@@ -36,6 +35,17 @@ void newTime(Fields& step) {
   if (mapped) prctl(PR_SET_DUMPABLE, 1);
   writeProc("/proc/self/timens_offsets", offsets);
   if (mapped) prctl(PR_SET_DUMPABLE, 0);
+}
+}  // namespace
+
+void newTime(Fields& step) {
+  // Until somebody is in it the offsets may be set, time_namespaces(7).
+  must(unshare(CLONE_NEWTIME), "unshare", "time namespace");
+  setOffsets(step.text());
+  // Since Linux 6.3 execve(2) would enter as well; before, only those born from now on are in it.
+  const UniqueFd made(
+      must(open("/proc/self/ns/time_for_children", O_RDONLY | O_CLOEXEC), "open", "time namespace"));
+  must(setns(made.get(), CLONE_NEWTIME), "setns", "time namespace");
 }
 
 void joinTime(Fields& step, const Plan& plan) {

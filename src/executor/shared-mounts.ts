@@ -1,10 +1,9 @@
 import { closeSync, openSync } from "node:fs";
 import type { Spec } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
-import type { Cgroup } from "../isolation/cgroup.ts";
 import { namespaceFlags } from "../isolation/namespaces.ts";
 import { NO_FD } from "../isolation/steps.ts";
-import { cloneHere, memfdOf, spawnInit } from "./spawn-init.ts";
+import { cloneHere, memfdOf, nowhere, spawnInit } from "./spawn-init.ts";
 
 const PATIENCE_MS = 10_000;
 
@@ -33,7 +32,7 @@ export async function unmountShared(
     const process = await spawnInit(cloneHere, {
       executable,
       stdio: undefined,
-      cgroup: noCgroup,
+      cgroup: nowhere,
       newNamespaces: 0,
       joins: opened.map((fd) => ({ fd, type: namespaceFlags.mount, property: "linux.namespaces mount" })),
       onListener: () => undefined,
@@ -54,7 +53,3 @@ export async function unmountShared(
     for (const fd of opened) closeSync(fd);
   }
 }
-
-const noCgroup: Pick<Cgroup, "entrance"> = {
-  entrance: () => ({ taskFiles: [], unified: undefined, unifiedLimits: false }),
-};

@@ -23,6 +23,7 @@ const annotations = [
   "io.kubernetes.cri.sandbox-id",
   "module.wasm.image/variant",
   "org.criu.config",
+  "org.systemd.property.",
   "run.oci.handler",
   "tandem.dev/executor",
   "tandem.dev/http-port",

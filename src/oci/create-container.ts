@@ -131,6 +131,7 @@ export async function openContainerCgroup(context: Context, id: string, spec: Sp
   return openScope({
     ...request,
     cgroupsPath: spec.linux?.cgroupsPath,
+    annotations: spec.annotations,
     env: Object.fromEntries(context.call.env),
     placeholder: () => spawnPlaceholder(context.containerInit),
   });

@@ -48,7 +48,7 @@ export function createContainerDependencies(options: DependencyOptions): Contain
       const { namespace, id } = request;
       const { cgroupsPath, resources, intelRdt } = spec.linux ?? {};
       const wanted = { cgroupsPath, namespace, id, resources, intelRdt };
-      return request.options.systemdCgroup ? scope(options, wanted) : openCgroup(wanted);
+      return request.options.systemdCgroup ? scope(options, wanted, spec) : openCgroup(wanted);
     },
     select: async (request, spec, rootfs) => {
       const choice = selectExecutor({
@@ -77,9 +77,18 @@ export function createContainerDependencies(options: DependencyOptions): Contain
 }
 
 /** Loaded when it is wanted: most machines' shims never speak to systemd. */
-async function scope({ containerInit }: DependencyOptions, request: CgroupRequest): Promise<Cgroup> {
+async function scope(
+  { containerInit }: DependencyOptions,
+  request: CgroupRequest,
+  { annotations }: Spec,
+): Promise<Cgroup> {
   const { openScope } = await import("../isolation/systemd/open-scope.ts");
-  return openScope({ ...request, env: process.env, placeholder: () => spawnPlaceholder(containerInit) });
+  return openScope({
+    ...request,
+    annotations,
+    env: process.env,
+    placeholder: () => spawnPlaceholder(containerInit),
+  });
 }
 
 function linux({ containerInit, log }: DependencyOptions, { id, options }: CreateOptions): Executor {

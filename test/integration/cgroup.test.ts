@@ -97,7 +97,7 @@ cgroup("has a directory in every mounted hierarchy, and none after removal", asy
 cgroup("holds the process that is added to it in every hierarchy, by pid and by its own hand", async () => {
   const group = create();
   const added = spawn("sleep", ["30"]);
-  group.add(added.pid ?? 0);
+  await group.add(added.pid ?? 0);
   const joined = runIn(group, "exec sleep 30");
   await until(() => group.pids().length === 2, "both inside");
   assert.equal([...group.pids()].sort(), [added.pid, joined.pid].sort());
@@ -162,7 +162,7 @@ cgroup(
   },
 );
 
-cgroup("refuses a cgroup that has processes, and takes over an empty one", () => {
+cgroup("refuses a cgroup that has processes, and takes over an empty one", async () => {
   const group = create();
   const again = () =>
     openCgroup({
@@ -173,7 +173,7 @@ cgroup("refuses a cgroup that has processes, and takes over an empty one", () =>
     });
   assert.equal(again().dirs, group.dirs);
   const child = spawn("sleep", ["30"]);
-  group.add(child.pid ?? 0);
+  await group.add(child.pid ?? 0);
   assert.throws(again, /has processes already/);
 });
 

@@ -19,12 +19,16 @@ const parent = `/sys/fs/cgroup/tandemtest${process.pid}.slice`;
 const open: Cgroup[] = [];
 let count = 0;
 
-async function create(resources?: LinuxResources): Promise<Cgroup> {
+async function create(
+  resources?: LinuxResources,
+  annotations?: Readonly<Record<string, string>>,
+): Promise<Cgroup> {
   const made = await openScope({
     cgroupsPath: `${slice}:test:c${++count}`,
     namespace: "n",
     id: `c${count}`,
     resources,
+    annotations,
     env: {},
     placeholder: () => spawnPlaceholder(executable),
   });
@@ -161,6 +165,17 @@ scopes("the name of a unit that is there is refused", async () => {
   await create();
   count--;
   await rejects(() => create(), "already_exists", /UnitExists/);
+});
+
+scopes("annotations set what else a unit has", async () => {
+  await create(undefined, {
+    "org.systemd.property.TimeoutStopSec": "uint64 7",
+    "org.systemd.property.Wants": "['basic.target']",
+  });
+  assert.equal(show(`test-c${count}.scope`, "TimeoutStopUSec", "Wants"), {
+    TimeoutStopUSec: "7s",
+    Wants: "basic.target",
+  });
 });
 
 scopes("a limit that cannot be kept leaves no unit behind", async () => {

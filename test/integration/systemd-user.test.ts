@@ -29,6 +29,7 @@ user("a scope has its limits from systemd and from us", async () => {
     namespace: "n",
     id: "i",
     resources: { memory: { limit: 64 << 20 }, pids: { limit: 17 } },
+    annotations: undefined,
     env: process.env,
     placeholder: () => spawnPlaceholder(executable),
   });
@@ -96,7 +97,10 @@ const owner = existsSync("/run/user")
   : undefined;
 
 for (const [where, wrapper] of [
-  ["from inside it", ["systemd-run", "--user", "--wait", "--pipe", "--quiet", "--collect"]],
+  [
+    "from inside it",
+    ["systemd-run", "--user", "--wait", "--pipe", "--quiet", "--collect", "-p", "KillMode=mixed"],
+  ],
   ["from elsewhere", []],
 ] as const) {
   outside(`passes the suite ${where}`, () => {

@@ -2,6 +2,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { resourceSettings } from "../../src/isolation/cgroup/apply.ts";
+import { annotatedProperties } from "../../src/isolation/systemd/annotations.ts";
 import { deviceProperties, driversOf } from "../../src/isolation/systemd/device-properties.ts";
 import type { UnitProperty } from "../../src/isolation/systemd/manager.ts";
 import { knownTo, needsVersion, unitProperties } from "../../src/isolation/systemd/properties.ts";
@@ -151,6 +152,61 @@ unit("all devices but some are all of them to systemd", () => {
     { allow: false, type: "c", major: 1, minor: 11, access: "rwm" },
   ];
   assert.equal(plain(deviceProperties(rules, drivers)), { DevicePolicy: "auto", DeviceAllow: [] });
+});
+
+unit("annotations are properties, in GVariant's text format", () => {
+  assert.equal(
+    annotatedProperties({
+      "org.systemd.property.CollectMode": "'inactive'",
+      "org.systemd.property.TimeoutStopUSec": "uint64 5",
+      "org.systemd.property.RuntimeMaxSec": "3",
+      "org.systemd.property.DefaultDependencies": "true",
+      "org.systemd.property.After": '[\'a.service\', "b\\"c"]',
+      "org.systemd.property.IOReadBandwidthMax": "[('/dev/sda', uint64 9), ('/dev/sdb', uint64 10)]",
+      "org.example.other": "not read",
+    }),
+    [
+      ["CollectMode", { signature: "s", value: "inactive" }],
+      ["TimeoutStopUSec", { signature: "t", value: 5n }],
+      ["RuntimeMaxUSec", { signature: "t", value: 3_000_000n }],
+      ["DefaultDependencies", { signature: "b", value: true }],
+      ["After", { signature: "as", value: ["a.service", 'b"c'] }],
+      [
+        "IOReadBandwidthMax",
+        {
+          signature: "a(st)",
+          value: [
+            ["/dev/sda", 9n],
+            ["/dev/sdb", 10n],
+          ],
+        },
+      ],
+    ],
+  );
+});
+
+unit("an annotation that is no property is refused by its name", () => {
+  for (const [name, value] of [
+    ["Description", "unquoted"],
+    ["Description", "'open"],
+    ["Description", "'a' 'b'"],
+    ["Description", ""],
+    ["TasksMax", "int32 2147483648"],
+    ["TasksMax", "uint64 -1"],
+    ["TasksMax", "string 5"],
+    ["After", "['a', 5]"],
+    ["After", "['a'"],
+    ["RuntimeMaxSec", "'soon'"],
+    ["lower", "true"],
+    ["With-dash", "true"],
+  ] as const) {
+    const key = `org.systemd.property.${name}`;
+    assert.throws(
+      () => annotatedProperties({ [key]: value }),
+      (error: Error) => error.message.startsWith(`annotation ${key}: `) || assert.unreachable(error.message),
+      `${name} ${value}`,
+    );
+  }
 });
 
 unit.run();

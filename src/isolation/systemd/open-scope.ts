@@ -9,12 +9,15 @@ import { type CgroupPaths, cgroupPathsOf } from "../cgroup/paths.ts";
 import { type Cgroup, type CgroupRequest, limitCgroup, openRdt, type SystemdUnit } from "../cgroup.ts";
 import type { IntelRdt } from "../intel-rdt.ts";
 import { managerAddresses, managerKind } from "./addresses.ts";
+import { annotatedProperties } from "./annotations.ts";
 import { limitProperties, understood } from "./limits.ts";
 import { Manager, type UnitProperty } from "./manager.ts";
 import { type Placeholder, Scope } from "./scope.ts";
 import { type ScopeName, scopeName } from "./unit-name.ts";
 
 export interface ScopeRequest extends CgroupRequest {
+  /** Those of config.json: some are properties of the scope. */
+  readonly annotations: Readonly<Record<string, string>> | undefined;
   /** Where DBUS_… and XDG_RUNTIME_DIR are looked up. */
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Called once systemd is known to be there. */
@@ -35,13 +38,14 @@ export async function openScope(request: ScopeRequest): Promise<Cgroup> {
   const kind = managerKind();
   const name = scopeName(cgroupsPath, { namespace, id, kind });
   const limits = limitProperties(layout, checkResources(request.resources ?? {}), undefined);
+  const asked = annotatedProperties(request.annotations ?? {});
   const unit: SystemdUnit = { name: name.unit, addresses: managerAddresses(kind, request.env) };
   return Manager.use(unit.addresses, async (manager) => {
     const placeholder = await request.placeholder();
     let started = false;
     try {
       const own = ownProperties(layout, name, { id, pid: placeholder.pid });
-      await start(manager, name.unit, [...own, ...(await understood(manager, limits))]);
+      await start(manager, name.unit, [...own, ...(await understood(manager, limits)), ...asked]);
       started = true;
       const [paths, rdt] = fill(layout, placeOf(placeholder.pid, layout, name.unit), request);
       return new Scope(paths, rdt, unit, placeholder);
