@@ -16,9 +16,14 @@ const PROPERTY = "linux.uidMappings, linux.gidMappings";
  */
 export async function mapIds(pid: number, maps: IdMaps): Promise<void> {
   if (ownRights().root) return writeMaps(pid, maps);
-  await mapGids(pid, maps.gids);
-  if (isOwnId(maps.uids, process.geteuid?.())) write(pid, "uid_map", maps.uids);
-  else await runHelper("uid", pid, maps.uids);
+  // Side by side: neither needs the other.
+  const done = await Promise.allSettled([mapUids(pid, maps.uids), mapGids(pid, maps.gids)]);
+  for (const one of done) if (one.status === "rejected") throw one.reason;
+}
+
+async function mapUids(pid: number, uids: string): Promise<void> {
+  if (!isOwnId(uids, process.geteuid?.())) return runHelper("uid", pid, uids);
+  write(pid, "uid_map", uids);
 }
 
 async function mapGids(pid: number, gids: string): Promise<void> {
@@ -47,13 +52,20 @@ export function isOwnId(map: string, own: number | undefined): boolean {
   return new RegExp(`^\\d+ ${own} 1\n$`).test(map);
 }
 
+/** The directory of users may be a network away. */
+const HELPER_TIMEOUT_MS = 30_000;
+
 const run = promisify(execFile);
 
 async function runHelper(kind: "uid" | "gid", pid: number, map: string): Promise<void> {
   const property = kind === "uid" ? "linux.uidMappings" : "linux.gidMappings";
   const helper = helperPath(kind, property);
   try {
-    await run(helper, [String(pid), ...map.split(/\s/).filter(Boolean)], { env: {}, cwd: "/" });
+    await run(helper, [String(pid), ...map.split(/\s/).filter(Boolean)], {
+      env: {},
+      cwd: "/",
+      timeout: HELPER_TIMEOUT_MS,
+    });
   } catch (error) {
     const { stderr = "", message } = error as Error & { readonly stderr?: string };
     const reason = stderr.trim() || message;
@@ -87,9 +99,13 @@ function nameOf(uid: string): string | undefined {
   return entries.map((line) => line.split(":")).find((fields) => fields[2] === uid)?.[0];
 }
 
-/** Not by PATH, which may lead anywhere; and root's alone to change. */
-function helperPath(kind: "uid" | "gid", property: string): string {
-  const path = `/usr/bin/new${kind}map`;
+/**
+ * Not by PATH, which may lead anywhere; and root's alone to change.
+ *
+ * @throws TandemError failed_precondition when it is not there, or not root's
+ */
+export function helperPath(kind: "uid" | "gid", property: string, directory = "/usr/bin"): string {
+  const path = `${directory}/new${kind}map`;
   let status: ReturnType<typeof statSync>;
   try {
     status = statSync(path);

@@ -26,6 +26,8 @@ export interface CgroupRequest {
   readonly id: string;
   /** Whose cgroup a relative path is below, if not this process's own. */
   readonly member?: number;
+  /** Without any cgroup: the container stays where its maker is. */
+  readonly none?: boolean;
   /** `linux.resources`. */
   readonly resources: LinuxResources | undefined;
   /** `linux.intelRdt`: its groups are joined, recorded and removed as those of any other hierarchy. */
@@ -107,7 +109,7 @@ export function openCgroup(request: CgroupRequest): Cgroup {
   const rdt = openRdt(request);
   let made: Made;
   try {
-    made = ownRights().machineRoot ? makeAll(wanted) : makeDelegated(layout, wanted);
+    made = makeDirectories(layout, wanted, request.none === true);
   } catch (error) {
     native.removeCgroups(rdt?.ownDirs ?? []);
     throw TandemError.from(error, "linux.cgroupsPath");
@@ -153,8 +155,10 @@ export function loadParts(
   return [paths, { ownDirs: dirs.filter((directory) => !paths.all.includes(directory)), taskFiles }];
 }
 
-function makeAll(paths: CgroupPaths): Made {
-  return { paths, existing: native.makeCgroups(paths.all, paths.v1.get("cpuset") ?? "") };
+function makeDirectories(layout: CgroupLayout, wanted: CgroupPaths, none: boolean): Made {
+  if (none) return { paths: cgroupPathsOf(layout, []), existing: [] };
+  if (!ownRights().machineRoot) return makeDelegated(layout, wanted);
+  return { paths: wanted, existing: native.makeCgroups(wanted.all, wanted.v1.get("cpuset") ?? "") };
 }
 
 /** The container's groups of Intel RDT, if it wants any. */

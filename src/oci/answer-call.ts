@@ -22,7 +22,7 @@ export const generalFlags: Flags = {
   "log-format": { value: "FORMAT", help: "of that file: text or json" },
   debug: { help: "write what is done to that file, too" },
   "systemd-cgroup": { help: "have systemd make the cgroups; linux.cgroupsPath is slice:prefix:name" },
-  "cgroup-manager": { value: "NAME", help: "cgroupfs or systemd, as crun spells it" },
+  "cgroup-manager": { value: "NAME", help: "cgroupfs, systemd or disabled, as crun spells it" },
   rootless: { value: "true|false|auto", help: "accepted for runc's sake: Tandem sees for itself" },
   criu: { value: "FILE", help: "the criu to use for checkpoint and restore" },
   version: { short: "v", help: "print the version" },
@@ -93,20 +93,25 @@ interface Parts {
 
 function runCommand(command: Command, { call, general, given, log, server }: Parts): Promise<number> {
   const root = general.text("root");
+  const manager = general.text("cgroup-manager") ?? "cgroupfs";
+  if (!["cgroupfs", "systemd", "disabled"].includes(manager))
+    throw new TandemError("invalid_argument", `--cgroup-manager ${manager}: cgroupfs, systemd or disabled`);
   const warn = (message: string): void => log.add("warning", message);
   const context: Context = {
     call,
     given,
     store: new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root)),
-    systemdCgroup: general.has("systemd-cgroup") || general.text("cgroup-manager") === "systemd",
+    systemdCgroup: general.has("systemd-cgroup") || manager === "systemd",
+    noCgroup: manager === "disabled",
     criu: general.text("criu"),
     containerInit: server.containerInit,
     host: (child) => ({
       executable: server.containerInit,
       clone: (options) => call.clone(options, child),
-      cgroupHierarchies: ownRights().machineRoot
-        ? cgroupHierarchies
-        : (cgroup) => cgroupHierarchiesFrom(call.pid, cgroup),
+      cgroupHierarchies: (cgroup) =>
+        ownRights().machineRoot && cgroup.dirs.length > 0
+          ? cgroupHierarchies(cgroup)
+          : cgroupHierarchiesFrom(call.pid, cgroup),
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
       warn: (error) => warn(error.message),
       hookEnvironment: call.env,

@@ -14,6 +14,8 @@ export interface Context {
   readonly store: Store;
   /** `--systemd-cgroup` */
   readonly systemdCgroup: boolean;
+  /** `--cgroup-manager disabled` */
+  readonly noCgroup: boolean;
   /** `--criu` */
   readonly criu: string | undefined;
   /** container-init, sealed. */

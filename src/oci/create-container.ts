@@ -126,7 +126,7 @@ export function firstRecord(
 /** By the driver that the command line names; systemd's is loaded when it is wanted. */
 export async function openContainerCgroup(context: Context, id: string, spec: Spec): Promise<Cgroup> {
   const request = cgroupRequest(context, id, spec);
-  if (!context.systemdCgroup) return openCgroup(request);
+  if (!context.systemdCgroup) return openCgroup({ ...request, none: context.noCgroup });
   const { openScope } = await import("../isolation/systemd/open-scope.ts");
   return openScope({
     ...request,

@@ -98,6 +98,8 @@ rootless("without a cgroup a container goes on, and what needs one says which", 
   const paused = await user.oci(["pause", "free"]);
   assert.is(paused.status, 1);
   assert.match(paused.stderr, /cannot be paused, it has no cgroup in \S+: none was delegated to this user/);
+  const figures = await user.oci(["events", "--stats", "free"]);
+  assert.match(figures.stderr, "no figures, the container has no cgroup: none was delegated to this user");
   const updated = await user.oci(["update", "--pids-limit", "10", "free"]);
   assert.match(updated.stderr, /linux.resources.pids.limit: cannot be set, the container has no cgroup in/);
   await user.ok("delete", "--force", "free");

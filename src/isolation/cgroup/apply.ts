@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { LinuxResources } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
+import { whyAbsent } from "./delegated.ts";
 import { type CgroupPaths, hasV1Limits } from "./paths.ts";
 import { isSet, refuse, type Setting } from "./setting.ts";
 import { v1Settings } from "./v1-settings.ts";
@@ -54,7 +55,7 @@ function fileOf(paths: CgroupPaths, { controller, file, property }: Setting): st
   if (mount !== undefined)
     throw new TandemError(
       "failed_precondition",
-      `${property}: cannot be set, the container has no cgroup in ${mount}: none was delegated to this user`,
+      `${property}: cannot be set, the container has no cgroup in ${mount}: ${whyAbsent()}`,
     );
   throw new TandemError("invalid_argument", `${property}: no ${controller} controller is mounted`);
 }

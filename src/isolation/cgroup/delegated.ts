@@ -1,6 +1,7 @@
 import { accessSync, constants } from "node:fs";
 import { dirname } from "node:path";
 import { native } from "../../native.ts";
+import { ownRights } from "../../rights.ts";
 import type { CgroupLayout } from "./layout.ts";
 import { type CgroupPaths, cgroupPathsOf } from "./paths.ts";
 
@@ -34,6 +35,13 @@ export function makeDelegated(layout: CgroupLayout, wanted: CgroupPaths): Made {
     paths: cgroupPathsOf(layout, made),
     existing: existing.filter((directory) => made.includes(directory)),
   };
+}
+
+/** For errors. */
+export function whyAbsent(): string {
+  return ownRights().machineRoot
+    ? "it was made without one (--cgroup-manager disabled)"
+    : "none was delegated to this user";
 }
 
 /**

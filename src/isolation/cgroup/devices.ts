@@ -28,6 +28,8 @@ export function applyDevices(
   // Only the machine's root may say what a cgroup can do with devices. In a user namespace nobody can make a node of one, and the
   // nodes that are bound are this user's to open anyway.
   if (!ownRights().machineRoot) return;
+  // Made without any cgroup, as its caller asked.
+  if (paths.all.length === 0 && paths.absent.size > 0) return;
   const directory = paths.v1.get("devices");
   try {
     if (directory !== undefined)

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
+import { whyAbsent } from "./delegated.ts";
 import type { CgroupPaths } from "./paths.ts";
 import { sleep } from "./processes.ts";
 
@@ -71,6 +72,6 @@ function unifiedOf(paths: CgroupPaths): string {
     "failed_precondition",
     mount === undefined
       ? "no freezer controller is mounted"
-      : `cannot be paused, it has no cgroup in ${mount}: none was delegated to this user`,
+      : `cannot be paused, it has no cgroup in ${mount}: ${whyAbsent()}`,
   );
 }

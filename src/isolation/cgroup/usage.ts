@@ -1,6 +1,5 @@
-import { existsSync } from "node:fs";
-import { TandemError } from "../../errors.ts";
 import type { CgroupPaths } from "./paths.ts";
+import { existingDirectory } from "./stats.ts";
 import { usageV1 } from "./usage-v1.ts";
 import { usageV2 } from "./usage-v2.ts";
 
@@ -13,11 +12,9 @@ export interface Usage {
 /**
  * What a cgroup uses, by the names that `runc events` prints, which are the same for both versions of cgroups.
  *
- * @throws TandemError not_found for a cgroup that is gone: zeros would look like an idle container.
+ * @throws TandemError as `existingDirectory`
  */
 export function cgroupUsage(paths: CgroupPaths): Usage {
-  const [first] = paths.all;
-  if (first === undefined || !existsSync(first))
-    throw new TandemError("not_found", `cgroup ${first}: not found`);
+  const first = existingDirectory(paths);
   return paths.v1.size > 0 ? usageV1(paths) : usageV2(paths.unified ?? first);
 }

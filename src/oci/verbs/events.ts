@@ -21,7 +21,8 @@ export const events: Command = {
     const { id } = container.record;
     const print = (type: string, data?: unknown): void => call.write(`${exactJson({ type, id, data })}\n`);
     const printUsage = (): void => print("stats", usageOf(container));
-    if (given.has("stats")) printUsage();
+    // Without a cgroup there is nothing to follow either, and the attempt says why.
+    if (given.has("stats") || container.record.cgroups.length === 0) printUsage();
     else {
       await follow(container, call.signal, {
         intervalMs,
