@@ -10,6 +10,10 @@ import { addZygote } from "./zygote.ts";
 const program = new Command("tandem")
   .description("WebAssembly and Linux containers side by side, through containerd")
   .version(VERSION, "-V, --version", "print the version")
+  .addHelpText(
+    "after",
+    "\n  oci …                          the command line of runc; also installed as tandem-oci",
+  )
   .showHelpAfterError("(tandem help shows what there is)");
 
 program

@@ -166,7 +166,8 @@ export function openRdt({ intelRdt, id, resctrl }: CgroupRequest): IntelRdt | un
   return intelRdt === undefined ? undefined : openIntelRdt(intelRdt, id, resctrl ?? mountedResctrl());
 }
 
-function mountedResctrl(): string | undefined {
+/** Where this machine has resctrl mounted. */
+export function mountedResctrl(): string | undefined {
   return resctrlMount(readFileSync("/proc/self/mountinfo", "utf8"));
 }
 

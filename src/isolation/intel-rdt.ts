@@ -81,6 +81,23 @@ export function openIntelRdt(config: SpecIntelRdt, id: string, root: string | un
   }
 }
 
+/** Changes lines of a container's class. @throws TandemError naming the property, or failed_precondition without a class */
+export function updateIntelRdt(
+  config: SpecIntelRdt | undefined,
+  id: string,
+  root: string | undefined,
+  change: Pick<SpecIntelRdt, "l3CacheSchema" | "memBwSchema">,
+): void {
+  if (config === undefined || root === undefined)
+    throw new TandemError(
+      "failed_precondition",
+      `linux.intelRdt: ${config === undefined ? "the container has no class" : "no resctrl is mounted on this machine"}`,
+    );
+  const { lines } = planIntelRdt(change, id);
+  const { group } = planIntelRdt(config, id);
+  explained(root, () => writeFileSync(join(root, group, "schemata"), `${lines.join("\n")}\n`));
+}
+
 /** `taskFiles` of a container that has its groups already, below the mount point `root`. */
 export function rdtTaskFiles(config: SpecIntelRdt, id: string, root: string): readonly string[] {
   const { group, monitor } = planIntelRdt(config, id);

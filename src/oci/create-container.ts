@@ -13,6 +13,7 @@ import { type Context, clientPath, containerId } from "./command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
 import type { Flags } from "./flags.ts";
 import { startTimeOf } from "./live.ts";
+import { pidfdFlags, sendPidfd } from "./pidfd-socket.ts";
 import { preservedDescriptors } from "./preserved.ts";
 import { type ContainerRecord, Store } from "./store.ts";
 
@@ -21,6 +22,7 @@ export const createFlags: Flags = {
   bundle: { value: "DIR", short: "b", help: "the bundle; the working directory unless given" },
   ...consoleFlags,
   "pid-file": { value: "FILE", help: "where to write the pid of the container's init" },
+  ...pidfdFlags,
   "no-pivot": { help: "move the root mount instead of pivot_root (for a root on a ramdisk)" },
   "no-new-keyring": { help: "leave the session keyring as it is" },
   "preserve-fds": { value: "N", help: "hand on N more descriptors, from 3 on" },
@@ -86,6 +88,7 @@ export async function createContainer(
     const complete = { ...born, complete: true };
     store.save(complete);
     sendConsole(context, init);
+    sendPidfd(context, init.pid);
     writePidFile(context, init.pid);
     return { record: complete, init, cgroup };
   } catch (error) {

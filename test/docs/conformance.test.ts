@@ -13,6 +13,9 @@ import { parseSpec } from "../../src/bundle/spec.ts";
 import { TandemError } from "../../src/errors.ts";
 import { createWasmExecutor } from "../../src/executor/wasm.ts";
 import { features } from "../../src/isolation/features.ts";
+import { generalFlags } from "../../src/oci/answer-call.ts";
+import { commands } from "../../src/oci/commands.ts";
+import type { Flags } from "../../src/oci/flags.ts";
 import { wasiImports } from "../../wasm-host/wasi/p1/imports.ts";
 import type { State } from "../../wasm-host/wasi/p1/state.ts";
 import { createImports } from "../../wasm-host/wasi/p2/imports.ts";
@@ -290,6 +293,30 @@ conformance("every verb, argument and flag of tandem has its place", () => {
     return [[verb, ...args, ...flags]];
   });
   assert.equal(named.map(String).sort(), known.map(String).sort());
+});
+
+conformance("every verb of tandem-oci has a row", () => {
+  const named = tableBelow(document, "### Verbs of tandem-oci").map(([verb = "", operands = ""]) =>
+    [...codesOf(verb), ...codesOf(operands)].join(" "),
+  );
+  const known = Object.entries(commands).map(([verb, { operands }]) => `${verb} ${operands}`.trim());
+  assert.equal([...named].sort(), known.sort());
+});
+
+conformance("every option of tandem-oci has a row that names the verbs which take it", () => {
+  const rowsOf = (flags: Flags, verb: string): string[] =>
+    Object.entries(flags).map(([name, { short }]) =>
+      [`--${name}`, ...(short === undefined ? [] : [`-${short}`]), "of", verb].join(" "),
+    );
+  const known = [
+    ...rowsOf(generalFlags, "all"),
+    ...Object.entries(commands).flatMap(([verb, { flags }]) => rowsOf(flags, verb)),
+  ];
+  const named = tableBelow(document, "### Options of tandem-oci").flatMap(([option = "", verbs = ""]) => {
+    const all = verbs.includes("all, before the verb") ? ["all"] : [];
+    return [...all, ...codesOf(verbs)].map((verb) => [...codesOf(option), "of", verb].join(" "));
+  });
+  assert.equal([...named].sort(), known.sort());
 });
 
 conformance("every function of WASI 0.1 has a row", () => {

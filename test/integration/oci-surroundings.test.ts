@@ -1,6 +1,6 @@
 /** What the command line finds around it: environment, descriptors, working directory, long arguments, two roots. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { run } from "../../scripts/private-containerd/command.ts";
@@ -106,6 +106,17 @@ around("a caller that is bound to one CPU does not bind its container", async ()
   const bound = await oci.shell(`$OCI run --bundle ${bundle} bound`, ["taskset", "1"]);
   assert.match(bound.stdout, /^Cpus_allowed:\t[0-9a-f,]+\n$/);
   assert.is(bound.stdout, free.stdout, bound.stderr);
+});
+
+around("tandem oci is the same command line", async () => {
+  const tandem = join(dirname(ociBinary), "tandem");
+  const options = { environment: oci.environment };
+  const version = await run(tandem, ["oci", "--version"], options);
+  assert.match(version.stdout, /^tandem-oci version /, version.stderr);
+  const missing = await run(tandem, ["oci", "--root", oci.root, "state", "a b"], options);
+  assert.match(missing.stderr, /container id "a b"/);
+  const help = await run(tandem, ["--help"], options);
+  assert.match(help.stdout, /oci … +the command line of runc/);
 });
 
 around("two roots do not see each other", async () => {

@@ -6,7 +6,9 @@ import { type Command, type Context, readClientFile } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
 import { writePidFile } from "../create-container.ts";
 import { LiveContainer } from "../live.ts";
+import { pidfdFlags, sendPidfd } from "../pidfd-socket.ts";
 import { preservedDescriptors } from "../preserved.ts";
+import { parseSubCgroups, subCgroup } from "../sub-cgroup.ts";
 
 const EXEC_TIMEOUT_MS = 60_000;
 
@@ -30,6 +32,7 @@ export const exec: Command = {
     "process-label": { value: "LABEL", help: "SELinux label" },
     apparmor: { value: "PROFILE", help: "AppArmor profile" },
     "no-new-privs": { help: "set no_new_privs" },
+    ...pidfdFlags,
     "preserve-fds": { value: "N", help: "hand on N more descriptors, from 3 on" },
     cgroup: { value: "PATH", many: true, help: "cgroup below the container's, [controller:]path" },
     "ignore-paused": { help: "also in a paused container, where it waits" },
@@ -48,7 +51,8 @@ async function runExec(context: Context): Promise<number> {
   const process = await processOf(context, container);
   const detach = given.has("detach");
   requireConsole(context, process.terminal === true, detach);
-  const { record, cgroup } = container;
+  const { record } = container;
+  const cgroup = subCgroup(container.cgroup, parseSubCgroups(given.all("cgroup")));
   // What has to be done from outside before the program runs makes it wait for us.
   const byItself = process.terminal !== true && process.oomScoreAdj === undefined;
   const init = await createExec(
@@ -63,6 +67,7 @@ async function runExec(context: Context): Promise<number> {
   );
   try {
     sendConsole(context, init);
+    sendPidfd(context, init.pid);
     await init.start(byItself);
     writePidFile(context, init.pid);
   } catch (error) {

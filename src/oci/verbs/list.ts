@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from "node:fs";
 import Table from "cli-table3";
 import { TandemError } from "../../errors.ts";
 import type { Command, Context } from "../command.ts";
@@ -23,12 +24,22 @@ export const list: Command = {
     });
     const format = given.text("format") ?? "table";
     if (given.has("quiet")) call.write(containers.map(({ record }) => `${record.id}\n`).join(""));
-    else if (format === "json") call.write(`${JSON.stringify(containers.map(describe))}\n`);
+    else if (format === "json") call.write(`${JSON.stringify(containers.map(describeWithOwner))}\n`);
     else if (format === "table") call.write(`${toTable(containers)}\n`);
     else throw new TandemError("invalid_argument", `--format ${format}: is table or json`);
     return 0;
   },
 };
+
+/** By name, as users know them. */
+function describeWithOwner(container: LiveContainer): Readonly<Record<string, unknown>> {
+  return { ...describe(container), owner: userName(container.record.owner) };
+}
+
+function userName(uid: number): string {
+  const users = existsSync("/etc/passwd") ? readFileSync("/etc/passwd", "utf8").split("\n") : [];
+  return users.map((line) => line.split(":")).find(([, , id]) => id === String(uid))?.[0] ?? `#${uid}`;
+}
 
 function toTable(containers: readonly LiveContainer[]): string {
   const table = new Table({
@@ -55,8 +66,9 @@ function toTable(containers: readonly LiveContainer[]): string {
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });
   for (const container of containers) {
-    const { id, pid, status, bundle, created, owner } = describe(container);
+    const { id, pid, status, bundle, created, owner } = describeWithOwner(container);
     table.push([id, pid, status, bundle, created, owner].map(String));
   }
-  return table.toString();
+  // The last column is padded as the others are.
+  return table.toString().replace(/ +$/gm, "");
 }

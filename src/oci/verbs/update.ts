@@ -1,6 +1,8 @@
 import type { LinuxResources } from "../../bundle/resources.ts";
 import { parseResources } from "../../bundle/spec.ts";
 import { TandemError } from "../../errors.ts";
+import { mountedResctrl } from "../../isolation/cgroup.ts";
+import { updateIntelRdt } from "../../isolation/intel-rdt.ts";
 import { type Command, type Context, containerId, readClientFile } from "../command.ts";
 import type { Given } from "../flags.ts";
 import { LiveContainer } from "../live.ts";
@@ -20,18 +22,34 @@ export const update: Command = {
     "cpuset-cpus": { value: "LIST", help: "CPUs" },
     "cpuset-mems": { value: "LIST", help: "memory nodes" },
     "cpu-idle": { value: "0|1", help: "SCHED_IDLE for all of it" },
-    memory: { value: "BYTES", help: "memory limit" },
+    memory: { value: "BYTES", help: "memory limit; as the others also with a unit: 64M, 1GiB" },
     "memory-reservation": { value: "BYTES", help: "soft memory limit" },
     "memory-swap": { value: "BYTES", help: "limit of memory and swap, -1 for none" },
+    "kernel-memory": {
+      value: "BYTES",
+      help: "accepted for runc's sake: kernels have no such limit any more",
+    },
+    "kernel-memory-tcp": { value: "BYTES", help: "accepted for runc's sake, as before" },
     "pids-limit": { value: "N", help: "number of processes" },
+    "l3-cache-schema": { value: "LINE", help: "Intel RDT: parts of the L3 cache" },
+    "mem-bw-schema": { value: "LINE", help: "Intel RDT: memory bandwidth" },
   },
   run: async (context) => {
     const container = new LiveContainer(context.store, containerId(context));
     container.requireStatus("created", "running", "paused");
-    await container.cgroup.update(await resourcesOf(context));
+    const resources = await resourcesOf(context);
+    updateRdt(context, container);
+    await container.cgroup.update(resources);
     return 0;
   },
 };
+
+function updateRdt({ given }: Context, { record }: LiveContainer): void {
+  const l3CacheSchema = given.text("l3-cache-schema") ?? "";
+  const memBwSchema = given.text("mem-bw-schema") ?? "";
+  if (l3CacheSchema === "" && memBwSchema === "") return;
+  updateIntelRdt(record.spec.linux?.intelRdt, record.id, mountedResctrl(), { l3CacheSchema, memBwSchema });
+}
 
 async function resourcesOf(context: Context): Promise<LinuxResources> {
   const { given, call } = context;
@@ -46,32 +64,49 @@ async function resourcesOf(context: Context): Promise<LinuxResources> {
   }
 }
 
-/** runc's own options, in the shape of config.json. */
+/** runc's own options, in the shape of config.json; what is not given is left as it is. */
 function fromFlags(given: Given): LinuxResources {
-  const numbers = (entries: Readonly<Record<string, string>>): Record<string, unknown> =>
+  const group = (
+    flags: Readonly<Record<string, string>>,
+    read: (flag: string) => number | string | undefined,
+  ): Record<string, unknown> =>
     Object.fromEntries(
-      Object.entries(entries).flatMap(([key, flag]) => {
-        const value = flag.startsWith("cpuset-") ? given.text(flag) : given.number(flag);
-        return value === undefined ? [] : [[key, value]];
-      }),
+      Object.entries(flags)
+        .map(([key, flag]) => [key, read(flag)] as const)
+        .filter(([, value]) => value !== undefined),
     );
-  const groups = {
-    blockIO: numbers({ weight: "blkio-weight" }),
-    cpu: numbers({
-      period: "cpu-period",
-      quota: "cpu-quota",
-      burst: "cpu-burst",
-      shares: "cpu-share",
-      realtimePeriod: "cpu-rt-period",
-      realtimeRuntime: "cpu-rt-runtime",
-      cpus: "cpuset-cpus",
-      mems: "cpuset-mems",
-      idle: "cpu-idle",
-    }),
-    memory: numbers({ limit: "memory", reservation: "memory-reservation", swap: "memory-swap" }),
-    pids: numbers({ limit: "pids-limit" }),
-  };
-  const given_ = Object.entries(groups).filter(([, values]) => Object.keys(values).length > 0);
-  if (given_.length === 0) throw new TandemError("invalid_argument", "update: no limit is given");
-  return parseResources(Object.fromEntries(given_));
+  const number = (flag: string): number | undefined => given.number(flag);
+  const text = (flag: string): string | undefined => given.text(flag);
+  const bytes = (flag: string): number | undefined => parseBytes(flag, given.text(flag));
+  return parseResources({
+    blockIO: group({ weight: "blkio-weight" }, number),
+    cpu: {
+      ...group(
+        {
+          period: "cpu-period",
+          quota: "cpu-quota",
+          burst: "cpu-burst",
+          shares: "cpu-share",
+          realtimePeriod: "cpu-rt-period",
+          realtimeRuntime: "cpu-rt-runtime",
+          idle: "cpu-idle",
+        },
+        number,
+      ),
+      ...group({ cpus: "cpuset-cpus", mems: "cpuset-mems" }, text),
+    },
+    memory: group({ limit: "memory", reservation: "memory-reservation", swap: "memory-swap" }, bytes),
+    pids: group({ limit: "pids-limit" }, number),
+  });
+}
+
+const units = ["", "k", "m", "g", "t", "p"];
+
+/** "64M", "1.5GiB", "1000", "-1". @throws TandemError invalid_argument */
+export function parseBytes(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  if (text === "-1") return -1;
+  const match = /^(\d+(?:\.\d+)?) ?([kmgtp]?)(?:i?b)?$/i.exec(text);
+  if (match === null) throw new TandemError("invalid_argument", `--${flag} ${text}: is no number of bytes`);
+  return Math.floor(Number(match[1]) * 1024 ** units.indexOf((match[2] ?? "").toLowerCase()));
 }
