@@ -24,10 +24,10 @@ const DRAIN_GRACE_MS = 2_000;
 export function openTerminal(master: number, paths: StdioPaths): Terminal {
   const opened: number[] = [master];
   try {
-    const peer = native.openTerminalPeer(master);
-    opened.push(peer);
     const stdin = paths.stdin === "" ? undefined : fifo(paths.stdin, opened);
     const stdout = paths.stdout === "" ? undefined : fifo(paths.stdout, opened);
+    const peer = native.openTerminalPeer(master);
+    opened.push(peer);
     return new CopiedTerminal(master, peer, { stdin, stdout });
   } catch (error) {
     for (const fd of opened) closeSync(fd);
