@@ -80,6 +80,7 @@
         "init/proc.cc",
         "init/namespaces.cc",
         "init/mounts.cc",
+        "init/root.cc",
         "init/copy_up.cc",
         "init/devices.cc",
         "init/home.cc",

@@ -300,45 +300,4 @@ void maskPath(Fields& step) {
   attach(empty.get(), target.get(), path);
 }
 
-void changeRoot(Fields& step) {
-  const char* path = step.text();
-  const Root how{step.u32()};
-  if (how == Root::chroot) {
-    // The namespace has others in it, whose root is not ours to pivot away.
-    must(fchdir(root()), "fchdir", path);
-    must(chroot("."), "chroot", path);
-    return setRoot(must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/"));
-  }
-  UniqueFd old(must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/"));
-  must(fchdir(root()), "fchdir", path);
-  if (how == Root::move) {
-    // The rootfs lies on the initial ramfs, which cannot be pivoted away (process option noPivotRoot).
-    must(mount(".", "/", nullptr, MS_MOVE, nullptr), "mount move", path);
-    must(chroot("."), "chroot", path);
-    must(chdir("/"), "chdir", "/");
-  } else {
-    // "." twice stacks the old root on the new one, pivot_root(2): no directory of the image is needed for
-    // it.
-    must(static_cast<int>(syscall(SYS_pivot_root, ".", ".")), "pivot_root", path);
-    must(fchdir(old.get()), "fchdir", "old root");
-    // Slave first: the unmounting below must not reach the host.
-    must(mount("", ".", "", MS_SLAVE | MS_REC, nullptr), "mount slave", "old root");
-    must(umount2(".", MNT_DETACH), "umount", "old root");
-    must(chdir("/"), "chdir", "/");
-  }
-  setRoot(must(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC), "open", "/"));
-}
-
-void enterRoot(Fields& step, const Plan& plan) {
-  // Of a container without a mount namespace of its own, which no setns leads to.
-  must(fchdir(plan.fd(step.u32())), "fchdir", "container's root");
-  must(chroot("."), "chroot", "container's root");
-}
-
-void unmountTree(Fields& step) {
-  const char* path = step.text();
-  if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW) != 0 && errno != EINVAL && errno != ENOENT)
-    fail("umount", path, errno);
-}
-
 }  // namespace tandem

@@ -22,6 +22,8 @@ void mountFilesystem(Fields& step, const Plan& plan);
 void bindMount(Fields& step, const Plan& plan);
 void setAttributes(Fields& step);
 void maskPath(Fields& step);
+
+// root.cc
 void changeRoot(Fields& step);
 void enterRoot(Fields& step, const Plan& plan);
 void unmountTree(Fields& step);

@@ -14,10 +14,11 @@ const proc = { destination: "/proc", type: "proc", source: "proc" };
 // One of those whose name leads to the same file from every namespace, so that a mount over it is in the way.
 const sysctlName = "kernel.domainname";
 const sysctlFile = "/proc/sys/kernel/domainname";
-const withAdmin = (() => {
-  const names = [...allCapabilities.effective, "CAP_SYS_ADMIN"];
+const powers = (...more: string[]) => {
+  const names = [...allCapabilities.effective, ...more];
   return { effective: names, bounding: names, permitted: names };
-})();
+};
+const withAdmin = powers("CAP_SYS_ADMIN");
 
 async function inVolume(body: (volume: string) => Promise<void>): Promise<void> {
   const place = createBundle();
@@ -126,6 +127,22 @@ if (inside) {
       },
     ),
   );
+
+  for (const noPivotRoot of [false, true]) {
+    security(
+      `whoever makes a user namespace inside mounts no /proc without its masks, ${noPivotRoot ? "with a moved root" : "with a pivoted root"}`,
+      async () => {
+        const inner = "busybox unshare -U -r -m -p -f busybox mount -t proc proc /tmp";
+        const linux = { ...specOf("true").linux, maskedPaths: ["/proc/interrupts"] };
+        const spec = specOf(`busybox unshare -U -r true && echo may; ${inner}; ls /tmp`, {
+          linux,
+          process: { capabilities: powers("CAP_SETFCAP") },
+        });
+        const { output } = await run(spec, { noPivotRoot });
+        assert.match(output, /^may\n.*(not permitted|denied)/);
+      },
+    );
+  }
 
   security("a terminal is the container's devpts' or nobody's", async () => {
     const dev = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["mode=755"] };
