@@ -29,8 +29,8 @@ export function planIntelRdt(config: SpecIntelRdt, id: string): IntelRdtPlan {
   const { closID = "", l3CacheSchema = "", memBwSchema = "", schemata = [] } = config;
   // A name in the root of resctrl, where some directories are the kernel's own.
   const reserved = [".", "..", "info", "mon_groups", "mon_data"];
-  if (closID !== "/" && (closID.includes("/") || reserved.includes(closID)))
-    refuse("closID", `${shown(closID)} is no name of a class`);
+  if (closID !== "/" && (closID.includes("/") || reserved.includes(closID === "" ? id : closID)))
+    refuse("closID", `${shown(closID === "" ? id : closID)} is no name of a class`);
   // "SHOULD start with L3:", because L3CODE and L3DATA are caches too; MB has no other name.
   if (memBwSchema !== "" && !memBwSchema.startsWith("MB:"))
     refuse("memBwSchema", `${shown(memBwSchema)} does not begin with MB:`);

@@ -1,12 +1,33 @@
 /** A /proc, a /dev/null or a terminal that is not the kernel's: CVE-2019-16884, CVE-2019-19921, CVE-2025-52881. */
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { cloneHere, memfdOf, spawnInit } from "../../src/executor/spawn-init.ts";
+import { namespaceFlags } from "../../src/isolation/namespaces.ts";
+import type { Step } from "../../src/isolation/steps.ts";
 import { within } from "./hostile.ts";
-import { allCapabilities, createBundle, eventually, failure, run, specOf } from "./linux-container.ts";
+import {
+  allCapabilities,
+  createBundle,
+  eventually,
+  executable,
+  failure,
+  noCgroup,
+  run,
+  specOf,
+} from "./linux-container.ts";
 
 const inside = process.argv.includes("--inside");
 const security = suite(`a hostile Linux container: the kernel's files${inside ? ", over another's" : ""}`);
@@ -127,6 +148,37 @@ if (inside) {
       },
     ),
   );
+
+  security("a label does not go to a file of a /proc that is none (CVE-2019-19921)", () => {
+    const fake = "mount -t tmpfs tmpfs /proc; mkdir -p /proc/self/attr; echo before > /proc/self/attr/exec";
+    const spec = specOf(`${fake}; echo ready; sleep 100`, { process: { capabilities: withAdmin } });
+    return within(spec, async ({ exec, output, container }) => {
+      await eventually(() => output().includes("ready"));
+      // As an exec with a label writes it, on a machine that knows none.
+      const steps: Step[] = [
+        { op: "label", property: "process.selinuxLabel", file: "/proc/self/attr/exec", value: "leaked" },
+      ];
+      const fds = [openSync(`/proc/${container.init.pid}/ns/mnt`, "r"), memfdOf(steps)] as const;
+      const init = await spawnInit(cloneHere, {
+        executable,
+        stdio: undefined,
+        cgroup: noCgroup(),
+        newNamespaces: 0,
+        joins: [{ fd: fds[0], type: namespaceFlags.mount, property: "" }],
+        onListener: () => undefined,
+      });
+      try {
+        const error = await failure(
+          init.create({ fds: [fds[1]], signal: AbortSignal.timeout(10_000) }, async () => undefined),
+        );
+        assert.match(error.message, /process.selinuxLabel: \/proc: is not a proc file system/);
+        assert.is((await exec({ args: ["cat", "/proc/self/attr/exec"] })).output, "before\n");
+      } finally {
+        await init.destroy();
+        for (const fd of fds) closeSync(fd);
+      }
+    });
+  });
 
   for (const noPivotRoot of [false, true]) {
     security(
