@@ -203,7 +203,7 @@ export interface RunningContainer {
   readonly pid: number;
   /** Throws unless the number is still that of its init. Called once nothing is looked up by number any more. */
   confirm(): void;
-  readonly cgroup: Pick<Cgroup, "entrance">;
+  readonly cgroup: Pick<Cgroup, "unit" | "entrance" | "add">;
 }
 
 export interface InitExecRequest {

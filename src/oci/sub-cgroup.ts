@@ -26,7 +26,10 @@ export function parseSubCgroups(args: readonly string[]): ReadonlyMap<string, st
 }
 
 /** The container's cgroup, entered further down. @throws TandemError invalid_argument, not_found */
-export function subCgroup(cgroup: Cgroup, paths: ReadonlyMap<string, string>): Pick<Cgroup, "entrance"> {
+export function subCgroup(
+  cgroup: Cgroup,
+  paths: ReadonlyMap<string, string>,
+): Pick<Cgroup, "unit" | "entrance" | "add"> {
   if (paths.size === 0) return cgroup;
   const used = new Set<string>();
   const below = new Map<string, string>();
@@ -41,6 +44,9 @@ export function subCgroup(cgroup: Cgroup, paths: ReadonlyMap<string, string>): P
     if (!used.has(controller)) refuse(controller, "no such controller is mounted");
   const { taskFiles, unified, ...rest } = cgroup.entrance();
   return {
+    // systemd moves processes into its units, and knows none further down.
+    unit: undefined,
+    add: (pid) => cgroup.add(pid),
     entrance: () => ({
       ...rest,
       taskFiles: taskFiles.map((file) => {
