@@ -51,6 +51,7 @@ const applets = [
   "ip",
   "head",
   "wc",
+  "ps",
 ];
 
 /** A bundle directory with a root file system made of nothing but busybox. */

@@ -1,10 +1,12 @@
-import { globSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import { closeSync, globSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { runOk } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
+import { native } from "../../src/native.ts";
+import { encodeFields } from "../../src/zygote/request.ts";
 import { ociBinary } from "./oci-commands.ts";
 import { type RootlessSpec, RootlessUser } from "./rootless-user.ts";
 
@@ -31,10 +33,13 @@ const withLinux =
     linux: { ...spec.linux, ...linux },
   });
 
-async function refusal(change: (spec: RootlessSpec) => object): Promise<string> {
+const refusal = (change: (spec: RootlessSpec) => object): Promise<string> => refusalOf("", change);
+
+/** What `run` says; nothing is left but the container that was there before. */
+async function refusalOf(before: string, change: (spec: RootlessSpec) => object): Promise<string> {
   const { status, stderr } = await user.runBundle(await user.bundle("echo no", change));
   assert.is.not(status, 0);
-  assert.equal(await user.ok("list", "--quiet"), "");
+  assert.equal(await user.ok("list", "--quiet"), before === "" ? "" : `${before}\n`);
   return stderr;
 }
 
@@ -166,6 +171,60 @@ rootless("two users do not see each other, and neither server listens to the oth
   await other.ok("delete", "--force", "same");
   assert.is(await user.status("same"), "running");
   await user.ok("delete", "--force", "same");
+});
+
+/** Asks by a message that the zygote would take from its own user. */
+function isAnswered(path: string): boolean {
+  const socket = native.connectSeqpacket(path);
+  try {
+    native.sendMessage(socket, encodeFields(["oci"]), []);
+    const answer = native.receiveMessage(socket, { timeoutMs: 5000 });
+    return answer !== undefined && answer.data.length > 0;
+  } catch (error) {
+    if (!["EPIPE", "ECONNRESET"].includes((error as NodeJS.ErrnoException).code ?? "")) throw error;
+    return false;
+  } finally {
+    closeSync(socket);
+  }
+}
+
+rootless(
+  "who gets past the mode of a socket, as root does, is known by the kernel and not answered",
+  async () => {
+    await user.ok("list");
+    const sockets = globSync(join(user.runtimeDirectory, "tandem/z/*/*.sock"));
+    assert.is(sockets.length, 2, "the zygote's and the server's");
+    for (const path of sockets) assert.is(isAnswered(path), false, path);
+    await user.ok("list");
+  },
+);
+
+rootless("namespaces of one's own containers can be joined, with their user namespace only", async () => {
+  const network = { type: "network" };
+  const first = await user.bundle("exec sleep 1000", (spec) =>
+    withLinux({ namespaces: [...spec.linux.namespaces, network] })(spec),
+  );
+  await user.begin("host", first);
+  const { pid } = JSON.parse(await user.ok("state", "host")) as { pid: number };
+  const own = (type: string): boolean => !["user", "pid", "ipc"].includes(type);
+  const joined = (file: string, type = file): object => ({ type, path: `/proc/${pid}/ns/${file}` });
+  const guest = await user.bundle("id -u; ps; ls /sys/class/net", (spec) => {
+    const { uidMappings: _, gidMappings: __, ...linux } = spec.linux;
+    const namespaces = [
+      ...spec.linux.namespaces.filter((entry) => own((entry as { type: string }).type)),
+      ...[joined("user"), joined("pid"), joined("ipc"), joined("net", "network")],
+    ];
+    return { ...spec, linux: { ...linux, namespaces } };
+  });
+  const { stdout, stderr } = await user.runBundle(guest);
+  assert.is(stderr, "");
+  assert.match(stdout, /^0\n/);
+  assert.match(stdout, /\n +1 0 +sleep 1000\n/);
+  const alone = await refusalOf("host", (spec) =>
+    withLinux({ namespaces: [...spec.linux.namespaces, joined("net", "network")] })(spec),
+  );
+  assert.match(alone, /linux.namespaces\[\d+\] network: setns/);
+  await user.ok("delete", "--force", "host");
 });
 
 rootless("one user's containers of two --root are apart", async () => {
