@@ -4,16 +4,20 @@ import { run } from "../../scripts/private-containerd/command.ts";
 import { RootlessPodman } from "./rootless-podman.ts";
 
 const obstacle = RootlessPodman.obstacle();
-if (obstacle !== undefined) {
-  process.stdout.write(`rootless podman: skipped, ${obstacle}\n`);
-  process.exit(0);
+const all = suite("rootless podman");
+let podman: RootlessPodman;
+
+all.before(async () => {
+  if (obstacle === undefined) podman = await RootlessPodman.create();
+});
+all.after(async () => {
+  if (obstacle === undefined) await podman[Symbol.asyncDispose]();
+});
+
+function rootless(name: string, body: () => Promise<void>): void {
+  if (obstacle === undefined) all(name, body);
+  else all.skip(`${name} (${obstacle})`, body);
 }
-
-const rootless = suite("rootless podman");
-const podman = await RootlessPodman.create();
-const { user } = podman;
-
-rootless.after(() => podman[Symbol.asyncDispose]());
 
 /** `podman run --rm --net none …`. */
 function once(options: readonly string[], ...command: string[]): Promise<string> {
@@ -39,12 +43,19 @@ rootless("a container runs, is looked into, stopped with its own status, and rem
 
 rootless("its root is the user, and the rest are subordinate ids", async () => {
   const map = await once([], "cat", "/proc/self/uid_map");
-  assert.equal(map.trim().split(/\s+/).map(Number), [0, user.uid, 1, 1, user.subordinate, 65_536]);
+  assert.equal(map.trim().split(/\s+/).map(Number), [
+    0,
+    podman.user.uid,
+    1,
+    1,
+    podman.user.subordinate,
+    65_536,
+  ]);
 });
 
 rootless("--userns=keep-id: the user is themselves inside", async () => {
   const text = await once(["--userns=keep-id"], "id", "-u");
-  assert.is(text, `${user.uid}\n`);
+  assert.is(text, `${podman.user.uid}\n`);
 });
 
 rootless("a terminal is one, and its exit status comes through", async () => {
@@ -96,4 +107,4 @@ rootless("the containers of a pod share a host name, a network and shared memory
   await podman.ok("pod", "rm", "--force", "--time", "0", "pod");
 });
 
-rootless.run();
+all.run();

@@ -11,19 +11,25 @@ import { ociBinary } from "./oci-commands.ts";
 import { type RootlessSpec, RootlessUser } from "./rootless-user.ts";
 
 const obstacle = RootlessUser.obstacle();
-if (obstacle !== undefined) {
-  process.stdout.write(`rootless: skipped, ${obstacle}\n`);
-  process.exit(0);
-}
+const all = suite("rootless");
+let user: RootlessUser;
+let other: RootlessUser;
 
-const rootless = suite("rootless");
-const user = await RootlessUser.create();
-const other = await RootlessUser.create();
-
-rootless.after(async () => {
+all.before(async () => {
+  if (obstacle !== undefined) return;
+  user = await RootlessUser.create();
+  other = await RootlessUser.create();
+});
+all.after(async () => {
+  if (obstacle !== undefined) return;
   await user[Symbol.asyncDispose]();
   await other[Symbol.asyncDispose]();
 });
+
+function rootless(name: string, body: () => Promise<void>): void {
+  if (obstacle === undefined) all(name, body);
+  else all.skip(`${name} (${obstacle})`, body);
+}
 
 const withLinux =
   (linux: object, process: object = {}) =>
@@ -267,4 +273,4 @@ rootless("where user namespaces are forbidden, the setting that does it is named
   assert.match(stderr, "user.max_user_namespaces: no more user namespaces may be made on this machine");
 });
 
-rootless.run();
+all.run();
