@@ -22,6 +22,11 @@ export interface Alive {
   readonly available: number;
 }
 
+/** A runtime that can make containers; some cannot `run` one to its end. */
+export interface AbleRuntime extends Runtime {
+  readonly runs: boolean;
+}
+
 export interface Bench {
   readonly directory: string;
   readonly rootfs: string;
@@ -30,6 +35,7 @@ export interface Bench {
 }
 
 const WARM_UPS = 2;
+const TRIALS = 20;
 /** Containers at either end that the medians of `first` and `last` are of. */
 const EDGE = 20;
 /** The kernel adds a CPU's counts to the cgroup's every two seconds, or when somebody reads after enough of them. */
@@ -38,13 +44,13 @@ const FLUSH_MS = 2_100;
 /** All runtimes in turns, each `run` and each create, start, delete; and the kernel alone. */
 export async function measureTimes(
   bench: Bench,
-  runtimes: readonly Runtime[],
+  runtimes: readonly AbleRuntime[],
   options: { readonly kind: Kind; readonly rounds: number; onRound(round: number): void },
 ): Promise<Map<string, StepSummaries>> {
   const { kind, rounds, onRound } = options;
   const steps = runtimes.flatMap((runtime) => {
     const context = prepare(bench, runtime, kind);
-    return [...runSteps(context), ...lifeSteps(context)];
+    return [...(runtime.runs ? runSteps(context) : []), ...lifeSteps(context)];
   });
   steps.push(kernelStep(bench.rootfs, kind === "mounts" ? EXTRA_MOUNTS : 0));
   const times = await bench.driver.run(steps, rounds + WARM_UPS, (round) => onRound(round - WARM_UPS));
@@ -71,12 +77,22 @@ export function summariseSteps(times: readonly StepTime[]): Map<string, StepSumm
   return new Map([...series].map(([runtime, ofRuntime]) => [runtime, summariseAll(ofRuntime)]));
 }
 
+/** @throws Error when a runtime cannot make a container, or not by `run` if that is what is asked */
+export async function tryOut(bench: Bench, runtime: Runtime, by: "run" | "life"): Promise<void> {
+  if (by === "life") {
+    await bench.driver.run(lifeSteps(prepare(bench, runtime, "mounts")), WARM_UPS);
+    return;
+  }
+  // Often, because youki's misses the end of a short program now and then, and waits for ever.
+  await bench.driver.run(runSteps(prepare(bench, runtime, "true")), TRIALS);
+}
+
 /** Page faults of everything that a runtime has running, on average over `rounds`: of one `run`, and of create, start and delete. */
 export async function measureFaults(
   bench: Bench,
-  runtime: Runtime,
+  runtime: AbleRuntime,
   rounds: number,
-): Promise<{ readonly run: number; readonly life: number }> {
+): Promise<{ readonly run: number | undefined; readonly life: number }> {
   const context = prepare(bench, runtime, "true");
   const countOf = async (steps: readonly Step[]): Promise<number> => {
     await bench.driver.run(steps, WARM_UPS);
@@ -86,7 +102,8 @@ export async function measureFaults(
     await sleep(FLUSH_MS);
     return (bench.cgroups.pageFaults(runtime.name) - before) / rounds;
   };
-  return { run: await countOf(runSteps(context)), life: await countOf(lifeSteps(context)) };
+  const run = runtime.runs ? await countOf(runSteps(context)) : undefined;
+  return { run, life: await countOf(lifeSteps(context)) };
 }
 
 /** So many containers one after the other, all of which stay; with conmon as engines start them, or alone. */
@@ -99,7 +116,7 @@ export async function measureAlive(
   const name = `${runtime.name}${conmon === undefined ? "" : "+"}`;
   const context = prepare(bench, runtime, "true");
   // A server that is to stay is there before anything is weighed, as it is for the second container of a machine.
-  await bench.driver.run(runSteps(context), WARM_UPS);
+  await bench.driver.run(lifeSteps(context), WARM_UPS);
   const bundle = join(bench.directory, "alive", `${name}-`);
   for (let index = 0; index < containers; index++)
     createBundle({

@@ -1,7 +1,15 @@
 import { existsSync } from "node:fs";
 import { Listr, type ListrTask } from "listr2";
 import type { Absent } from "../systems.ts";
-import { type Alive, type Bench, measureAlive, measureFaults, measureTimes } from "./measure.ts";
+import {
+  type AbleRuntime,
+  type Alive,
+  type Bench,
+  measureAlive,
+  measureFaults,
+  measureTimes,
+  tryOut,
+} from "./measure.ts";
 import type { OciResults, RuntimeResults } from "./report.ts";
 import type { Runtime } from "./runtimes.ts";
 
@@ -49,7 +57,7 @@ export async function runPasses(
   const eachOf = (
     pass: string,
     title: string,
-    measure: (runtime: Runtime) => Promise<Partial<Measured>>,
+    measure: (runtime: AbleRuntime) => Promise<Partial<Measured>>,
   ): ListrTask => ({
     title,
     enabled: () => passes.has(pass),
@@ -89,15 +97,19 @@ export async function runPasses(
   return { runtimes: [...measured.values()], missing };
 }
 
-/** Those that can run a container at all; one that cannot would stop the turns of the others. */
-async function usable(bench: Bench, runtimes: readonly Runtime[], missing: Absent[]): Promise<Runtime[]> {
-  const able: Runtime[] = [];
-  for (const runtime of runtimes)
+/** Those that can make a container at all; one that cannot would stop the turns of the others. */
+async function usable(bench: Bench, runtimes: readonly Runtime[], missing: Absent[]): Promise<AbleRuntime[]> {
+  const can = async (runtime: Runtime, by: "run" | "life"): Promise<boolean> => {
     try {
-      await measureTimes(bench, [runtime], { kind: "mounts", rounds: 1, onRound: () => undefined });
-      able.push(runtime);
+      await tryOut(bench, runtime, by);
+      return true;
     } catch (error) {
-      missing.push({ name: runtime.name, reason: String(error) });
+      missing.push({ name: `${runtime.name}${by === "run" ? ", run" : ""}`, reason: String(error) });
+      return false;
     }
+  };
+  const able: AbleRuntime[] = [];
+  for (const runtime of runtimes)
+    if (await can(runtime, "life")) able.push({ ...runtime, runs: await can(runtime, "run") });
   return able;
 }

@@ -16,7 +16,7 @@ export interface RuntimeResults {
   /** Milliseconds of a container of /bin/true, and of one with many mounts and a large seccomp profile. */
   readonly plain?: StepSummaries;
   readonly mounts?: StepSummaries;
-  readonly faults?: { readonly run: number; readonly life: number };
+  readonly faults?: { readonly run: number | undefined; readonly life: number };
   readonly alive?: Alive;
   readonly monitored?: Alive;
 }
@@ -58,7 +58,7 @@ function timesTable(runtimes: readonly RuntimeResults[], kind: "plain" | "mounts
     const cells = steps.map((step) => (times[step] === undefined ? "" : formatSummary(times[step])));
     table.push([
       name,
-      times["run"]?.count ?? 0,
+      (times["life"] ?? times["run"])?.count ?? 0,
       ...cells,
       ratio(times, base, "run"),
       ratio(times, base, "life"),
@@ -75,7 +75,7 @@ function ratio(times: StepSummaries, base: StepSummaries | undefined, step: stri
 function faultsTable(runtimes: readonly RuntimeResults[]): string {
   const table = new Table({ ...plain, head: ["page faults", "run", "create, start, delete"] });
   for (const { name, faults } of runtimes)
-    if (faults !== undefined) table.push([name, faults.run.toFixed(0), faults.life.toFixed(0)]);
+    if (faults !== undefined) table.push([name, faults.run?.toFixed(0) ?? "", faults.life.toFixed(0)]);
   return table.toString();
 }
 

@@ -30,7 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { maxSteps = 64, maxFields = 64, failed = 111 };
+enum { maxSteps = 64, maxFields = 64, failed = 111, patience = 20000 };
 
 struct step {
   char *fields[maxFields + 1];
@@ -50,8 +50,12 @@ static int64_t now(void) {
   return time.tv_sec * 1000000000LL + time.tv_nsec;
 }
 
+// A runtime that hangs is killed, and its step has failed.
 static int waitFor(pid_t pid) {
-  int status;
+  int status, process = (int)syscall(SYS_pidfd_open, pid, 0);
+  struct pollfd end = {.fd = process, .events = POLLIN};
+  if (process < 0 || poll(&end, 1, patience) == 0) kill(pid, SIGKILL);
+  close(process);
   while (waitpid(pid, &status, 0) < 0)
     if (errno != EINTR) die("waitpid");
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
@@ -106,7 +110,7 @@ static int awaitEnd(const char *file) {
   // Somebody else's child: it may be gone already.
   if (process < 0) return errno == ESRCH ? 0 : failed;
   struct pollfd end = {.fd = process, .events = POLLIN};
-  int ready = poll(&end, 1, 10000);
+  int ready = poll(&end, 1, patience);
   close(process);
   return ready == 1 ? 0 : failed;
 }
