@@ -403,4 +403,42 @@ plan("capabilities that the runtime itself lacks are left out", () => {
   assert.is(step?.op === "capabilities" ? step.effective : undefined, 1n);
 });
 
+const mapping = [{ containerID: 0, hostID: 1000, size: 1 }];
+const inUserNamespace = {
+  namespaces: ["mount", "user"].map((type) => ({ type })),
+  uidMappings: mapping,
+  gidMappings: mapping,
+};
+const unprivileged = { rights: { root: false, machineRoot: false } };
+
+plan("who is not root needs a user namespace and opens nothing for container-init", () => {
+  assert.match(refusal({}, unprivileged), "linux.namespaces: who is not root needs a user namespace");
+  const mounts = [{ destination: "/x", type: "bind", source: "/from", options: ["bind"] }];
+  const planned = planContainer(specWith({ linux: inUserNamespace, mounts }), {
+    ...context,
+    ...unprivileged,
+  });
+  assert.equal(planned.sources, []);
+  const steps = planned.steps({ creating: "", created: "" });
+  const groups = steps.find(({ op }) => op === "user");
+  assert.is(groups?.op === "user" ? groups.mayBeDenied : undefined, true);
+  const mapped = [{ ...mounts[0], options: ["bind", "idmap"] }];
+  assert.match(
+    refusal({ linux: inUserNamespace, mounts: mapped }, unprivileged),
+    "mounts[0] /x: only root can map the owners of a mount",
+  );
+});
+
+plan("groups that are asked for must not be denied", () => {
+  const process = { user: { uid: 0, gid: 0, additionalGids: [0] } };
+  const step = stepsOf({ linux: inUserNamespace, process }, unprivileged).find(({ op }) => op === "user");
+  assert.is(step?.op === "user" ? step.mayBeDenied : undefined, false);
+});
+
+plan("root of a user namespace, as under podman, cannot make devices either: they are bound", () => {
+  const steps = stepsOf({}, { rights: { root: true, machineRoot: false } });
+  const nodes = steps.filter((step) => step.op === "mknod");
+  assert.ok(nodes.length > 0 && nodes.every(({ bind }) => bind));
+});
+
 plan.run();
