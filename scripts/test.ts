@@ -27,6 +27,9 @@ interface Kind {
   readonly atOnce: number;
 }
 
+/** How many times as long a slow machine may take. */
+const patience = Number(process.env["TEST_PATIENCE"] ?? 1);
+
 const none: Totals = { passed: 0, failed: 0, skipped: 0 };
 
 /** test/ of the tree and of each workspace package; whatever lies in test/integration needs a containerd. */
@@ -36,8 +39,12 @@ function discover(mode: Mode, parts: readonly string[]): Kind[] {
     .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
   const isIntegration = (file: string): boolean =>
     file.startsWith("test/integration/") || file.startsWith("test/examples/");
-  const unit: Kind = { files: all.filter((file) => !isIntegration(file)), limitMs: 120_000, atOnce: 2 };
-  const integration: Kind = { files: all.filter(isIntegration), limitMs: 900_000, atOnce: 1 };
+  const unit: Kind = {
+    files: all.filter((file) => !isIntegration(file)),
+    limitMs: 120_000 * patience,
+    atOnce: 2,
+  };
+  const integration: Kind = { files: all.filter(isIntegration), limitMs: 900_000 * patience, atOnce: 1 };
   return mode === "unit" ? [unit] : mode === "integration" ? [integration] : [unit, integration];
 }
 

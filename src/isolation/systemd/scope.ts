@@ -46,6 +46,13 @@ export class Scope extends KernelCgroup {
   }
 
   override async add(pid: number): Promise<void> {
+    try {
+      super.add(pid);
+      return;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "EACCES" && code !== "EPERM") throw error;
+    }
     const { Manager } = await import("./manager.ts");
     const { name, addresses } = this.unit;
     await Manager.use(addresses, (manager) => manager.attach(name, pid));
