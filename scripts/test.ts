@@ -9,6 +9,7 @@ import { existsSync, globSync, writeSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { stripVTControlCharacters } from "node:util";
+import { patience } from "./private-containerd/patience.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
@@ -26,9 +27,6 @@ interface Kind {
   readonly limitMs: number;
   readonly atOnce: number;
 }
-
-/** How many times as long a slow machine may take. */
-const patience = Number(process.env["TEST_PATIENCE"] ?? 1);
 
 const none: Totals = { passed: 0, failed: 0, skipped: 0 };
 

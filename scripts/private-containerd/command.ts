@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { patience } from "./patience.ts";
 
 export interface CommandOptions {
   readonly environment?: Readonly<Record<string, string>>;
@@ -36,7 +37,7 @@ export function run(
   // A program that does not read its input closes the pipe; that is its own business.
   child.stdin.on("error", () => undefined);
   child.stdin.end(options.input);
-  const timeoutMs = options.timeoutMs ?? 60_000;
+  const timeoutMs = (options.timeoutMs ?? 60_000) * patience;
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
     const output = Buffer.concat([...out, ...err]).toString();

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { patience } from "./patience.ts";
 
 /**
  * Waits until a condition gives something true, and returns it. uvu has no timeouts: every wait of a test ends here.
@@ -10,7 +11,7 @@ export async function waitFor<T>(
   milliseconds: number,
   what: string,
 ): Promise<Exclude<T, false | undefined | null>> {
-  const deadline = Date.now() + milliseconds;
+  const deadline = Date.now() + milliseconds * patience;
   let cause: unknown;
   for (;;) {
     try {

@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+import { patience } from "../../../scripts/private-containerd/patience.ts";
 import type { Mount } from "../../../src/api/gen/containerd/types/types_pb.ts";
 import { type Process, Status } from "../../../src/api/gen/containerd/v1/types/task_pb.ts";
 import { TandemError } from "../../../src/errors.ts";
@@ -51,7 +52,7 @@ export class TestContainer implements AsyncDisposable {
   }
 
   get #call(): { namespace: string; timeoutMs: number } {
-    return { namespace: this.namespace, timeoutMs: 30_000 };
+    return { namespace: this.namespace, timeoutMs: 30_000 * patience };
   }
 
   get streams(): Streams {
