@@ -61,7 +61,12 @@ export class InitProcess implements ExecutorProcess {
 
   /** Hands over the plan, unless it was there before the process, and leads the dialogue to "created". */
   async create(
-    plan: { readonly fds: readonly number[] | undefined; readonly signal: AbortSignal },
+    plan: {
+      readonly fds: readonly number[] | undefined;
+      readonly signal: AbortSignal;
+      /** The plan lets it go on by itself: whatever it has to say after "created" may be there already. */
+      readonly startsItself?: boolean;
+    },
     runtimeHooks: () => Promise<void>,
   ): Promise<void> {
     if (plan.fds !== undefined) this.#socket.send("plan", plan.fds);
@@ -77,7 +82,7 @@ export class InitProcess implements ExecutorProcess {
           break;
         case "created":
           this.console = message.console;
-          this.#phase = "created";
+          this.#phase = plan.startsItself === true ? "started" : "created";
           return;
         case "failed":
           throw toInitError(message);
@@ -88,12 +93,13 @@ export class InitProcess implements ExecutorProcess {
     }
   }
 
-  /** @param byItself it was told to start at once and is only watched */
-  async start(byItself = false): Promise<void> {
-    if (this.#ended && !byItself)
-      throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
-    this.#phase = "started";
-    if (!byItself) this.#socket.send("start");
+  /** Starts it, unless it does that itself, and resolves when its program runs or it has ended. */
+  async start(): Promise<void> {
+    if (this.#phase !== "started") {
+      if (this.#ended) throw new TandemError("failed_precondition", `process ${this.pid}: already finished`);
+      this.#phase = "started";
+      this.#socket.send("start");
+    }
     await followStart(this.#socket, this.#onListener);
   }
 

@@ -97,7 +97,8 @@ export async function createInit(host: LinuxHost, request: InitRequest): Promise
       const fds = ahead === undefined ? planDescriptors(host, request, birth, init.pid) : undefined;
       const takeBack = moveNetDevices(plan.netDevices, init.pid, opened);
       try {
-        await init.create({ fds, signal: request.signal }, async () => {
+        const startsItself = request.starter === "itself";
+        await init.create({ fds, signal: request.signal, startsItself }, async () => {
           const options = { signal: request.signal, environment: host.hookEnvironment };
           await runHooks("prestart", request, init.pid, options);
           await runHooks("createRuntime", request, init.pid, options);
@@ -268,7 +269,8 @@ export async function createExec(
     });
     try {
       if (ownRights().root) writeOomScore(exec.pid, request.process.oomScoreAdj);
-      await exec.create({ fds: undefined, signal: request.signal }, async () => undefined);
+      const startsItself = request.starter === "itself";
+      await exec.create({ fds: undefined, signal: request.signal, startsItself }, async () => undefined);
       return exec;
     } catch (error) {
       await exec.destroy();

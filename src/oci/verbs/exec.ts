@@ -68,7 +68,7 @@ async function runExec(context: Context): Promise<number> {
   try {
     sendConsole(context, init);
     sendPidfd(context, init.pid);
-    await init.start(byItself);
+    await init.start();
     writePidFile(context, init.pid);
   } catch (error) {
     await init.destroy();

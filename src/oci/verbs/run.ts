@@ -20,7 +20,7 @@ export const run: Command = {
     const detach = context.given.has("detach");
     const created = await createContainer(context, (spec) => ({ start: starterOf(spec), detach }));
     try {
-      await created.init.start(starterOf(created.record.spec) === "itself");
+      await created.init.start();
       await runHooks("poststart", created.record, created.init.pid, { environment: context.call.env });
     } catch (error) {
       // Also after poststart (runtime-spec, runtime.md "Lifecycle" 9).
