@@ -22,6 +22,22 @@ export interface CreateRequest {
   /** Absent when the process has a terminal. */
   readonly stdio: Stdio | undefined;
   readonly signal: AbortSignal;
+  /** Directory of a checkpoint to go on from; absent or "": from the beginning. */
+  readonly checkpoint?: string;
+}
+
+/** How `checkpoint` is to be done (containerd.runc.v1.CheckpointOptions). */
+export interface CheckpointRequest {
+  /** Directory for the images. */
+  readonly path: string;
+  readonly workPath: string;
+  /** Whether the container ends by it. */
+  readonly exit: boolean;
+  readonly openTcp: boolean;
+  readonly externalUnixSockets: boolean;
+  readonly terminal: boolean;
+  readonly fileLocks: boolean;
+  readonly cgroupsMode: string;
 }
 
 export interface ExecRequest {
@@ -37,9 +53,9 @@ export interface ExecRequest {
  * `exited` MUST resolve exactly once, also when the shim itself killed the process, and MUST NOT reject.
  */
 export interface ExecutorProcess {
-  /** Pid in the shim's pid namespace. Valid from creation on; the namespaces at /proc/<pid>/ns exist. */
+  /** Pid in the shim's pid namespace. Valid from creation on, when the namespaces at /proc/<pid>/ns exist; from a checkpoint, from the start on. */
   readonly pid: number;
-  /** The master side of the terminal; undefined without one. Closed by whoever reads it. */
+  /** The master side of the terminal; undefined without one. Closed by whoever reads it. From a checkpoint, after the start. */
   readonly console: number | undefined;
   readonly exited: Promise<ExitStatus>;
   /** Lets the created process run the user's program. MUST reject with the reason when it cannot be executed. */
@@ -52,6 +68,8 @@ export interface ExecutorContainer {
   readonly init: ExecutorProcess;
   /** Creates and starts another process in the container. `unimplemented` where the workload cannot have one. */
   exec(request: ExecRequest): Promise<ExecutorProcess>;
+  /** Writes it to disk. `unimplemented` where that cannot be done, or nobody is there to do it. */
+  checkpoint(request: CheckpointRequest): Promise<void>;
   /** Runs after init has exited: poststop hooks, leases. MUST be idempotent. */
   release(): Promise<void>;
 }

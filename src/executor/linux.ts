@@ -1,10 +1,21 @@
+import { findCriu } from "../criu/find-criu.ts";
 import { TandemError } from "../errors.ts";
-import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess } from "./executor.ts";
+import type {
+  CheckpointRequest,
+  CreateRequest,
+  ExecRequest,
+  Executor,
+  ExecutorContainer,
+  ExecutorProcess,
+} from "./executor.ts";
 import { runHooks } from "./hooks.ts";
 import type { InitProcess } from "./init-process.ts";
 import { createExec, createInit, type LinuxHost } from "./linux-init.ts";
 import { unmountShared } from "./shared-mounts.ts";
 import { cloneHere } from "./spawn-init.ts";
+
+/** There may be gigabytes to write. */
+const CHECKPOINT_TIMEOUT_MS = 600_000;
 
 export type LinuxExecutorOptions = Omit<LinuxHost, "clone">;
 
@@ -23,7 +34,33 @@ export function createLinuxExecutor(options: LinuxExecutorOptions): Executor {
   };
   return {
     kind: "linux",
-    create: async (request) => new LinuxContainer(host, request, await createInit(host, request)),
+    create: async (request) => {
+      const { checkpoint = "" } = request;
+      if (checkpoint === "")
+        return new LinuxContainer(host, request, startable(request, await createInit(host, request)));
+      const { RestoredProcess } = await import("./restored.ts");
+      return new LinuxContainer(host, request, new RestoredProcess(request, checkpoint));
+    },
+  };
+}
+
+/** Its start includes the poststart hooks. */
+function startable(request: CreateRequest, init: InitProcess): ExecutorProcess {
+  return {
+    pid: init.pid,
+    console: init.console,
+    exited: init.exited,
+    kill: (signal) => init.kill(signal),
+    start: async () => {
+      await init.start();
+      try {
+        await runHooks("poststart", request, init.pid);
+      } catch (error) {
+        // The container is stopped (runtime-spec, runtime.md "Lifecycle" 9); its client deletes it.
+        await init.end();
+        throw error;
+      }
+    },
   };
 }
 
@@ -33,25 +70,10 @@ class LinuxContainer implements ExecutorContainer {
   readonly #request: CreateRequest;
   #released: Promise<void> | undefined;
 
-  constructor(host: LinuxHost, request: CreateRequest, init: InitProcess) {
+  constructor(host: LinuxHost, request: CreateRequest, init: ExecutorProcess) {
     this.#host = host;
     this.#request = request;
-    this.init = {
-      pid: init.pid,
-      console: init.console,
-      exited: init.exited,
-      kill: (signal) => init.kill(signal),
-      start: async () => {
-        await init.start();
-        try {
-          await runHooks("poststart", request, init.pid);
-        } catch (error) {
-          // The container is stopped (runtime-spec, runtime.md "Lifecycle" 9); its client deletes it.
-          await init.end();
-          throw error;
-        }
-      },
-    };
+    this.init = init;
   }
 
   async exec(request: ExecRequest): Promise<ExecutorProcess> {
@@ -63,6 +85,33 @@ class LinuxContainer implements ExecutorContainer {
     } catch (error) {
       throw TandemError.from(error, `exec ${request.execId} of container ${this.#request.id}`);
     }
+  }
+
+  async checkpoint(request: CheckpointRequest): Promise<void> {
+    const { spec, rootfs, cgroup } = this.#request;
+    const { checkpoint } = await import("../criu/checkpoint.ts");
+    await checkpoint(
+      findCriu(undefined, process.env["PATH"]),
+      { pid: this.init.pid, rootfs, spec, cgroups: cgroup.dirs },
+      {
+        imagePath: request.path,
+        workPath: request.workPath === "" ? undefined : request.workPath,
+        parentPath: "",
+        leaveRunning: !request.exit,
+        preDump: false,
+        tcpEstablished: request.openTcp,
+        tcpSkipInFlight: false,
+        linkRemap: false,
+        externalUnixSockets: request.externalUnixSockets,
+        shellJob: request.terminal,
+        fileLocks: request.fileLocks,
+        autoDedup: false,
+        lazyPages: false,
+        cgroupsMode: request.cgroupsMode,
+        pageServer: undefined,
+      },
+      AbortSignal.timeout(CHECKPOINT_TIMEOUT_MS),
+    );
   }
 
   release(): Promise<void> {

@@ -77,6 +77,10 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
           },
         },
         exec: (exec) => execWasm(options, request, init, exec),
+        checkpoint: () =>
+          Promise.reject(
+            new TandemError("unimplemented", "a wasm container cannot be written to a checkpoint"),
+          ),
         release: () => {
           released ??= runPoststop();
           return released;

@@ -69,9 +69,13 @@ export function createContainerDependencies(options: DependencyOptions): Contain
     createContainer: (selection, request, { spec, rootfs, cgroup, stdio }) => {
       const executor =
         selection.kind === "linux" ? linux(options, request) : wasm(options, request, selection, spec);
-      const { id, namespace, bundle } = request;
+      const { id, namespace, bundle, checkpoint } = request;
       const signal = AbortSignal.timeout(CREATE_TIMEOUT_MS);
-      return executor.create({ id, namespace, bundle, rootfs, spec, cgroup, stdio: stdio?.fds, signal });
+      return executor.create({
+        ...{ id, namespace, bundle, rootfs, spec, cgroup, checkpoint },
+        stdio: stdio?.fds,
+        signal,
+      });
     },
   };
 }

@@ -5,7 +5,7 @@ import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
 import { recordPid, removeStateFile, writeStateFile } from "../bundle/state-file.ts";
 import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
-import type { ExecutorContainer, ExitStatus } from "../executor/executor.ts";
+import type { CheckpointRequest, ExecutorContainer, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
 import { sharesMounts } from "../executor/shared-mounts.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
@@ -44,6 +44,15 @@ export interface ContainerDependencies {
 }
 
 const SIGKILL = 9;
+
+/** @throws TandemError unimplemented for a wasm container */
+function refuseCheckpoint({ id, checkpoint }: CreateOptions, selection: Selection): void {
+  if (checkpoint !== "" && selection.kind !== "linux")
+    throw new TandemError(
+      "unimplemented",
+      `container ${id}: only a Linux container goes on from a checkpoint`,
+    );
+}
 
 /** One container: its init, its execs, its cgroup and rootfs. Every rule of the Task service's states lives here. */
 export class Container {
@@ -98,12 +107,6 @@ export class Container {
 
   /** Brings a container to "created" and publishes TaskCreate. On failure nothing of it is left. */
   static async create(request: CreateOptions, deps: ContainerDependencies): Promise<Container> {
-    if (request.checkpoint !== "") {
-      throw new TandemError(
-        "unimplemented",
-        `container ${request.id}: restoring a checkpoint is not supported`,
-      );
-    }
     const spec = deps.loadSpec(request.bundle);
     const rootfs = mountRootfs(request.bundle, request.rootfs, spec.root?.path ?? "rootfs");
     let cgroup: Cgroup | undefined;
@@ -111,6 +114,7 @@ export class Container {
     let executor: ExecutorContainer | undefined;
     try {
       const selection = await deps.select(request, spec, rootfs.path);
+      refuseCheckpoint(request, selection);
       cgroup = await deps.openCgroup(request, spec);
       writeStateFile(request.bundle, {
         cgroups: cgroup.dirs,
@@ -127,7 +131,8 @@ export class Container {
         stdio,
       });
       await cgroup.settle();
-      recordPid(request.bundle, executor.init.pid);
+      // A checkpoint's pid is known at its start.
+      if (executor.init.pid !== 0) recordPid(request.bundle, executor.init.pid);
       const init = new TaskProcess("", request.stdio);
       init.attach(executor.init, stdio);
       const container = new Container(request, selection, init, { spec, cgroup, rootfs, executor }, deps);
@@ -137,7 +142,7 @@ export class Container {
         bundle: request.bundle,
         rootfs: request.rootfs,
         io: request.stdio,
-        checkpoint: "",
+        checkpoint: request.checkpoint,
         pid: init.pid,
       });
       return container;
@@ -187,8 +192,16 @@ export class Container {
         () => undefined,
       );
       await started;
+      recordPid(this.bundle, process.pid);
       await this.#starting;
       return process.pid;
+    });
+  }
+
+  checkpoint(request: CheckpointRequest): Promise<void> {
+    return this.#serialised(async () => {
+      assertCan("checkpoint", this.init.status, this.#name(""));
+      await this.#parts.executor.checkpoint(request);
     });
   }
 

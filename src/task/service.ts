@@ -1,7 +1,11 @@
-import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { type Any, AnySchema, EmptySchema, type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
 import type { ServiceImpl } from "ttrpc-ts";
-import { ProcessDetailsSchema } from "../api/gen/containerd/runc/v1/options_pb.ts";
+import {
+  type CheckpointOptions,
+  CheckpointOptionsSchema,
+  ProcessDetailsSchema,
+} from "../api/gen/containerd/runc/v1/options_pb.ts";
 import type { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import {
   ConnectResponseSchema,
@@ -25,6 +29,7 @@ import type { TaskProcess } from "./task-process.ts";
 
 /** type_urls are bare names here: containerd compares them as strings (shim-protocol §3.3). */
 const PROCESS_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/Process";
+const CHECKPOINT_TYPE = "containerd.runc.v1.CheckpointOptions";
 const RESOURCES_TYPE = "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
 
 const statuses: Readonly<Record<Status, TaskStatus>> = {
@@ -95,9 +100,19 @@ export function createTaskService(options: TaskServiceOptions): ServiceImpl<type
       await registry.container(request.id).resume();
       return empty;
     },
-    checkpoint(request) {
-      registry.container(request.id);
-      throw new TandemError("unimplemented", `container ${request.id}: checkpoint is not supported`);
+    async checkpoint(request) {
+      const options = checkpointOptions(request.options);
+      await registry.container(request.id).checkpoint({
+        path: options.imagePath || request.path,
+        workPath: options.workPath,
+        exit: options.exit,
+        openTcp: options.openTcp,
+        externalUnixSockets: options.externalUnixSockets,
+        terminal: options.terminal,
+        fileLocks: options.fileLocks,
+        cgroupsMode: options.cgroupsMode,
+      });
+      return empty;
     },
     async kill(request) {
       await registry.container(request.id).kill(request.execId, request.signal, request.all);
@@ -171,6 +186,14 @@ function processDetails(execId: string): Any {
     typeUrl: "containerd.runc.v1.ProcessDetails",
     value: toBinary(ProcessDetailsSchema, create(ProcessDetailsSchema, { execId })),
   });
+}
+
+/** @throws TandemError invalid_argument for options of another kind */
+function checkpointOptions(any: Any | undefined): CheckpointOptions {
+  if (any === undefined || any.typeUrl === "") return create(CheckpointOptionsSchema);
+  if (any.typeUrl !== CHECKPOINT_TYPE)
+    throw new TandemError("invalid_argument", `checkpoint: expected ${CHECKPOINT_TYPE}, got ${any.typeUrl}`);
+  return fromBinary(CheckpointOptionsSchema, any.value);
 }
 
 /** What an Any with JSON in it holds. */

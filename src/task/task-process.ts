@@ -31,15 +31,23 @@ export class TaskProcess {
     this.#process = process;
     this.#stdio = stdio;
     stdio?.handedOver();
-    if (process.console !== undefined) this.#terminal = openTerminal(process.console, this.paths);
+    this.#openTerminal();
     // CloseIO may have come before the process (shim-protocol §10, no. 46).
     if (this.#stdinClosed) this.closeStdin();
   }
 
   async start(): Promise<void> {
     await this.#process?.start();
+    // Out of a checkpoint the terminal comes only now.
+    this.#openTerminal();
     // It may have ended already: an exit is never undone.
     if (this.status === "created") this.status = "running";
+  }
+
+  #openTerminal(): void {
+    const master = this.#process?.console;
+    if (master !== undefined && this.#terminal === undefined)
+      this.#terminal = openTerminal(master, this.paths);
   }
 
   /** @throws TandemError not_found when it has ended: that is what containerd's clients take for "already finished". */

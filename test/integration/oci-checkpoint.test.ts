@@ -1,31 +1,16 @@
 /** checkpoint and restore through criu; on a kernel or machine on which criu itself does not work, only what needs none of it. */
-import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { criu, whyNoCriu } from "./criu.ts";
 import { exitOf, OciCommands } from "./oci-commands.ts";
 
 const checkpoint = suite("tandem-oci: checkpoint and restore");
 let oci: OciCommands;
 
-/** Which criu: TANDEM_TEST_CRIU, or the machine's. */
-const criu = process.env["TANDEM_TEST_CRIU"] ?? "/usr/sbin/criu";
-
-/** What `criu check` says against it; "" when it works. criu 3.17 gives up on kernels whose vDSO it does not know (6.13 and later). */
-function whyNot(): string {
-  if (!existsSync(criu)) return `no ${criu}`;
-  const { status, stdout, stderr } = spawnSync(criu, ["check"], {
-    encoding: "utf8",
-    timeout: 60_000,
-    cwd: "/",
-  });
-  if (status === 0) return "";
-  return `criu check: status ${status} ${stdout}${stderr}`.trim();
-}
-
-const reason = whyNot();
+const reason = whyNoCriu();
 if (reason !== "") process.stdout.write(`checkpoint and restore are left out: ${reason}\n`);
 const withCriu = reason === "" ? checkpoint : checkpoint.skip;
 

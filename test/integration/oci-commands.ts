@@ -142,13 +142,16 @@ export class OciCommands {
   }
 }
 
+/** An emulated machine takes half a minute to make a zygote. */
+const END_MS = 120_000;
+
 /** Exit code of a child, or 128 and its signal's name is an error. */
 export function exitOf(child: ChildProcess): Promise<number> {
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
     reject(new Error(`pid ${child.pid}: does not end`));
-  }, 30_000);
+  }, END_MS);
   child.once("exit", (code, signal) => {
     clearTimeout(timer);
     if (code !== null) resolve(code);

@@ -96,6 +96,7 @@ function sceneWith(failures: Failures, console?: number): Scene {
     createContainer: async () => ({
       init: process,
       exec: async () => process,
+      checkpoint: async () => undefined,
       release: async () => {
         calls.push("release");
       },

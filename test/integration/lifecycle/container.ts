@@ -1,9 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { create } from "@bufbuild/protobuf";
+import { create, toBinary } from "@bufbuild/protobuf";
 import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
 import { patience } from "../../../scripts/private-containerd/patience.ts";
-import type { Mount } from "../../../src/api/gen/containerd/types/types_pb.ts";
+import { CheckpointOptionsSchema } from "../../../src/api/gen/containerd/runc/v1/options_pb.ts";
+import type { Descriptor, Mount } from "../../../src/api/gen/containerd/types/types_pb.ts";
 import { type Process, Status } from "../../../src/api/gen/containerd/v1/types/task_pb.ts";
 import { TandemError } from "../../../src/errors.ts";
 import type { ContainerdClient } from "./client.ts";
@@ -110,7 +111,10 @@ export class TestContainer implements AsyncDisposable {
     return await this.createTask(await this.#rootfs());
   }
 
-  async createTask(rootfs: readonly Pick<Mount, "type" | "source" | "options">[]): Promise<number> {
+  async createTask(
+    rootfs: readonly Pick<Mount, "type" | "source" | "options">[],
+    checkpoint?: Descriptor,
+  ): Promise<number> {
     const { terminal = false, withStdin = false } = this.#options;
     const { fifos } = this.streams;
     const { pid } = await this.#client.tasks.create(
@@ -121,6 +125,7 @@ export class TestContainer implements AsyncDisposable {
         stdout: fifos.stdout,
         stderr: terminal ? "" : fifos.stderr,
         terminal,
+        ...(checkpoint === undefined ? {} : { checkpoint }),
       },
       this.#call,
     );
@@ -185,8 +190,26 @@ export class TestContainer implements AsyncDisposable {
     );
   }
 
-  async checkpoint(): Promise<void> {
-    await this.#client.tasks.checkpoint({ containerId: this.id }, this.#call);
+  /** Where its images are, in the content store. */
+  async checkpoint(exit = false): Promise<Descriptor> {
+    const value = toBinary(CheckpointOptionsSchema, create(CheckpointOptionsSchema, { exit }));
+    const options = create(AnySchema, { typeUrl: "containerd.runc.v1.CheckpointOptions", value });
+    const { descriptors } = await this.#client.tasks.checkpoint(
+      { containerId: this.id, options },
+      this.#call,
+    );
+    const images = descriptors.find(({ mediaType }) => mediaType.includes("checkpoint.criu"));
+    if (images === undefined) throw new Error(`${this.id}: a checkpoint without images`);
+    return images;
+  }
+
+  /** Another task on what the first one left of its snapshot. */
+  async createFrom(checkpoint: Descriptor): Promise<void> {
+    const { mounts } = await this.#client.snapshots.mounts(
+      { snapshotter: "overlayfs", key: this.id },
+      this.#call,
+    );
+    await this.createTask(mounts, checkpoint);
   }
 
   async resize(width: number, height: number, execId = ""): Promise<void> {

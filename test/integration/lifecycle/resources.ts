@@ -1,8 +1,10 @@
+import { closeSync, constants, existsSync, openSync } from "node:fs";
 import { fromBinary } from "@bufbuild/protobuf";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../../scripts/private-containerd/wait-for.ts";
 import { MetricsSchema as V1 } from "../../../src/api/gen/io/containerd/cgroups/v1/metrics_pb.ts";
 import { MetricsSchema as V2 } from "../../../src/api/gen/io/containerd/cgroups/v2/metrics_pb.ts";
+import { whyNoCriu } from "../criu.ts";
 import type { Case } from "./case.ts";
 import type { TestContainer } from "./container.ts";
 import { fails } from "./fails.ts";
@@ -115,13 +117,43 @@ export const resourceCases: readonly Case[] = [
     },
   },
   {
-    name: "a checkpoint is refused with a reason",
-    on: ["tandem-linux", "tandem-wasm"],
+    name: "a checkpoint of a wasm container is refused with a reason",
+    on: ["tandem-wasm"],
     async run(scene, runtime) {
       await using c = scene.container(runtime, { args: runtime.programs.sleep });
       await c.run();
-      await fails(c.checkpoint(), "unimplemented", /checkpoint/);
+      await fails(c.checkpoint(), "unimplemented", /a wasm container cannot be written to a checkpoint/);
       assert.is(await c.status(), "RUNNING");
+    },
+  },
+  {
+    name: "a checkpoint has the whole of a Linux container, which goes on from it",
+    on: ["tandem-linux"],
+    async run(scene, runtime) {
+      const reason = whyNoCriu();
+      if (reason !== "") {
+        process.stdout.write(`checkpoints are left out: ${reason}\n`);
+        return;
+      }
+      const script = "i=0; while test $i -lt 1000; do echo count $i; i=$((i+1)); sleep 0.1; done";
+      await using c = scene.container(runtime, { args: ["/bin/sh", "-c", script] });
+      await c.run();
+      // Between the two tasks nobody else has the stream open.
+      const keeper = openSync(c.streams.fifos.stdout, constants.O_RDWR);
+      await c.stdout.shows("count 5\n");
+      const images = await c.checkpoint(true);
+      assert.is(await c.wait(), 137);
+      await c.delete();
+      await c.createFrom(images);
+      assert.is(await c.status(), "CREATED");
+      const pid = await c.start();
+      assert.ok(existsSync(`/proc/${pid}/exe`));
+      assert.is(await c.status(), "RUNNING");
+      const last = Number(/count (\d+)\n$/.exec(c.stdout.text)?.[1]);
+      await c.stdout.shows(`count ${last + 5}\n`);
+      await c.kill(9);
+      assert.is(await c.wait(), 137);
+      closeSync(keeper);
     },
   },
 ];
