@@ -1,10 +1,12 @@
 /** checkpoint and restore through criu; on a kernel or machine on which criu itself does not work, only what needs none of it. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { native } from "../../src/native.ts";
 import { criu, whyNoCriu } from "./criu.ts";
+import { screen } from "./linux-container.ts";
 import { exitOf, OciCommands } from "./oci-commands.ts";
 
 const checkpoint = suite("tandem-oci: checkpoint and restore");
@@ -130,6 +132,33 @@ withCriu(
     assert.equal(oci.leftovers(), []);
   },
 );
+
+withCriu("a terminal comes back with another master, which --console-socket gets", async () => {
+  const path = join(oci.directory, "console.sock");
+  const listener = native.listenStream(path);
+  const nextMaster = (): number => {
+    const { fd, fds } = native.acceptRequest(listener, 60_000) ?? { fd: -1, fds: [] };
+    if (fd >= 0) native.close(fd);
+    return fds[0] ?? -1;
+  };
+  const bundle = oci.bundle("tty; while read word; do echo heard $word; done", {
+    annotations,
+    process: { terminal: true },
+  });
+  await oci.begin("t1", bundle, "--console-socket", path);
+  const before = nextMaster();
+  assert.match(await screen(before, /dev\/\S+\r\n/), /\/dev\/\S+/);
+  const images = join(oci.directory, "images-tty");
+  await oci.ok("--criu", criu, "checkpoint", "--image-path", images, "t1");
+  const flags = ["--bundle", bundle, "--image-path", images, "--console-socket", path, "--detach"];
+  await oci.ok("--criu", criu, "restore", ...flags, "t1");
+  const after = nextMaster();
+  writeSync(after, "again\n");
+  assert.match(await screen(after, /heard again/), /heard again/);
+  await oci.ok("delete", "-f", "t1");
+  for (const fd of [before, after, listener]) native.close(fd);
+  assert.equal(oci.leftovers(), []);
+});
 
 withCriu("a restore that fails says why, and leaves nothing", async () => {
   const bundle = oci.bundle(counter, { annotations });
