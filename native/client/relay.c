@@ -23,6 +23,8 @@ static void makeRaw(void) {
   if (tcgetattr(STDIN_FILENO, &before) != 0) return;
   struct termios raw = before;
   cfmakeraw(&raw);
+  // Carriage returns are for this terminal to put in: container-init leaves them out of what it relays.
+  raw.c_oflag |= OPOST;
   changed = tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
 }
 

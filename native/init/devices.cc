@@ -131,6 +131,7 @@ void openConsole(Fields& step) {
   size.ws_col = static_cast<unsigned short>(step.u32());
   const uid_t uid = step.u32();
   const bool bind = step.flag();
+  const bool relayed = step.flag();
   master = openMaster();
   int unlock = 0;
   must(ioctl(master, TIOCSPTLCK, &unlock), "ioctl", "TIOCSPTLCK");
@@ -139,6 +140,12 @@ void openConsole(Fields& step) {
   if (size.ws_row != 0 || size.ws_col != 0)
     must(ioctl(slave.get(), TIOCSWINSZ, &size), "ioctl", "TIOCSWINSZ");
   must(fchown(slave.get(), uid, static_cast<gid_t>(-1)), "chown", "terminal");
+  termios settings{};
+  if (relayed && tcgetattr(slave.get(), &settings) == 0) {
+    // Before the first line comes out of it.
+    settings.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+    must(tcsetattr(slave.get(), TCSANOW, &settings), "tcsetattr", "terminal");
+  }
   if (bind) {
     UniqueFd target(openConsoleTarget());
     UniqueFd tree(must(static_cast<int>(syscall(SYS_open_tree, slave.get(), "",

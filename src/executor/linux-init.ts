@@ -39,6 +39,8 @@ export interface LinuxHost {
   /** Runtime options NoPivotRoot and NoNewKeyring. */
   readonly noPivotRoot?: boolean;
   readonly noNewKeyring?: boolean;
+  /** The terminal of a process is copied to the caller's, or to a pipe. */
+  readonly relaysTerminal?: boolean;
   /** Hears of what fails nobody's request: a poststop hook, a capability that is none. */
   readonly warn: (error: TandemError) => void;
   /** What hooks without an environment of their own inherit. */
@@ -145,6 +147,7 @@ function planOf(host: LinuxHost, { spec, id, bundle, rootfs, cgroup }: InitReque
     rights: ownRights(),
     noPivotRoot: host.noPivotRoot === true,
     noNewKeyring: host.noNewKeyring === true,
+    relaysTerminal: host.relaysTerminal === true,
     hookEnvironment: [...(host.hookEnvironment ?? [])].map(([name, value]) => `${name}=${value}`),
     isRuntimes: isOwnNamespace,
   });
@@ -232,6 +235,7 @@ export async function createExec(
     canSetGroups: ownRights().machineRoot,
     userNamespace: types.includes("user"),
     noNewKeyring: host.noNewKeyring === true,
+    relaysTerminal: host.relaysTerminal === true,
     linux: spec.linux,
     starter: request.starter === undefined ? NO_FD : AT_ONCE,
   });

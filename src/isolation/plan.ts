@@ -42,6 +42,8 @@ export interface PlanContext {
   readonly rights: Rights;
   readonly noPivotRoot: boolean;
   readonly noNewKeyring: boolean;
+  /** The terminal's other side is copied to another terminal or a pipe. */
+  readonly relaysTerminal?: boolean;
   /** What createContainer hooks without an environment of their own inherit. */
   readonly hookEnvironment?: readonly string[];
   /** Whether a path given for a namespace leads to the one that the runtime itself is in. */
@@ -121,7 +123,7 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   const inside = [
     ...labelSteps(process, context.machine),
     rootStep(namespaces, context),
-    ...consoleSteps(process, { bind: true }),
+    ...consoleSteps(process, { bind: true, relayed: context.relaysTerminal === true }),
     ...sealingSteps(spec, process),
     ...inheritedSteps(linux),
     ...identitySteps(process, processContext),
@@ -162,6 +164,7 @@ export function planExec(
     readonly id: string;
     readonly userNamespace: boolean;
     readonly noNewKeyring: boolean;
+    readonly relaysTerminal?: boolean;
     /** The container's. */
     readonly linux: Spec["linux"];
     /** AT_ONCE; without it whoever creates it starts it. */
@@ -172,7 +175,7 @@ export function planExec(
     ...sessionSteps(context.userNamespace, context),
     ...affinitySteps(process.execCPUAffinity),
     ...labelSteps(process, context.machine),
-    ...consoleSteps(process, { bind: false }),
+    ...consoleSteps(process, { bind: false, relayed: context.relaysTerminal === true }),
     ...inheritedSteps(context.linux),
     { op: "cwd", property: "process.cwd", path: process.cwd, ahead: true, make: false },
     ...identitySteps(process, context),

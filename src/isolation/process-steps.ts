@@ -123,8 +123,16 @@ function seccompSteps(seccomp: CompiledSeccomp | undefined): Step[] {
     : [{ op: "seccomp", property: "linux.seccomp", flags: seccomp.flags, filter: seccomp.filter }];
 }
 
-/** The console of a process with a terminal. */
-export function consoleSteps(process: SpecProcess, options: { readonly bind: boolean }): Step[] {
+/**
+ * The console of a process with a terminal.
+ *
+ * @param options bind: to /dev/console of a new container; relayed: what comes out of it goes on to another terminal, which puts the
+ * carriage returns in, or to a pipe, whose reader wants none
+ */
+export function consoleSteps(
+  process: SpecProcess,
+  options: { readonly bind: boolean; readonly relayed: boolean },
+): Step[] {
   if (process.terminal !== true) return [];
   return [
     {
@@ -133,7 +141,7 @@ export function consoleSteps(process: SpecProcess, options: { readonly bind: boo
       height: process.consoleSize?.height ?? 0,
       width: process.consoleSize?.width ?? 0,
       uid: process.user?.uid ?? 0,
-      bind: options.bind,
+      ...options,
     },
   ];
 }

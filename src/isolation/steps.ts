@@ -50,7 +50,7 @@ export const stepTable = {
   root: { code: 19, fields: { path: "text", how: "u32" } },
   attributes: { code: 20, fields: { path: "text", optional: "flag", own: "flag", ...attributes } },
   mask: { code: 21, fields: { path: "text" } },
-  console: { code: 22, fields: { height: "u32", width: "u32", uid: "u32", bind: "flag" } },
+  console: { code: 22, fields: { height: "u32", width: "u32", uid: "u32", bind: "flag", relayed: "flag" } },
   rlimit: { code: 23, fields: { resource: "u32", soft: "u64", hard: "u64" } },
   personality: { code: 24, fields: { persona: "u32" } },
   scheduler: {

@@ -115,6 +115,7 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
       warn: (error) => warn(error.message),
       hookEnvironment: call.env,
+      relaysTerminal: given.text("console-socket") === undefined,
     }),
     warn,
   };

@@ -100,6 +100,12 @@ around("a file that is a pipe of the caller's is read by the caller", async () =
   await oci.ok("delete", "--force", "piped");
 });
 
+around("lines of a terminal that reach a pipe have no carriage returns", async () => {
+  const bundle = oci.bundle("echo one; echo two", { process: { terminal: true } });
+  const { stdout, stderr } = await oci.shell(`$OCI run --bundle ${bundle} lines </dev/null`);
+  assert.is(stdout, "one\ntwo\n", stderr);
+});
+
 around("a caller that is bound to one CPU does not bind its container", async () => {
   const bundle = oci.bundle("grep Cpus_allowed: /proc/self/status");
   const free = await oci.shell(`$OCI run --bundle ${bundle} free`);
