@@ -71,13 +71,15 @@ for (const noNewPrivileges of [true, false]) {
 }
 
 linux(
-  "a profile from before faccessat2 and close_range does not keep a container from starting",
+  "a profile from before faccessat2, close_range and openat2 does not keep a container from starting",
   async () => {
     const bundle = createBundle();
     try {
       const old = {
         defaultAction: "SCMP_ACT_ALLOW",
-        syscalls: [{ names: ["faccessat2", "close_range"], action: "SCMP_ACT_ERRNO", errnoRet: 1 }],
+        syscalls: [
+          { names: ["faccessat2", "close_range", "openat2"], action: "SCMP_ACT_ERRNO", errnoRet: 1 },
+        ],
       };
       const spec = specOf("echo started", { process: { noNewPrivileges: false }, linux: { seccomp: old } });
       const { container, output } = await create(bundle, spec, { compileSeccomp: seccomp });
