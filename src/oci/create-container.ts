@@ -152,14 +152,15 @@ function cgroupRequest(context: Context, id: string, spec: Spec): CgroupRequest 
   const { root } = context.store;
   const hash = createHash("sha256").update(root).digest("hex").slice(0, 8);
   const given = spec.linux?.cgroupsPath;
-  const namespace = root === Store.usual ? DEFAULT_CGROUP : `${DEFAULT_CGROUP}-${hash}`;
+  // Not a parent for each root: parents stay, and there are callers with a root for every container.
+  const name = root === Store.usual ? id : `${hash}-${id}`;
   // The place of a relative path is the runtime's to choose (runtime-spec, config-linux.md "Cgroups Path").
-  const path = given === undefined || given === "" ? `${namespace}/${id}` : given;
+  const path = given === undefined || given === "" ? `${DEFAULT_CGROUP}/${name}` : given;
   const { machineRoot } = ownRights();
   return {
     cgroupsPath: path.startsWith("/") || !machineRoot ? path : `/${path}`,
     ...(machineRoot ? {} : { member: context.call.pid }),
-    namespace,
+    namespace: DEFAULT_CGROUP,
     id,
     resources: spec.linux?.resources,
     intelRdt: spec.linux?.intelRdt,

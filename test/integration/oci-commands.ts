@@ -1,5 +1,4 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -135,9 +134,7 @@ export class OciCommands {
       for (const id of readdirSync(this.root)) await this.run("delete", "--force", id);
     const pids = this.servers();
     for (const pid of [pids?.server, pids?.zygote]) if (pid !== undefined) process.kill(pid, "SIGKILL");
-    const hash = createHash("sha256").update(this.root).digest("hex").slice(0, 8);
-    for (const name of [this.cgroup.slice(1), `tandem-oci-${hash}`])
-      for (const directory of globSync(`/sys/fs/cgroup/{*/,}${name}`)) rmdirSync(directory);
+    for (const directory of globSync(`/sys/fs/cgroup/{*/,}${this.cgroup.slice(1)}`)) rmdirSync(directory);
     for (const bundle of this.#bundles) bundle.remove();
     rmSync(this.directory, { recursive: true, force: true });
   }

@@ -1,5 +1,5 @@
 /** What the command line finds around it: environment, descriptors, working directory, long arguments, two roots. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -137,6 +137,31 @@ around("two roots do not see each other", async () => {
   await oci.ok("delete", "f1");
   rmSync(other, { recursive: true });
 });
+
+around(
+  "without a path of its own a container's cgroup is below one for all, named by its root and id",
+  async () => {
+    const bundle = oci.bundle("cat /proc/self/cgroup", { linux: { cgroupsPath: "" } });
+    const other = join(oci.directory, "root2");
+    const paths: string[] = [];
+    for (const root of [oci.root, other]) {
+      const { stdout, stderr } = await run(ociBinary, ["--root", root, "run", "-b", bundle, "g1"], {
+        environment: oci.environment,
+      });
+      const path = /:(\/\S*tandem-oci\/[0-9a-f]{8}-g1)$/m.exec(stdout)?.[1];
+      assert.type(path, "string", stdout + stderr);
+      paths.push(path ?? "");
+    }
+    assert.is.not(paths[0], paths[1]);
+    assert.equal(
+      globSync(`/sys/fs/cgroup/{*/,}tandem-oci/*-g1`).filter((path) =>
+        paths.some((one) => path.endsWith(one)),
+      ),
+      [],
+    );
+    rmSync(other, { recursive: true, force: true });
+  },
+);
 
 around("errors are in the log, in the format that was asked for, as well as on stderr", async () => {
   const file = join(oci.directory, "log");
