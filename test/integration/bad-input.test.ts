@@ -193,13 +193,6 @@ const wrongSpecs: Readonly<Record<string, [(spec: Record<string, object>) => unk
       }),
     /\/no\/such/,
   ],
-  "a capability that Linux does not have": [
-    (spec) =>
-      Object.assign(spec["process"] ?? {}, {
-        capabilities: { bounding: ["CAP_FLY"], effective: ["CAP_FLY"] },
-      }),
-    /CAP_FLY/,
-  ],
   "a rlimit that Linux does not have": [
     (spec) => Object.assign(spec["process"] ?? {}, { rlimits: [{ type: "RLIMIT_LUCK", hard: 1, soft: 1 }] }),
     /RLIMIT_LUCK/,
