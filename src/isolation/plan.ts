@@ -118,12 +118,13 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     ...rootfsSteps(spec, namespaces, context),
     ...mounts.steps,
     ...deviceSteps(spec, userNamespace || !rights.machineRoot),
-    ...mounts.late,
   ];
   const inside = [
     ...labelSteps(process, context.machine),
     rootStep(namespaces, context),
     ...consoleSteps(process, { bind: true, relayed: context.relaysTerminal === true }),
+    // A /dev that is to be read-only has its console by now.
+    ...mounts.late,
     ...sealingSteps(spec, process),
     ...inheritedSteps(linux),
     ...identitySteps(process, processContext),

@@ -106,6 +106,24 @@ around("lines of a terminal that reach a pipe have no carriage returns", async (
   assert.is(stdout, "one\ntwo\n", stderr);
 });
 
+around("a read-only /dev has its console all the same", async () => {
+  const bundle = oci.bundle("stat -c %F /dev/console; touch /dev/x 2>&1", {
+    process: { terminal: true },
+    mounts: [
+      { destination: "/proc", type: "proc", source: "proc" },
+      { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["ro", "nosuid", "mode=755"] },
+      {
+        destination: "/dev/pts",
+        type: "devpts",
+        source: "devpts",
+        options: ["newinstance", "ptmxmode=0666"],
+      },
+    ],
+  });
+  const { stdout, stderr } = await oci.shell(`$OCI run --bundle ${bundle} readonly </dev/null`);
+  assert.match(stdout, /^character special file\n.*Read-only file system\n$/, stderr);
+});
+
 around("a caller that is bound to one CPU does not bind its container", async () => {
   const bundle = oci.bundle("grep Cpus_allowed: /proc/self/status");
   const free = await oci.shell(`$OCI run --bundle ${bundle} free`);
