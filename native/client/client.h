@@ -8,7 +8,16 @@
 #include "sys/spawn_init.h"
 
 enum ToServer { sayCall = 1, saySpawned = 2, saySpawnFailed = 3, sayExited = 4, sayInput = 5 };
-enum ToClient { doOutput = 1, doError = 2, doExit = 3, doSpawn = 4, doWait = 5, doInput = 6, doProgram = 7 };
+enum ToClient {
+  doOutput = 1,
+  doError = 2,
+  doExit = 3,
+  doSpawn = 4,
+  doWait = 5,
+  doInput = 6,
+  doProgram = 7,
+  doRenew = 8
+};
 
 enum { maxMessage = 200 * 1024, maxDescriptors = 32 };
 
@@ -42,6 +51,11 @@ void serve(int server);
 
 // "path\0argument\0…" with descriptors for 3 and on; 0, 1 and 2 are ours. An errno, or 0.
 int executeProgram(const Message *message, pid_t *pid, int *pidfd);
+
+// ---- renew.c: a zygote that was started below a conmon
+
+// In the background, when what we are orphaned to lasts: has a zygote started that is nobody's guest.
+void renewHousehold(void);
 
 // ---- relay.c: waiting for a container in the foreground
 

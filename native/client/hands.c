@@ -199,6 +199,9 @@ void serve(int server) {
       case doInput:
         sendInput(server, message.data + 1);
         break;
+      case doRenew:
+        renewHousehold();
+        break;
       default:
         fail(0, "server: unknown message; is it of another build?", NULL);
     }

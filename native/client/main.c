@@ -71,6 +71,7 @@ static void openStdio(void) {
 
 int main(int count, char **arguments) {
   programName = "tandem-oci";
+  zygoteLeavesCgroups = true;
   openStdio();
   // A reader of our output that went away is an error of one write.
   signal(SIGPIPE, SIG_IGN);

@@ -110,11 +110,24 @@ bool askZygote(const char *directory, int listener, const Bytes *request);
 int connectZygote(const char *directory);
 // Starts a zygote and returns when it answers. Fails with the end of its log.
 void startZygote(const char *directory);
+// Puts a new zygote in the place of one whose parent will not last, unless somebody else is at it.
+void replaceZygote(const char *directory);
+// A zygote that we start is nobody's: it goes into the root of every cgroup hierarchy. False unless set.
+extern bool zygoteLeavesCgroups;
 // Cold mode: a Node of its own is the shim; descriptor 3 is the socket, 4 a memfd with the request.
 void startColdShim(int listener, const Bytes *request);
 // Connects to a SEQPACKET socket; -1 with errno.
 int connectSeqpacket(const char *path);
 int memfdOf(const Bytes *bytes);
+
+// ---- household.c: whose child and in which cgroup a zygote is
+
+// Joins the root of every hierarchy that we may write to.
+void leaveCgroups(void);
+// Whether the parent of a process lasts as long as the machine does: process 1, or the manager of a user's
+// session. Anyone else who adopts what is orphaned below it (PR_SET_CHILD_SUBREAPER) may be waiting for that
+// to end, as conmon does.
+bool hasLastingParent(pid_t pid);
 
 // ---- state.c: tandem.state, what the shim left for delete
 // -----------------------------------------------------------------

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 enum { startTimeoutMs = 60 * 1000, maxArguments = 64, maxVariables = 64, maxVariable = 4096, logTail = 1024 };
 
 extern char **environ;
+
+bool zygoteLeavesCgroups = false;
 
 // What Node may see of containerd's environment; NODE_OPTIONS, LD_*, NOTIFY_SOCKET and the like would reach
 // every container.
@@ -119,6 +122,17 @@ static void tellLogTail(const char *log, int report) {
   close(fd);
 }
 
+// Who listens there: 0 when nobody does.
+static pid_t listenerOf(const char *path) {
+  const int connection = connectSeqpacket(path);
+  if (connection < 0) return 0;
+  struct ucred peer = {0};
+  socklen_t length = sizeof peer;
+  const int known = getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length);
+  close(connection);
+  return known == 0 ? peer.pid : 0;
+}
+
 // In the monitor: descriptors 3 (report) and 4 (lock) are all there is.
 _Noreturn static void monitor(const char *directory, const char *log) {
   enum { report = 3 };
@@ -129,6 +143,7 @@ _Noreturn static void monitor(const char *directory, const char *log) {
     setsid();
     close_range(3, ~0U, 0);
     raiseOomScore();
+    if (zygoteLeavesCgroups) leaveCgroups();
     execNode("zygote", directory, STDERR_FILENO);
   }
   if (child < 0) {
@@ -138,8 +153,8 @@ _Noreturn static void monitor(const char *directory, const char *log) {
   }
   const uint64_t deadline = monotonicMilliseconds() + startTimeoutMs;
   for (;;) {
-    const int connection = connectSeqpacket(path);
-    if (connection >= 0) _exit(0);
+    // Not the one that is being replaced.
+    if (listenerOf(path) == child) _exit(0);
     if (waitpid(child, NULL, WNOHANG) == child) break;
     if (monotonicMilliseconds() > deadline) {
       kill(child, SIGKILL);
@@ -164,35 +179,63 @@ static void waitForMonitor(int report, pid_t child) {
   if (status != 0) fail(0, "zygote: ", read && text.length > 0 ? text.data : "its monitor failed", NULL);
 }
 
-void startZygote(const char *directory) {
-  char lockPath[maxPath], socketPath[maxPath], log[maxPath];
-  if (!concat(lockPath, sizeof lockPath, directory, "/zygote.lock", NULL) ||
-      !concat(socketPath, sizeof socketPath, directory, "/zygote.sock", NULL) ||
-      !concat(log, sizeof log, directory, "/zygote.log", NULL))
+typedef struct {
+  char lock[maxPath], socket[maxPath], log[maxPath];
+} Places;
+
+static Places placesIn(const char *directory) {
+  Places places;
+  if (!concat(places.lock, sizeof places.lock, directory, "/zygote.lock", NULL) ||
+      !concat(places.socket, sizeof places.socket, directory, "/zygote.sock", NULL) ||
+      !concat(places.log, sizeof places.log, directory, "/zygote.log", NULL))
     fail(ENAMETOOLONG, directory, NULL);
-  const int lock = open(lockPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lock < 0) fail(errno, lockPath, NULL);
-  while (flock(lock, LOCK_EX) != 0)
-    if (errno != EINTR) fail(errno, "flock ", lockPath, NULL);
-  // Whoever held the lock before us has probably started one.
-  const int alive = connectSeqpacket(socketPath);
-  if (alive >= 0) {
-    close(alive);
-    close(lock);
-    return;
+  return places;
+}
+
+static int lockZygote(const Places *places, int flags) {
+  const int lock = open(places->lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock < 0) fail(errno, places->lock, NULL);
+  while (flock(lock, LOCK_EX | flags) != 0) {
+    if (errno == EWOULDBLOCK) return close(lock), -1;
+    if (errno != EINTR) fail(errno, "flock ", places->lock, NULL);
   }
+  return lock;
+}
+
+static void startUnder(int lock, const char *directory, const Places *places) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) fail(errno, "pipe2", NULL);
   const pid_t child = fork();
   if (child < 0) fail(errno, "fork", NULL);
   if (child == 0) {
-    detach(log);
+    detach(places->log);
     keepOnly(ends[1], lock);
-    monitor(directory, log);
+    monitor(directory, places->log);
   }
   close(ends[1]);
   close(lock);
   waitForMonitor(ends[0], child);
+}
+
+void startZygote(const char *directory) {
+  const Places places = placesIn(directory);
+  const int lock = lockZygote(&places, 0);
+  // Whoever held the lock before us has probably started one.
+  const int alive = connectSeqpacket(places.socket);
+  if (alive < 0) return startUnder(lock, directory, &places);
+  close(alive);
+  close(lock);
+}
+
+void replaceZygote(const char *directory) {
+  const Places places = placesIn(directory);
+  const int lock = lockZygote(&places, LOCK_NB);
+  if (lock < 0) return;
+  const pid_t present = listenerOf(places.socket);
+  if (present == 0 || hasLastingParent(present))
+    close(lock);
+  else
+    startUnder(lock, directory, &places);
 }
 
 void startColdShim(int listener, const Bytes *request) {

@@ -133,7 +133,8 @@ const device = object({
   path: absolutePath,
   major: optional(int64),
   minor: optional(int64),
-  fileMode: optional(integer(0, 0o7777)),
+  // podman's is st_mode, with the bits of the file's kind.
+  fileMode: optional(integer(0, 0o177777)),
   uid: optional(id),
   gid: optional(id),
 });

@@ -6,6 +6,7 @@ import type { Step } from "./steps.ts";
 const S_IFCHR = 0o020000;
 const S_IFBLK = 0o060000;
 const S_IFIFO = 0o010000;
+const S_IFMT = 0o170000;
 
 /** runtime-spec, config-linux.md "Default Devices"; /dev/console comes with the terminal, /dev/ptmx as a symlink. */
 const defaults: readonly SpecDevice[] = (
@@ -71,6 +72,17 @@ export function deviceSteps(spec: Spec, userNamespace: boolean): Step[] {
 const LARGEST_MAJOR = 2 ** 12 - 1;
 const LARGEST_MINOR = 2 ** 20 - 1;
 
+/** The bits of the file's kind may be there, as in st_mode, when they say the same as `type`. */
+function permissions({ fileMode = 0o666, type }: SpecDevice, kind: number, at: string): number {
+  const given = fileMode & S_IFMT;
+  if (given !== 0 && given !== kind)
+    throw new TandemError(
+      "invalid_argument",
+      `${at}.fileMode: 0o${fileMode.toString(8)} is of another kind of file than type ${JSON.stringify(type)}`,
+    );
+  return fileMode & ~S_IFMT;
+}
+
 function deviceStep(device: SpecDevice, at: string, userNamespace: boolean): Step {
   const path = posix.normalize(device.path).replace(/(?<=.)\/+$/, "");
   if (path === "/")
@@ -83,7 +95,7 @@ function deviceStep(device: SpecDevice, at: string, userNamespace: boolean): Ste
     op: "mknod",
     property,
     path,
-    mode: kind | (device.fileMode ?? 0o666),
+    mode: kind | permissions(device, kind, at),
     major,
     minor,
     uid: device.uid ?? 0,

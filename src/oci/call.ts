@@ -61,6 +61,11 @@ export class Call {
     this.#print(toClient.error, text);
   }
 
+  /** Has the client see whether it can start a zygote that is nobody's guest (src/zygote/tenure.ts). */
+  renewHousehold(): void {
+    this.#enqueue(Buffer.of(toClient.renew));
+  }
+
   /** Has the client clone container-init as its child. @throws TandemError as clone(2) and setns(2) fail there */
   async clone(options: CloneOptions, { preserved, wait }: ChildOptions): Promise<SpawnedInit> {
     const { cgroupDirectory, joinNamespaces } = options;

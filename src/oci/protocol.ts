@@ -16,12 +16,22 @@
  *   spawned: pid, [pidfd] | failed: errno  ──▶
  *   waits, forwards signals                ◀──   wait: pid, [terminal's master]
  *   exited: status                         ──▶
+ *   starts another household               ◀──   renew
  *   ends                                   ◀──   exit: status
  *
  * A client that ends earlier was killed: what it asked for is undone.
  */
 export const toServer = { call: 1, spawned: 2, spawnFailed: 3, exited: 4, input: 5 } as const;
-export const toClient = { output: 1, error: 2, exit: 3, spawn: 4, wait: 5, input: 6, program: 7 } as const;
+export const toClient = {
+  output: 1,
+  error: 2,
+  exit: 3,
+  spawn: 4,
+  wait: 5,
+  input: 6,
+  program: 7,
+  renew: 8,
+} as const;
 
 /** What one command line was. */
 export interface CallRequest {

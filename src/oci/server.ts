@@ -4,6 +4,7 @@ import { setEngineForLongRuns } from "../engine.ts";
 import type { RedirectableLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
+import { Tenure } from "../zygote/tenure.ts";
 import { answerCall, type ServerParts } from "./answer-call.ts";
 import { Call } from "./call.ts";
 import { decodeCall, toServer } from "./protocol.ts";
@@ -20,6 +21,10 @@ export interface OciHost {
 
 /** After this time without a call and without a container the server ends; the next call brings a new one. */
 const IDLE_MS = 15 * 60_000;
+/** The same for a server whose zygote is a guest: whoever has adopted it waits for its end. */
+const GUEST_IDLE_MS = 2_000;
+/** For calls that were on their way when the server gave its place up. */
+const LAST_CALLS_MS = 200;
 const SOCKET_NAME = "oci.sock";
 
 /**
@@ -33,33 +38,78 @@ export function becomeOciServer(host: OciHost, listener: number): void {
   // One command line's bug must not end the others.
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught exception"));
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unhandled rejection"));
-  let running = 0;
   const server: ServerParts = { containerInit: host.containerInit, roots: new Set() };
-  const end = (): void => {
-    // Whoever has a container will want something of it, and not wait for a new server then.
-    if ([...server.roots].some((root) => new Store(root).ids().length > 0)) {
-      idle = setTimeout(end, IDLE_MS);
-      return;
-    }
-    rmSync(join(host.directory, SOCKET_NAME), { force: true });
-    native.exitNow(0);
-  };
-  let idle = setTimeout(end, IDLE_MS);
+  const stay = new Stay(host.directory, server.roots);
   native.onReadable(listener, () => {
     const message = native.acceptRequest(listener, 0);
     if (message === undefined) return;
-    running++;
-    clearTimeout(idle);
-    answer(message, server)
+    stay.begin();
+    answer(message, server, stay.isGuest)
       .catch((error: unknown) => log.error({ err: error }, "answering a call"))
-      .finally(() => {
-        running--;
-        if (running === 0) idle = setTimeout(end, IDLE_MS);
-      });
+      .finally(() => stay.finish());
   });
 }
 
-async function answer({ fd, data, fds, peerPid }: ZygoteMessage, server: ServerParts): Promise<void> {
+/** How long the server stays: as long as there is something to do or, unless it is a guest, somebody has a container. */
+class Stay {
+  readonly #directory: string;
+  readonly #roots: ReadonlySet<string>;
+  readonly #tenure = new Tenure(() => process.ppid);
+  #running = 0;
+  #idle: NodeJS.Timeout;
+  /** Whether the socket's path was given up. */
+  #retired = false;
+
+  constructor(directory: string, roots: ReadonlySet<string>) {
+    this.#directory = directory;
+    this.#roots = roots;
+    this.#idle = this.#wait();
+  }
+
+  get isGuest(): boolean {
+    return this.#tenure.isGuest();
+  }
+
+  /** A call has come. */
+  begin(): void {
+    this.#running++;
+    clearTimeout(this.#idle);
+  }
+
+  /** A call has been answered. */
+  finish(): void {
+    this.#running--;
+    if (!this.#retired && this.isGuest && this.#tenure.isReplaced(this.#directory)) this.#retire();
+    if (this.#running === 0) this.#idle = this.#wait();
+  }
+
+  #wait(): NodeJS.Timeout {
+    const milliseconds = this.#retired ? LAST_CALLS_MS : this.isGuest ? GUEST_IDLE_MS : IDLE_MS;
+    return setTimeout(() => this.#end(), milliseconds);
+  }
+
+  #end(): void {
+    // Whoever has a container will want something of it, and not wait for a new server then.
+    if (!this.isGuest && [...this.#roots].some((root) => new Store(root).ids().length > 0)) {
+      this.#idle = this.#wait();
+      return;
+    }
+    if (!this.#retired) this.#retire();
+    native.exitNow(0);
+  }
+
+  /** The next client finds nobody at the path, and has the zygote that is there now fork a server. */
+  #retire(): void {
+    this.#retired = true;
+    rmSync(join(this.#directory, SOCKET_NAME), { force: true });
+  }
+}
+
+async function answer(
+  { fd, data, fds, peerPid }: ZygoteMessage,
+  server: ServerParts,
+  isGuest: boolean,
+): Promise<void> {
   let call: Call;
   try {
     if (data[0] !== toServer.call) throw new RangeError("not a call");
@@ -72,5 +122,6 @@ async function answer({ fd, data, fds, peerPid }: ZygoteMessage, server: ServerP
   } finally {
     for (const extra of fds) closeSync(extra);
   }
+  if (isGuest) call.renewHousehold();
   await answerCall(call, server);
 }

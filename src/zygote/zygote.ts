@@ -5,6 +5,7 @@ import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
 import { decodeFields, encodeReply, openRequest, toShimParameters } from "./request.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
+import { PID_FILE, Tenure } from "./tenure.ts";
 
 /** What a forked child becomes. It owns the descriptors. */
 export type Role = (fields: readonly Buffer[], fds: readonly number[]) => void;
@@ -18,6 +19,8 @@ export interface ZygoteOptions {
 }
 
 const IDLE_CHECK_MS = 60_000;
+/** The same for a zygote that keeps whoever has adopted it. */
+const GUEST_CHECK_MS = 2_000;
 /** A start that has just been served needs the cores more than the next one's spare does. */
 const REFILL_DELAY_MS = 20;
 export const SOCKET_NAME = "zygote.sock";
@@ -38,7 +41,7 @@ export async function runZygote(options: ZygoteOptions): Promise<void> {
   native.setProcessName("tandem-zygote");
   native.autoReap();
   const listener = native.listenSeqpacket(socket);
-  writeFileSync(join(options.directory, "zygote.pid"), `${native.getpid()}\n`);
+  writeFileSync(join(options.directory, PID_FILE), `${native.getpid()}\n`);
   const { roles } = options;
   serveRequests({ listener, roles, spares: new Spares(kinds, roles), end: () => end(options.directory) });
 }
@@ -54,8 +57,10 @@ export interface ServeOptions {
 export function serveRequests(options: ServeOptions): void {
   const { listener, spares } = options;
   const life = new Life();
+  const tenure = new Tenure(native.getpid);
   for (;;) {
-    const message = native.acceptRequest(listener, spares.isFull ? IDLE_CHECK_MS : REFILL_DELAY_MS);
+    const check = tenure.isGuest() ? GUEST_CHECK_MS : IDLE_CHECK_MS;
+    const message = native.acceptRequest(listener, spares.isFull ? check : REFILL_DELAY_MS);
     if (message !== undefined) {
       if (handle(message, options, life)) return;
     } else if (!spares.isFull) {
@@ -149,8 +154,11 @@ function pidNamespaceOf(
 }
 
 function end(directory: string): never {
-  rmSync(join(directory, SOCKET_NAME), { force: true });
-  rmSync(join(directory, "zygote.pid"), { force: true });
+  // What is there may belong to a zygote that has taken this one's place.
+  if (!new Tenure(native.getpid).isReplaced(directory)) {
+    rmSync(join(directory, SOCKET_NAME), { force: true });
+    rmSync(join(directory, PID_FILE), { force: true });
+  }
   native.exitNow(0);
 }
 

@@ -36,7 +36,7 @@ debugging("names the files that the launcher and the shim make", () => {
   const made: readonly (readonly [string, string])[] = [
     ["zygote.log", "native/launcher/spawn.c"],
     ["cold.log", "native/launcher/spawn.c"],
-    ["zygote.pid", "src/zygote/zygote.ts"],
+    ["zygote.pid", "src/zygote/tenure.ts"],
     ["tandem.state", "src/bundle/state-file.ts"],
     ["tandem-zygote", "src/zygote/zygote.ts"],
     ["tandem-shim", "src/shim/shim.ts"],

@@ -191,7 +191,8 @@ linux("devices are those of the spec and the defaults", async () => {
       linux: {
         devices: [
           { type: "c", path: "/dev/extra", major: 1, minor: 5, fileMode: 0o640, uid: 5, gid: 6 },
-          { type: "p", path: "/dev/pipe", fileMode: 0o600 },
+          // With the bits of the file's kind, as podman has it from st_mode.
+          { type: "p", path: "/dev/pipe", fileMode: 0o010600 },
         ],
       },
     },

@@ -292,6 +292,10 @@ plan("what cannot be honoured is refused by the name of its property", () => {
       "invalid_argument process.rlimits[0].soft, process.rlimits[0].hard: the soft RLIMIT_AS is above the hard one",
     ],
     [
+      { linux: { devices: [{ type: "c", path: "/dev/x", major: 1, minor: 3, fileMode: 0o060600 }] } },
+      'invalid_argument linux.devices[0].fileMode: 0o60600 is of another kind of file than type "c"',
+    ],
+    [
       { process: { apparmorProfile: "p" } },
       "failed_precondition process.apparmorProfile: AppArmor is not enabled on this machine",
     ],
