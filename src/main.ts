@@ -2,6 +2,7 @@
  * The program that the launcher starts (native/launcher): the zygote, or in cold mode one shim without a zygote.
  *
  *     main.mjs zygote DIR      warm up, then fork on request at DIR/zygote.sock
+ *     main.mjs zygote-for-oci DIR   the same without what only pods need: the first command line waits for less
  *     main.mjs shim            cold mode, for debugging: the launcher's request on descriptor 4, the pod's socket on 3
  */
 import { closeSync, readFileSync } from "node:fs";
@@ -22,13 +23,17 @@ delete process.env["LD_PRELOAD"];
 const [mode, argument] = process.argv.slice(2);
 switch (mode) {
   case "zygote":
-    await zygote(argument ?? "/run/tandem/z");
+    // Who is not root has the command line, which is all that a zygote of theirs is asked for.
+    await zygote(argument ?? "/run/tandem/z", ownRights().machineRoot);
+    break;
+  case "zygote-for-oci":
+    await zygote(argument ?? "/run/tandem/z", false);
     break;
   case "shim":
     becomeShim(createShimHost(""), toShimParameters(decodeFields(readFileSync(4))), 3);
     break;
   default:
-    process.stderr.write("usage: main.mjs zygote DIR | shim\n");
+    process.stderr.write("usage: main.mjs zygote DIR | zygote-for-oci DIR | shim\n");
     native.exitNow(2);
 }
 
@@ -55,10 +60,9 @@ function becomeOci(host: OciHost, fds: readonly number[]): void {
   );
 }
 
-async function zygote(directory: string): Promise<void> {
+async function zygote(directory: string, forPods: boolean): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
-  // Who is not root has the command line, which is all that a zygote of theirs is asked for.
-  const wasmHost = ownRights().machineRoot ? createWasmHost(directory) : undefined;
+  const wasmHost = forPods ? createWasmHost(directory) : undefined;
   const roles: Record<string, Role> = {
     shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
     wasm: (fields, fds) => {

@@ -69,9 +69,21 @@ static void openStdio(void) {
   close(fd);
 }
 
+// Buildah has a mount namespace for each step of a build: a zygote in one is not worth much preparation. The
+// machine's own is that of kthreadd, which is easier to look at than process 1, or else that one's.
+static bool isInPassingNamespace(void) {
+  char own[64], machines[64];
+  const ssize_t length = readlink("/proc/self/ns/mnt", own, sizeof own);
+  Bytes name;
+  const bool kernel = readFile("/proc/2/comm", 64, &name) && strcmp(name.data, "kthreadd\n") == 0;
+  const ssize_t other = readlink(kernel ? "/proc/2/ns/mnt" : "/proc/1/ns/mnt", machines, sizeof machines);
+  return length > 0 && other > 0 && (other != length || memcmp(own, machines, (size_t)length) != 0);
+}
+
 int main(int count, char **arguments) {
   programName = "tandem-oci";
   zygoteLeavesCgroups = true;
+  if (isInPassingNamespace()) zygoteRole = "zygote-for-oci";
   openStdio();
   // A reader of our output that went away is an error of one write.
   signal(SIGPIPE, SIG_IGN);

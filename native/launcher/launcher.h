@@ -114,6 +114,8 @@ void startZygote(const char *directory);
 void replaceZygote(const char *directory);
 // A zygote that we start is nobody's: it goes into the root of every cgroup hierarchy. False unless set.
 extern bool zygoteLeavesCgroups;
+// What it is told to become: "zygote", or "zygote-for-oci", which makes nothing ready for pods.
+extern const char *zygoteRole;
 // Cold mode: a Node of its own is the shim; descriptor 3 is the socket, 4 a memfd with the request.
 void startColdShim(int listener, const Bytes *request);
 // Connects to a SEQPACKET socket; -1 with errno.

@@ -24,6 +24,7 @@ enum { startTimeoutMs = 60 * 1000, maxArguments = 64, maxVariables = 64, maxVari
 extern char **environ;
 
 bool zygoteLeavesCgroups = false;
+const char *zygoteRole = "zygote";
 
 // What Node may see of containerd's environment; NODE_OPTIONS, LD_*, NOTIFY_SOCKET and the like would reach
 // every container.
@@ -144,7 +145,7 @@ _Noreturn static void monitor(const char *directory, const char *log) {
     close_range(3, ~0U, 0);
     raiseOomScore();
     if (zygoteLeavesCgroups) leaveCgroups();
-    execNode("zygote", directory, STDERR_FILENO);
+    execNode(zygoteRole, directory, STDERR_FILENO);
   }
   if (child < 0) {
     static const char reason[] = "fork failed";

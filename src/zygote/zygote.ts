@@ -36,30 +36,38 @@ export async function runZygote(options: ZygoteOptions): Promise<void> {
   const kinds = await options.warm();
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const socket = join(options.directory, SOCKET_NAME);
+  // First: from here on a zygote that this one replaces leaves the socket alone.
+  writeFileSync(join(options.directory, PID_FILE), `${native.getpid()}\n`);
   // The launcher holds the lock under which a zygote is started: whoever left this socket is dead.
   rmSync(socket, { force: true });
   native.setProcessName("tandem-zygote");
   native.autoReap();
   const listener = native.listenSeqpacket(socket);
-  writeFileSync(join(options.directory, PID_FILE), `${native.getpid()}\n`);
   const { roles } = options;
-  serveRequests({ listener, roles, spares: new Spares(kinds, roles), end: () => end(options.directory) });
+  serveRequests({
+    listener,
+    roles,
+    spares: new Spares(kinds, roles),
+    tenure: new Tenure(native.getpid),
+    end: () => end(options.directory),
+  });
 }
 
 export interface ServeOptions {
   readonly listener: number;
   readonly roles: ZygoteOptions["roles"];
   readonly spares: Spares;
+  /** Of a zygote that serves; the rehearsal's stays until it is ended. */
+  readonly tenure?: Tenure;
   end(): never;
 }
 
 /** Forks on request, for ever; returns in a child, when its role has been taken up. */
 export function serveRequests(options: ServeOptions): void {
-  const { listener, spares } = options;
+  const { listener, spares, tenure } = options;
   const life = new Life();
-  const tenure = new Tenure(native.getpid);
   for (;;) {
-    const check = tenure.isGuest() ? GUEST_CHECK_MS : IDLE_CHECK_MS;
+    const check = tenure?.isGuest() === true ? GUEST_CHECK_MS : IDLE_CHECK_MS;
     const message = native.acceptRequest(listener, spares.isFull ? check : REFILL_DELAY_MS);
     if (message !== undefined) {
       if (handle(message, options, life)) return;
