@@ -78,7 +78,11 @@ linux(
       const old = {
         defaultAction: "SCMP_ACT_ALLOW",
         syscalls: [
-          { names: ["faccessat2", "close_range", "openat2", "getcwd"], action: "SCMP_ACT_ERRNO", errnoRet: 1 },
+          {
+            names: ["faccessat2", "close_range", "openat2", "getcwd"],
+            action: "SCMP_ACT_ERRNO",
+            errnoRet: 1,
+          },
         ],
       };
       const spec = specOf("echo started", { process: { noNewPrivileges: false }, linux: { seccomp: old } });
