@@ -136,7 +136,15 @@ export class OciCommands {
     for (const pid of [pids?.server, pids?.zygote]) if (pid !== undefined) process.kill(pid, "SIGKILL");
     for (const directory of globSync(`/sys/fs/cgroup/{*/,}${this.cgroup.slice(1)}`)) rmdirSync(directory);
     for (const bundle of this.#bundles) bundle.remove();
-    rmSync(this.directory, { recursive: true, force: true });
+    try {
+      rmSync(this.directory, { recursive: true, force: true });
+    } catch (error) {
+      // What a test left behind must not hide why it failed.
+      process.stdout.write(
+        `${this.directory}: ${String(error)}\n${readFileSync("/proc/self/mounts", "utf8")}`,
+      );
+      process.exitCode = 1;
+    }
   }
 }
 
