@@ -58,12 +58,19 @@ const zygoteFlags = [
 ];
 
 async function bundle(): Promise<void> {
+  await bundleTogether({
+    main: join(root, "src/main.ts"),
+    "transpile-worker": join(root, "src/image/transpile-worker.ts"),
+    cli: join(root, "src/cli/main.ts"),
+  });
+  // It shares no chunk with main.mjs: what it runs has to be made in its own process (src/main.ts).
+  await bundleTogether({ oci: join(root, "src/oci/server.ts") });
+}
+
+/** Modules that several of the entries use become chunks that they share. */
+async function bundleTogether(entryPoints: Readonly<Record<string, string>>): Promise<void> {
   await build({
-    entryPoints: {
-      main: join(root, "src/main.ts"),
-      "transpile-worker": join(root, "src/image/transpile-worker.ts"),
-      cli: join(root, "src/cli/main.ts"),
-    },
+    entryPoints: { ...entryPoints },
     outdir: lib,
     outExtension: { ".js": ".mjs" },
     bundle: true,
@@ -71,7 +78,7 @@ async function bundle(): Promise<void> {
     format: "esm",
     // What is imported on demand stays out of main.mjs, and so out of the zygote and of what each fork has to copy.
     splitting: true,
-    chunkNames: "chunk-[hash]",
+    chunkNames: `${Object.keys(entryPoints)[0]}-[hash]`,
     target: "node26",
     sourcemap: false,
     minifySyntax: true,

@@ -49,9 +49,15 @@ function becomeResolver(fields: readonly Buffer[], fds: readonly number[]): void
   );
 }
 
-/** Only this child has a use for the command line's code. */
+/**
+ * Only this child has a use for the command line's code. It is a bundle of its own (scripts/build.ts): functions that the zygote
+ * made already would never be optimised, since V8 decides on that when it makes them.
+ */
 function becomeOci(host: OciHost, fds: readonly number[]): void {
-  import("./oci/server.ts").then(
+  const path = import.meta.url.endsWith(".ts") ? "./oci/server.ts" : "./oci.mjs";
+  setEngineForLongRuns();
+  const loaded = import(path) as Promise<typeof import("./oci/server.ts")>;
+  loaded.then(
     (module) => module.becomeOciServer(host, fds[0] ?? -1),
     (error: unknown) => {
       process.stderr.write(`oci server: ${String(error)}\n`);

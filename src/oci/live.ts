@@ -31,9 +31,10 @@ export class LiveContainer {
   readonly store: Store;
   readonly record: ContainerRecord;
 
-  constructor(store: Store, id: string) {
+  /** @param record what the caller has just saved; read from the store without it */
+  constructor(store: Store, id: string, record: ContainerRecord = store.load(id)) {
     this.store = store;
-    this.record = store.load(id);
+    this.record = record;
   }
 
   get cgroup(): Cgroup {

@@ -1,6 +1,5 @@
 import { closeSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { setEngineForLongRuns } from "../engine.ts";
 import type { RedirectableLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
@@ -33,7 +32,6 @@ const SOCKET_NAME = "oci.sock";
  */
 export function becomeOciServer(host: OciHost, listener: number): void {
   native.enterShim("tandem-oci");
-  setEngineForLongRuns();
   const { log } = host.log;
   // One command line's bug must not end the others.
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught exception"));

@@ -43,5 +43,5 @@ function starterOf({ process }: Spec): "itself" | "here" {
 }
 
 async function end(context: Context, { record }: CreatedContainer): Promise<void> {
-  await deleteContainer(new LiveContainer(context.store, record.id), context);
+  await deleteContainer(new LiveContainer(context.store, record.id, record), context);
 }
