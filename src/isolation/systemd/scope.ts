@@ -1,8 +1,9 @@
 import type { LinuxResources } from "../../bundle/resources.ts";
 import { checkResources } from "../cgroup/check-resources.ts";
+import { KernelCgroup } from "../cgroup/kernel-cgroup.ts";
 import { cgroupLayout } from "../cgroup/layout.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
-import { type Cgroup, type CgroupRequest, KernelCgroup, loadParts, type SystemdUnit } from "../cgroup.ts";
+import { type Cgroup, type CgroupRequest, loadParts, type SystemdUnit } from "../cgroup.ts";
 import type { IntelRdt } from "../intel-rdt.ts";
 
 /** A process that does nothing but be there: a scope cannot be made without one, and ends with its last. */
