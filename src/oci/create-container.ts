@@ -1,27 +1,26 @@
-import { createHash } from "node:crypto";
-import { closeSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { resolve } from "node:path";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { InitProcess } from "../executor/init-process.ts";
 import { createInit } from "../executor/linux-init.ts";
-import { spawnPlaceholder } from "../executor/placeholder.ts";
 import { unmountShared } from "../executor/shared-mounts.ts";
-import { type Cgroup, type CgroupRequest, openCgroup } from "../isolation/cgroup.ts";
-import { ownRights } from "../rights.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
 import { type Context, clientPath, containerId } from "./command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
+import { openContainerCgroup } from "./container-cgroup.ts";
 import type { Flags } from "./flags.ts";
 import { startTimeOf } from "./live.ts";
+import { pidFileFlags, writePidFile } from "./pid-file.ts";
 import { pidfdFlags, sendPidfd } from "./pidfd-socket.ts";
 import { preservedDescriptors } from "./preserved.ts";
-import { type ContainerRecord, Store } from "./store.ts";
+import type { ContainerRecord } from "./store.ts";
 
 /** Options that `create` and `run` share. */
 export const createFlags: Flags = {
   bundle: { value: "DIR", short: "b", help: "the bundle; the working directory unless given" },
   ...consoleFlags,
-  "pid-file": { value: "FILE", help: "where to write the pid of the container's init" },
+  ...pidFileFlags,
   ...pidfdFlags,
   "no-pivot": { help: "move the root mount instead of pivot_root (for a root on a ramdisk)" },
   "no-new-keyring": { help: "leave the session keyring as it is" },
@@ -43,7 +42,6 @@ export interface Continuation {
 }
 
 const CREATE_TIMEOUT_MS = 180_000;
-export const DEFAULT_CGROUP = "tandem-oci";
 
 /** Brings a container to "created" and records it. On failure nothing of it is left. @throws TandemError */
 export async function createContainer(
@@ -126,45 +124,8 @@ export function firstRecord(
   };
 }
 
-/** By the driver that the command line names; systemd's is loaded when it is wanted. */
-export async function openContainerCgroup(context: Context, id: string, spec: Spec): Promise<Cgroup> {
-  const request = cgroupRequest(context, id, spec);
-  if (!context.systemdCgroup) return openCgroup({ ...request, none: context.noCgroup });
-  const { openScope } = await import("../isolation/systemd/open-scope.ts");
-  return openScope({
-    ...request,
-    cgroupsPath: spec.linux?.cgroupsPath,
-    annotations: spec.annotations,
-    env: Object.fromEntries(context.call.env),
-    placeholder: () => spawnPlaceholder(context.containerInit),
-  });
-}
-
 function rootfsOf(bundle: string, spec: Spec): string {
   return resolve(bundle, spec.root?.path ?? "rootfs");
-}
-
-/**
- * Without a path of its own a container's cgroup is named by its id, and by its `--root` unless that is the usual one. Who is not
- * root may have something delegated where they are: it is below the client's own cgroup then.
- */
-function cgroupRequest(context: Context, id: string, spec: Spec): CgroupRequest {
-  const { root } = context.store;
-  const hash = createHash("sha256").update(root).digest("hex").slice(0, 8);
-  const given = spec.linux?.cgroupsPath;
-  // Not a parent for each root: parents stay, and there are callers with a root for every container.
-  const name = root === Store.usual ? id : `${hash}-${id}`;
-  // The place of a relative path is the runtime's to choose (runtime-spec, config-linux.md "Cgroups Path").
-  const path = given === undefined || given === "" ? `${DEFAULT_CGROUP}/${name}` : given;
-  const { machineRoot } = ownRights();
-  return {
-    cgroupsPath: path.startsWith("/") || !machineRoot ? path : `/${path}`,
-    ...(machineRoot ? {} : { member: context.call.pid }),
-    namespace: DEFAULT_CGROUP,
-    id,
-    resources: spec.linux?.resources,
-    intelRdt: spec.linux?.intelRdt,
-  };
 }
 
 /** Descriptors from 3 on reach the program; those of socket activation are announced to it (sd_listen_fds(3)). */
@@ -183,18 +144,4 @@ function refuseWasm({ annotations = {} }: Spec): void {
     "unimplemented",
     `annotation run.oci.handler ${handler}: the command line runs Linux containers; wasm needs the shim (io.containerd.tandem.v1)`,
   );
-}
-
-export function writePidFile(context: Context, pid: number): void {
-  const file = context.given.text("pid-file");
-  if (file === undefined) return;
-  const path = clientPath(context, file);
-  try {
-    // Whoever waits for the file must not read half of it; and the directory may be another's, who put a symlink there.
-    rmSync(`${path}.new`, { force: true });
-    writeFileSync(`${path}.new`, String(pid), { mode: 0o644, flag: "wx" });
-    renameSync(`${path}.new`, path);
-  } catch (error) {
-    throw TandemError.from(error, "--pid-file");
-  }
 }

@@ -64,7 +64,7 @@ function requireParent(imagePath: string, parentPath: string): void {
 }
 
 /** @throws TandemError invalid_argument */
-export function parsePageServer(text: string | undefined): CheckpointSettings["pageServer"] {
+function parsePageServer(text: string | undefined): CheckpointSettings["pageServer"] {
   if (text === undefined || text === "") return undefined;
   const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
   const address = match?.[1] ?? match?.[2];

@@ -4,8 +4,8 @@ import { createExec } from "../../executor/linux-init.ts";
 import { ownRights } from "../../rights.ts";
 import { type Command, type Context, readClientFile } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
-import { writePidFile } from "../create-container.ts";
 import { LiveContainer } from "../live.ts";
+import { pidFileFlags, writePidFile } from "../pid-file.ts";
 import { pidfdFlags, sendPidfd } from "../pidfd-socket.ts";
 import { preservedDescriptors } from "../preserved.ts";
 import { parseSubCgroups, subCgroup } from "../sub-cgroup.ts";
@@ -22,7 +22,7 @@ export const exec: Command = {
     ...consoleFlags,
     process: { value: "FILE", short: "p", help: "the process as JSON, in place of a command" },
     detach: { short: "d", help: "return once the process runs" },
-    "pid-file": { value: "FILE", help: "where to write its pid" },
+    ...pidFileFlags,
     tty: { short: "t", help: "with a terminal" },
     cwd: { value: "DIR", help: "working directory" },
     env: { value: "NAME=VALUE", short: "e", many: true, help: "environment variable" },

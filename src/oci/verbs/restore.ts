@@ -8,10 +8,12 @@ import type { Cgroup } from "../../isolation/cgroup.ts";
 import { native } from "../../native.ts";
 import { type Command, type Context, clientPath, containerId } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
-import { firstRecord, openContainerCgroup, writePidFile } from "../create-container.ts";
+import { openContainerCgroup } from "../container-cgroup.ts";
+import { firstRecord } from "../create-container.ts";
 import { criuFlags, criuSettings } from "../criu-flags.ts";
 import { deleteContainer } from "../delete-container.ts";
 import { LiveContainer, startTimeOf } from "../live.ts";
+import { pidFileFlags, writePidFile } from "../pid-file.ts";
 import type { ContainerRecord } from "../store.ts";
 
 const SIGKILL = 9;
@@ -22,7 +24,7 @@ export const restore: Command = {
   flags: {
     bundle: { value: "DIR", short: "b", help: "the bundle; the working directory unless given" },
     ...consoleFlags,
-    "pid-file": { value: "FILE", help: "where to write the pid of the container's init" },
+    ...pidFileFlags,
     detach: { short: "d", help: "return once it runs" },
     "no-subreaper": {
       help: "accepted for runc's sake: the container is a child of this process in any case",
