@@ -217,7 +217,12 @@ export function loadSpec(bundle: string): Spec {
 
 /** The pure half of `loadSpec`. */
 export function parseSpec(json: string): Spec {
-  const result = spec(parseJson(json, "config.json"), "");
+  return checkSpec(parseJson(json, "config.json"));
+}
+
+/** A specification that is parsed already, with `exactKeys`. @throws TandemError invalid_argument naming the property */
+export function checkSpec(json: unknown): Spec {
+  const result = spec(json, "");
   if (result.root?.path === "") throw new TandemError("invalid_argument", "root.path: is empty");
   if (!/^1\.\d+\.\d+/.test(result.ociVersion)) {
     throw new TandemError("invalid_argument", `ociVersion: ${shown(result.ociVersion)} is not a version 1`);

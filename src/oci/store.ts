@@ -20,10 +20,11 @@ import {
   integer,
   list,
   object,
+  optional,
   text,
   uint32,
 } from "../bundle/shape.ts";
-import { exactKeys, parseSpec, type Spec } from "../bundle/spec.ts";
+import { checkSpec, exactKeys, type Spec } from "../bundle/spec.ts";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
 import type { SystemdUnit } from "../isolation/cgroup.ts";
@@ -99,7 +100,7 @@ export class Store {
       throw TandemError.from(error, `container ${id}`);
     }
     const record = parseRecord(content, id);
-    return { ...record, spec: parseSpec(exactJson(record.spec)) };
+    return { ...record, spec: checkSpec(record.spec) };
   }
 
   /** Also a directory that a killed client left half-made. */
@@ -195,6 +196,7 @@ const recordShape = object({
   created: text,
   owner: uint32,
   cgroups: list(absolutePath),
+  unit: optional(object({ name: text, addresses: list(object({ path: absolutePath, direct: flag })) })),
   noNewKeyring: flag,
   complete: flag,
   spec: checkedElsewhere<Spec>(),
