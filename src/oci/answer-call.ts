@@ -66,6 +66,7 @@ export async function answerCall(call: Call, server: ServerParts): Promise<void>
     if (general.has("debug")) log.add("debug", call.args.join(" "));
     await call.exit(
       await runCommand(command, {
+        name,
         call,
         general,
         given: withRest(command, given, args, readArgs),
@@ -84,6 +85,7 @@ function withRest(command: Command, given: Given, args: readonly string[], read:
 }
 
 interface Parts {
+  readonly name: string;
   readonly call: Call;
   readonly general: Given;
   readonly given: Given;
@@ -91,7 +93,7 @@ interface Parts {
   readonly server: ServerParts;
 }
 
-function runCommand(command: Command, { call, general, given, log, server }: Parts): Promise<number> {
+function runCommand(command: Command, { name, call, general, given, log, server }: Parts): Promise<number> {
   const root = general.text("root");
   const manager = general.text("cgroup-manager") ?? "cgroupfs";
   if (!["cgroupfs", "systemd", "disabled"].includes(manager))
@@ -121,9 +123,7 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
   };
   server.roots.add(context.store.root);
   if (command.exclusive !== true) return command.run(context);
-  return oneByOne([command.summary, context.store.root, given.operands[0]].join("\0"), () =>
-    command.run(context),
-  );
+  return oneByOne([name, context.store.root, given.operands[0]].join("\0"), () => command.run(context));
 }
 
 async function print(call: Call, text: string): Promise<void> {

@@ -148,6 +148,7 @@ export class Call {
     this.#closed = true;
     this.#stopWatching();
     closeSync(this.#socket);
+    for (const { fds } of this.#answers.splice(0)) for (const fd of fds) closeSync(fd);
   }
 
   #print(kind: number, text: string): void {
@@ -169,7 +170,7 @@ export class Call {
       } catch (error) {
         if ((error as NodeJS.ErrnoException).code !== "EAGAIN" || Date.now() > end) {
           // Nobody is there to read it, or to be told.
-          this.#gone.abort();
+          this.#gone.abort(gone());
           return;
         }
       }

@@ -37,7 +37,15 @@ export class LiveContainer {
     this.record = record;
   }
 
+  #cgroup: Cgroup | undefined;
+
+  /** Looked for when it is first asked for: not every verb wants it. */
   get cgroup(): Cgroup {
+    this.#cgroup ??= this.#loadCgroup();
+    return this.#cgroup;
+  }
+
+  #loadCgroup(): Cgroup {
     const { cgroups, unit, id, spec } = this.record;
     const container = { id, intelRdt: spec.linux?.intelRdt };
     return unit === undefined ? loadCgroup(cgroups, container) : loadScope(cgroups, unit, container);

@@ -3,7 +3,6 @@ import {
   closeSync,
   existsSync,
   globSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -171,9 +170,4 @@ export function jsonLines(text: string): Record<string, unknown>[] {
     .split("\n")
     .filter(Boolean)
     .map((line) => JSON.parse(line) as Record<string, unknown>);
-}
-
-export function makeDirectory(path: string): string {
-  mkdirSync(path, { recursive: true });
-  return path;
 }
