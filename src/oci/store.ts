@@ -21,6 +21,7 @@ import {
   list,
   object,
   optional,
+  type Shape,
   text,
   uint32,
 } from "../bundle/shape.ts";
@@ -187,6 +188,12 @@ function readOwn(path: string, id: string): string {
   }
 }
 
+/** unix(7): an abstract one begins with a NUL. */
+const socketName: Shape<string> = (value, path) =>
+  typeof value === "string" && value.startsWith("\0")
+    ? `\0${text(value.slice(1), path)}`
+    : absolutePath(value, path);
+
 const recordShape = object({
   id: text,
   bundle: absolutePath,
@@ -196,7 +203,7 @@ const recordShape = object({
   created: text,
   owner: uint32,
   cgroups: list(absolutePath),
-  unit: optional(object({ name: text, addresses: list(object({ path: absolutePath, direct: flag })) })),
+  unit: optional(object({ name: text, addresses: list(object({ path: socketName, direct: flag })) })),
   noNewKeyring: flag,
   complete: flag,
   spec: checkedElsewhere<Spec>(),

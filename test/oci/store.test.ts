@@ -48,6 +48,15 @@ const file = (): string => join(root, "c1/state.json");
 tests("a record is what was saved", () => {
   assert.equal(store.load("c1"), record);
   assert.equal(store.ids(), ["c1"]);
+  const unit = {
+    name: "a-b.scope",
+    addresses: [
+      { path: "/run/systemd/private", direct: true },
+      { path: "\0abstract", direct: false },
+    ],
+  };
+  store.save({ ...record, unit });
+  assert.equal(store.load("c1"), { ...record, unit });
   assert.throws(() => store.load("c2"), /container c2: does not exist/);
 });
 
@@ -121,6 +130,8 @@ tests("a record that is none, or another container's, is refused", () => {
     JSON.stringify({ ...record, pid: -1 }),
     JSON.stringify({ ...record, cgroups: ["relative"] }),
     JSON.stringify({ ...record, bundle: undefined }),
+    JSON.stringify({ ...record, unit: { name: "a.scope" } }),
+    JSON.stringify({ ...record, unit: { name: "a.scope", addresses: [{ path: "relative", direct: true }] } }),
   ]) {
     put(content);
     assert.throws(() => store.load("c1"), /container c1: state.json is damaged/, content);
