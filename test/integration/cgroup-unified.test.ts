@@ -10,6 +10,7 @@ import { MetricsSchema } from "../../src/api/gen/io/containerd/cgroups/v2/metric
 import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { type Cgroup, openCgroup } from "../../src/isolation/cgroup.ts";
+import { skipSuite } from "../support/skip.ts";
 
 const unified = suite("limits of cgroup v2");
 const parent = `/tandem-test-unified-${process.pid}`;
@@ -213,8 +214,5 @@ const missing =
         )
       ? undefined
       : "this machine's cgroup v2 lacks controllers";
-if (missing !== undefined) {
-  const skipped = suite("limits of cgroup v2");
-  skipped.skip(missing, () => undefined);
-  skipped.run();
-} else unified.run();
+if (missing !== undefined) skipSuite("limits of cgroup v2", missing);
+else unified.run();

@@ -8,6 +8,7 @@ import { MetricsSchema } from "../../src/api/gen/io/containerd/cgroups/v1/metric
 import type { LinuxResources } from "../../src/bundle/resources.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { type Cgroup, loadCgroup, openCgroup } from "../../src/isolation/cgroup.ts";
+import { skipSuite } from "../support/skip.ts";
 
 const parent = `/tandem-test-${process.pid}`;
 const layout = cgroupLayout();
@@ -352,8 +353,5 @@ cgroup("makes missing parents of a cpuset usable", async () => {
   assert.is(status, 0);
 });
 
-if (layout.mode === "v2") {
-  const skipped = suite("cgroup on v1");
-  skipped.skip("this machine's controllers are cgroup v2", () => undefined);
-  skipped.run();
-} else if (process.getuid?.() === 0) cgroup.run();
+if (layout.mode === "v2") skipSuite("cgroup on v1", "this machine's controllers are cgroup v2");
+else if (process.getuid?.() === 0) cgroup.run();

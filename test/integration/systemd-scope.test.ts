@@ -11,6 +11,7 @@ import type { Cgroup } from "../../src/isolation/cgroup.ts";
 import { openScope } from "../../src/isolation/systemd/open-scope.ts";
 import { loadScope } from "../../src/isolation/systemd/scope.ts";
 import { rejects } from "../support/rejects.ts";
+import { skipSuite } from "../support/skip.ts";
 import { createBundle, create as createContainer, executable, exitOf, specOf } from "./linux-container.ts";
 
 const scopes = suite("systemd scopes");
@@ -267,8 +268,5 @@ const missing =
       : existsSync("/sys/fs/cgroup/cgroup.controllers")
         ? undefined
         : "cgroup v2 is not what is mounted";
-if (missing !== undefined) {
-  const skipped = suite("systemd scopes");
-  skipped.skip(missing, () => undefined);
-  skipped.run();
-} else scopes.run();
+if (missing !== undefined) skipSuite("systemd scopes", missing);
+else scopes.run();

@@ -7,6 +7,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { OptionsSchema } from "../../src/api/gen/containerd/runc/v1/options_pb.ts";
+import { skipSuite } from "../support/skip.ts";
 import { chosenGenerations, thorough } from "./lifecycle/generations.ts";
 import { isAlive, processesNaming } from "./lifecycle/proc.ts";
 import { type Runtime, tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
@@ -99,8 +100,5 @@ const missing =
       : existsSync("/sys/fs/cgroup/cgroup.controllers")
         ? undefined
         : "cgroup v2 is not what is mounted";
-if (missing !== undefined) {
-  const skipped = suite("containers of containerd in systemd scopes");
-  skipped.skip(missing, () => undefined);
-  skipped.run();
-} else shim.run();
+if (missing !== undefined) skipSuite("containers of containerd in systemd scopes", missing);
+else shim.run();

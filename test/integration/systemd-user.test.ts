@@ -10,6 +10,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { spawnPlaceholder } from "../../src/executor/placeholder.ts";
 import { openScope } from "../../src/isolation/systemd/open-scope.ts";
+import { skipSuite } from "../support/skip.ts";
 import { createBundle, executable, specOf } from "./linux-container.ts";
 
 const self = fileURLToPath(import.meta.url);
@@ -125,8 +126,5 @@ const missing =
         ? undefined
         : "cgroup v2 is not what is mounted";
 if (process.argv.includes("--as-user")) user.run();
-else if (missing !== undefined) {
-  const skipped = suite("scopes of a user's systemd");
-  skipped.skip(missing, () => undefined);
-  skipped.run();
-} else outside.run();
+else if (missing !== undefined) skipSuite("scopes of a user's systemd", missing);
+else outside.run();

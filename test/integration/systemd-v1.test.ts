@@ -8,6 +8,7 @@ import { spawnPlaceholder } from "../../src/executor/placeholder.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import type { Cgroup } from "../../src/isolation/cgroup.ts";
 import { openScope } from "../../src/isolation/systemd/open-scope.ts";
+import { skipSuite } from "../support/skip.ts";
 import { createBundle, create as createContainer, executable, exitOf, specOf } from "./linux-container.ts";
 
 const scopes = suite("systemd scopes on cgroup v1");
@@ -132,8 +133,5 @@ const missing =
       : cgroupLayout().mode === "v2"
         ? "this machine's controllers are cgroup v2"
         : undefined;
-if (missing !== undefined) {
-  const skipped = suite("systemd scopes on cgroup v1");
-  skipped.skip(missing, () => undefined);
-  skipped.run();
-} else scopes.run();
+if (missing !== undefined) skipSuite("systemd scopes on cgroup v1", missing);
+else scopes.run();
