@@ -6,7 +6,8 @@
  * TANDEM_FUZZ_RUNS is how many containers each test makes, TANDEM_FUZZ_SEED repeats a run (a failure prints it),
  * TANDEM_FUZZ_ALL=<part of a property's path> tries every change of those properties instead.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
   copyFileSync,
   existsSync,
@@ -67,7 +68,9 @@ function createRootfs(): void {
   mkdirSync(join(bundle, "data"));
 }
 
-bad.before(() => {
+bad.before(async () => {
+  // With its first stream libuv opens /dev/null, once and for good (uv__stream_init): here, and not in one of the tests.
+  await once(spawn("true", { stdio: "pipe" }), "close");
   bundle = mkdtempSync(join(tmpdir(), "tandem-bad-spec-"));
   // Whatever a container makes in its root goes with this mount, and the mount with the namespace that this file runs in.
   assert.is(spawnSync("mount", ["-t", "tmpfs", "tmpfs", bundle]).status, 0);
