@@ -1,28 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "client.h"
-
-static int listenAt(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (!concat(address.sun_path, sizeof address.sun_path, path, NULL))
-    fail(ENAMETOOLONG, "socket ", path, " (choose a shorter TANDEM_RUN_DIR)", NULL);
-  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail(errno, "socket", NULL);
-  const mode_t previous = umask(0177);  // 0600 before anybody can connect
-  const int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
-  const int error = errno;
-  umask(previous);
-  if (bound != 0) fail(error, "bind ", path, NULL);
-  if (listen(fd, SOMAXCONN) != 0) fail(errno, "listen ", path, NULL);
-  return fd;
-}
 
 // The zygote forks the server from the socket that we listen on: it is there for the next caller before the
 // server is.
@@ -32,8 +14,7 @@ static void startServer(const char *directory, const char *path) {
   for (int attempt = 0; attempt < 3; attempt++) {
     // We hold the lock and nobody answers there: whoever left it is dead.
     unlink(path);
-    const int listener = listenAt(path);
-    setUndo(path);
+    const int listener = listenAt(path, SOCK_SEQPACKET);
     const bool taken = askZygote(directory, listener, &request);
     close(listener);
     if (taken) {

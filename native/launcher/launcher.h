@@ -99,6 +99,9 @@ void groupSocketPath(const Options *options, const char *group, char *out, size_
 int lockSocket(const char *socketPath, bool wait);
 // 0 when somebody listens there, else the errno of connect(2).
 int probeSocket(const char *socketPath);
+// Listens there, for our user alone; a failure later on takes the socket away again (setUndo). SOCK_STREAM or
+// SOCK_SEQPACKET.
+int listenAt(const char *socketPath, int type);
 
 // ---- zygote.c, spawn.c
 // ----------------------------------------------------------------------------------------------------

@@ -153,3 +153,19 @@ int probeSocket(const char *socketPath) {
   if (error == EAGAIN) error = 0;
   return error;
 }
+
+int listenAt(const char *socketPath, int type) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (!concat(address.sun_path, sizeof address.sun_path, socketPath, NULL))
+    fail(ENAMETOOLONG, "socket ", socketPath, " (choose a shorter TANDEM_RUN_DIR)", NULL);
+  const int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+  if (fd < 0) fail(errno, "socket", NULL);
+  const mode_t previous = umask(0177);  // 0600 before anybody can connect
+  const int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
+  const int error = errno;
+  umask(previous);
+  if (bound != 0) fail(error, "bind ", socketPath, NULL);
+  setUndo(socketPath);
+  if (listen(fd, SOMAXCONN) != 0) fail(errno, "listen ", socketPath, NULL);
+  return fd;
+}

@@ -6,7 +6,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "launcher.h"
@@ -29,23 +28,6 @@ static const char *readGroup(const Options *options, Annotations *annotations) {
   if (annotations->runcGroup[0] != 0) return annotations->runcGroup;
   if (annotations->sandboxId[0] != 0) return annotations->sandboxId;
   return options->id;
-}
-
-static int listenOn(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (!concat(address.sun_path, sizeof address.sun_path, path, NULL))
-    fail(ENAMETOOLONG, "socket ", path, " (choose a shorter TANDEM_RUN_DIR)", NULL);
-  const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) fail(errno, "socket", NULL);
-  const mode_t previous = umask(0177);  // 0600 before anybody can connect
-  const int bound = bind(fd, (const struct sockaddr *)&address, sizeof address);
-  const int error = errno;
-  umask(previous);
-  if (bound != 0) fail(error, "bind ", path, NULL);
-  setUndo(path);
-  // It is live before the shim exists: containerd's connection waits in the backlog.
-  if (listen(fd, 128) != 0) fail(errno, "listen ", path, NULL);
-  return fd;
 }
 
 static uint8_t *putText(uint8_t *out, const void *data, size_t length) {
@@ -90,7 +72,8 @@ static Bytes buildRequest(const Options *options, const char *group, const char 
 
 // A new socket and a shim behind it. false when the zygote died under the request.
 static bool startShim(const char *socketPath, const char *zygoteAt, const Bytes *request) {
-  const int listener = listenOn(socketPath);
+  // It is live before the shim exists: containerd's connection waits in the backlog.
+  const int listener = listenAt(socketPath, SOCK_STREAM);
   if (zygoteAt == NULL) {
     startColdShim(listener, request);
     return true;
