@@ -4,15 +4,16 @@
  *     main.ts ──┬─ unshare ─▶ main.ts --inside DIR      measures, in a mount namespace and cgroup of its own
  *               └─ afterwards: ends what is left, removes the cgroups and the directory
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError, Option } from "commander";
-import { clearCgroups, enterCgroup, openCgroups } from "./cgroups.ts";
+import { Command, Option } from "commander";
+import { enterCgroup, openCgroups } from "./cgroups.ts";
+import { parseCount, parseNames } from "./command-line.ts";
 import { describeMachine } from "./machine.ts";
+import { runOutside } from "./outside.ts";
 import { passNames, runPasses } from "./passes.ts";
-import { arrangeMounts, runInPrivateMounts } from "./private-mounts.ts";
+import { arrangeMounts } from "./private-mounts.ts";
 import { plotColdStarts } from "./report/plot.ts";
 import { formatResults, type Results } from "./report/tables.ts";
 import { findSystems } from "./systems.ts";
@@ -34,16 +35,6 @@ interface Options {
   readonly inside?: string;
 }
 
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("not a number of 1 or more");
-  return count;
-}
-
-function parseNames(text: string): string[] {
-  return text.split(",").filter(Boolean);
-}
-
 function parseOptions(): Options {
   return new Command("bench")
     .description("Cold starts, page faults, memory and throughput of Tandem beside containerd-shim-runc-v2")
@@ -59,17 +50,6 @@ function parseOptions(): Options {
     .addOption(new Option("--inside <directory>").hideHelp())
     .parse()
     .opts<Options>();
-}
-
-async function outside(): Promise<number> {
-  if (process.getuid?.() !== 0) throw new Error("containers need root here: run it as root");
-  const directory = mkdtempSync(join(tmpdir(), "tandem-bench-"));
-  try {
-    return await runInPrivateMounts(program, [...process.argv.slice(2), "--inside", directory]);
-  } finally {
-    await clearCgroups(basename(directory));
-    rmSync(directory, { recursive: true, force: true });
-  }
 }
 
 async function inside(directory: string, options: Options): Promise<number> {
@@ -107,7 +87,7 @@ function report(results: Results, options: Options): void {
 
 const options = parseOptions();
 try {
-  const status = await (options.inside === undefined ? outside() : inside(options.inside, options));
+  const status = await (options.inside === undefined ? runOutside(program) : inside(options.inside, options));
   process.exit(status);
 } catch (error) {
   process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n`);

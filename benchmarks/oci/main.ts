@@ -4,14 +4,15 @@
  *     main.ts ──┬─ unshare ─▶ main.ts --inside DIR ──▶ rounds (C)      measures, in a mount namespace and cgroups of its own
  *               └─ afterwards: ends what is left, removes the cgroups and the directory
  */
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { clearCgroups, enterCgroup, openCgroups } from "../cgroups.ts";
+import { enterCgroup, openCgroups } from "../cgroups.ts";
+import { parseCount, parseNames } from "../command-line.ts";
 import { describeMachine } from "../machine.ts";
-import { arrangeMounts, runInPrivateMounts } from "../private-mounts.ts";
+import { runOutside } from "../outside.ts";
+import { arrangeMounts } from "../private-mounts.ts";
 import { createRootfs } from "./bundles.ts";
 import { Driver } from "./driver.ts";
 import type { Bench } from "./measure.ts";
@@ -33,16 +34,6 @@ interface Options {
   readonly inside?: string;
 }
 
-function parseCount(text: string): number {
-  const count = Number(text);
-  if (!Number.isInteger(count) || count < 1) throw new InvalidArgumentError("not a number of 1 or more");
-  return count;
-}
-
-function parseNames(text: string): string[] {
-  return text.split(",").filter(Boolean);
-}
-
 function parseExecutable(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
   const [name = "", path = ""] = text.split("=");
   if (!existsSync(path)) throw new InvalidArgumentError("not NAME=EXECUTABLE");
@@ -62,17 +53,6 @@ function parseOptions(): Options {
     .addOption(new Option("--inside <directory>").hideHelp())
     .parse()
     .opts<Options>();
-}
-
-async function outside(): Promise<number> {
-  if (process.getuid?.() !== 0) throw new Error("containers need root here: run it as root");
-  const directory = mkdtempSync(join(tmpdir(), "tandem-bench-"));
-  try {
-    return await runInPrivateMounts(program, [...process.argv.slice(2), "--inside", directory]);
-  } finally {
-    await clearCgroups(basename(directory));
-    rmSync(directory, { recursive: true, force: true });
-  }
 }
 
 async function inside(directory: string, options: Options): Promise<number> {
@@ -110,7 +90,7 @@ function openBench(directory: string): Bench {
 
 const options = parseOptions();
 try {
-  const status = await (options.inside === undefined ? outside() : inside(options.inside, options));
+  const status = await (options.inside === undefined ? runOutside(program) : inside(options.inside, options));
   process.exit(status);
 } catch (error) {
   process.stderr.write(`bench:oci: ${error instanceof Error ? error.message : String(error)}\n`);
