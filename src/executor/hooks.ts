@@ -40,7 +40,8 @@ const statusOf = {
 } as const satisfies Partial<Record<HookKind, Status>>;
 
 /**
- * Runs the hooks of one kind in the runtime's namespaces, one after the other; the first failure ends it.
+ * Runs the hooks of one kind in the runtime's namespaces, one after the other; the first failure ends it, but of poststop, which clean
+ * up, all have their turn (runtime-spec, runtime.md "Lifecycle" 14).
  *
  * @throws TandemError failed_precondition or deadline_exceeded, naming the hook and carrying what it wrote to stderr
  */
@@ -53,13 +54,22 @@ export async function runHooks(
   const hooks = container.spec.hooks?.[kind] ?? [];
   if (hooks.length === 0) return;
   const state = hookState(container, statusOf[kind], pid);
+  const failures: TandemError[] = [];
   for (const [index, hook] of hooks.entries())
-    await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, {
-      state,
-      cwd: workingDirectory(container),
-      env: Object.fromEntries(hook.env?.map((entry) => splitEntry(entry)) ?? environment ?? []),
-      signal,
-    });
+    try {
+      await runHook(hook, `hooks.${kind}[${index}] ${hook.path}`, {
+        state,
+        cwd: workingDirectory(container),
+        env: Object.fromEntries(hook.env?.map((entry) => splitEntry(entry)) ?? environment ?? []),
+        signal,
+      });
+    } catch (error) {
+      if (kind !== "poststop") throw error;
+      failures.push(TandemError.from(error));
+    }
+  const [first] = failures;
+  if (first !== undefined)
+    throw new TandemError(first.code, failures.map(({ message }) => message).join("; "), { cause: first });
 }
 
 /** As other runtimes have it; a bundle that is gone must not keep poststop from running. */

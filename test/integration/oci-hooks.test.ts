@@ -33,6 +33,20 @@ hooks("a hook without an environment of its own inherits the caller's", async ()
   assert.is(readFileSync(join(bundle, "own"), "utf8"), "/blue\n");
 });
 
+hooks(
+  "a failing poststop hook does not keep the next ones from running, and each failure is said",
+  async () => {
+    const bundle = oci.bundle("true", {
+      hooks: { poststop: [shell("exit 3"), shell("touch second"), shell("exit 4"), shell("touch fourth")] },
+    });
+    const log = join(bundle, "log");
+    const done = await oci.run("--log", log, "run", "--bundle", bundle, "stops");
+    assert.is(done.status, 0, done.stderr);
+    assert.ok(existsSync(join(bundle, "second")) && existsSync(join(bundle, "fourth")));
+    assert.match(readFileSync(log, "utf8"), /poststop\[0\].*status 3.*poststop\[2\].*status 4/);
+  },
+);
+
 for (const verb of ["start", "run"])
   hooks(`a failing poststart hook fails ${verb}, and the container is destroyed`, async () => {
     const id = `poststart-${verb}`;
