@@ -266,7 +266,7 @@ export async function createExec(
       cgroup: container.cgroup,
       newNamespaces: 0,
       joins: joins.filter((join) => join !== time),
-      onListener: (fd) => sendListener(fd, container, exec.pid),
+      onListener: (fd) => sendListener(fd, container, exec.pid, pid),
       plan: [memfd, ...fds],
       // In a container's namespaces nobody may look into it, and its files in /proc are root's then.
       oomScoreAdj: ownRights().root ? undefined : request.process.oomScoreAdj,

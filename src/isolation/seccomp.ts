@@ -6,7 +6,7 @@ import { loadFilter, storeFilter } from "./seccomp/cache.ts";
 import { enosysStub } from "./seccomp/enosys-stub.ts";
 import {
   actionWord,
-  architectureToken,
+  architectureTokens,
   argumentValue,
   filterFlags,
   type LinuxSeccomp,
@@ -31,7 +31,7 @@ export interface SeccompFilter {
 }
 
 /** Of the compiled form. Raise it when what a profile compiles to changes. */
-const version = 1;
+const version = 2;
 const maxInstructions = 4096;
 const compiled = new Map<string, Buffer>();
 
@@ -73,7 +73,7 @@ function compileFilter(profile: LinuxSeccomp): Buffer {
     action: "defaultAction",
     errnoRet: "defaultErrnoRet",
   });
-  const tokens = (profile.architectures ?? []).map(architectureToken);
+  const tokens = architectureTokens(profile.architectures ?? []);
   const rules = (profile.syscalls ?? []).flatMap((syscall, index) =>
     syscallRules(syscall, index, defaultAction),
   );
@@ -81,10 +81,7 @@ function compileFilter(profile: LinuxSeccomp): Buffer {
   try {
     filter = native.compileSeccomp({ defaultAction, architectures: tokens, rules });
   } catch (error) {
-    // Of another byte order than this machine's, for example.
-    const refused = /seccomp_arch_add (\d+)/.exec((error as Error).message)?.[1];
-    const index = refused === undefined ? -1 : tokens.indexOf(Number(refused));
-    throw TandemError.from(error, index < 0 ? "linux.seccomp" : `linux.seccomp.architectures[${index}]`);
+    throw TandemError.from(error, "linux.seccomp");
   }
   if (!letsThrough(profile.defaultAction))
     filter = Buffer.concat([enosysStub(largestSyscalls(profile, tokens)), filter]);
@@ -147,6 +144,8 @@ function argumentSets(args: readonly LinuxSeccompArg[], property: string): Secco
 function listenerOf(profile: LinuxSeccomp): { listenerPath?: string; listenerMetadata?: string } {
   if (profile.defaultAction === "SCMP_ACT_NOTIFY")
     refuseSeccomp("defaultAction", "SCMP_ACT_NOTIFY leaves nobody to pass the listener on");
+  if (!profile.listenerPath && profile.listenerMetadata)
+    refuseSeccomp("listenerMetadata", "is for whom listenerPath leads to, which is missing");
   if (!usesNotify(profile)) return {};
   const writes = profile.syscalls?.some(
     ({ action, names }) => action === "SCMP_ACT_NOTIFY" && names.includes("write"),

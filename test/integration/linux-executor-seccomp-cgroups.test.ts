@@ -102,8 +102,9 @@ linux(
     const bundle = createBundle();
     const path = join(bundle.path, "agent");
     const listening = native.listenStream(path);
+    const io = openOutput(join(bundle.path, "exec"));
     try {
-      const spec = specOf("true", {
+      const spec = specOf("exec sleep 1000", {
         process: { noNewPrivileges: true },
         linux: {
           seccomp: {
@@ -116,27 +117,42 @@ linux(
       });
       const { container } = await create(bundle, spec, { compileSeccomp: seccomp });
       await container.init.start();
-      assert.is((await exitOf(container.init)).status, 0);
-      const received = native.acceptRequest(listening, 5_000);
-      assert.ok(received !== undefined);
-      const state = JSON.parse(String(received?.data)) as {
-        fds: string[];
-        pid: number;
-        metadata: string;
-        state: { id: string };
-      };
-      assert.equal(
-        [state.fds, state.pid, state.metadata, state.state.id],
-        [["seccompFd"], container.init.pid, "for the agent", "c1"],
-      );
-      assert.is(received?.fds.length, 1);
-      for (const fd of [received?.fd, ...(received?.fds ?? [])]) if (fd !== undefined) closeSync(fd);
+      const { pid } = container.init;
+      const own = { id: "c1", status: "creating", pid };
+      assert.equal(hearAgent(listening), { fds: ["seccompFd"], pid, metadata: "for the agent", state: own });
+      const exec = await container.exec({
+        execId: "e1",
+        process: { cwd: "/", args: ["true"], env: ["PATH=/bin"], noNewPrivileges: true },
+        stdio: io.stdio,
+        signal: AbortSignal.timeout(10_000),
+      });
+      await exec.start();
+      // Another process of a container that runs: two pids.
+      const running = { id: "c1", status: "running", pid };
+      const heard = hearAgent(listening);
+      assert.equal([heard["pid"], heard["state"]], [exec.pid, running]);
+      await exitOf(exec);
+      container.init.kill(9);
+      await exitOf(container.init);
     } finally {
+      io.close();
       closeSync(listening);
       bundle.remove();
     }
   },
 );
+
+/** What an agent is told, as far as it differs from container to container; the descriptor that comes with it is one. */
+function hearAgent(listening: number): Record<string, unknown> {
+  const received = native.acceptRequest(listening, 5_000);
+  assert.ok(received !== undefined);
+  assert.is(received.fds.length, 1);
+  for (const fd of [received.fd, ...received.fds]) closeSync(fd);
+  const { fds, pid, metadata, state } = JSON.parse(String(received.data)) as Record<string, unknown> & {
+    state: Record<string, unknown>;
+  };
+  return { fds, pid, metadata, state: { id: state["id"], status: state["status"], pid: state["pid"] } };
+}
 
 const isV2 = cgroupLayout().mode === "v2";
 const pids = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/pids";

@@ -6,7 +6,7 @@ import { features } from "../../src/isolation/features.ts";
 import { parseOptions } from "../../src/isolation/mount-options.ts";
 import {
   actionWord,
-  architectureToken,
+  architectureTokens,
   filterFlags,
   operatorNumber,
 } from "../../src/isolation/seccomp/profile.ts";
@@ -50,7 +50,8 @@ suiteOfFeatures("lists what a seccomp profile can say", () => {
   const { actions, archs, knownFlags, operators } = features.linux.seccomp;
   for (const action of actions)
     assert.type(actionWord(action, undefined, { action: "action", errnoRet: "errnoRet" }), "number");
-  for (const [index, arch] of archs.entries()) assert.type(architectureToken(arch, index), "number");
+  // Of this machine at least its own; every other is known.
+  assert.ok(architectureTokens(archs).length > 0);
   for (const operator of operators) assert.type(operatorNumber(operator, "op"), "number");
   assert.ok(filterFlags({ defaultAction: "SCMP_ACT_ALLOW", flags: knownFlags }) > 0);
   assert.ok(actions.includes("SCMP_ACT_NOTIFY"));

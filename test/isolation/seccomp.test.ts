@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadFilter, storeFilter } from "../../src/isolation/seccomp/cache.ts";
-import { actionWord, type LinuxSeccomp } from "../../src/isolation/seccomp/profile.ts";
+import { actionWord, knownArchitectures, type LinuxSeccomp } from "../../src/isolation/seccomp/profile.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 
 const seccomp = suite("seccomp");
@@ -187,6 +187,27 @@ seccomp("turns flags into the kernel's bits, with SPEC_ALLOW when there are none
   const all = ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", "SECCOMP_FILTER_FLAG_TSYNC"];
   const listening = { ...denyAllBut(notify), listenerPath: "/run/l.sock", flags: all };
   assert.is(compileSeccomp(listening, undefined).flags, 32 | 8);
+});
+
+seccomp("takes a profile for every machine: what this one cannot be is left out", () => {
+  const profile = { ...denyAllBut(), architectures: [...knownArchitectures] };
+  const own = {
+    ...denyAllBut(),
+    architectures:
+      process.arch === "arm64"
+        ? ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
+        : ["SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"],
+  };
+  assert.equal([...compileSeccomp(profile, undefined).filter], [...compileSeccomp(own, undefined).filter]);
+  for (const name of ["SCMP_ARCH_LOONGARCH64", "SCMP_ARCH_M68K", "SCMP_ARCH_SH", "SCMP_ARCH_SHEB"])
+    assert.ok(knownArchitectures.includes(name), name);
+});
+
+seccomp("refuses metadata for a listener that there is not", () => {
+  assert.throws(
+    () => compileSeccomp({ ...denyAllBut(), listenerMetadata: "m" }, undefined),
+    /^linux\.seccomp\.listenerMetadata: .*listenerPath/,
+  );
 });
 
 seccomp("asks for a listener when an action is NOTIFY", () => {

@@ -61,6 +61,8 @@ const architectures: Readonly<Record<string, number>> = {
   SCMP_ARCH_X32: x32,
   SCMP_ARCH_ARM: 0x40000028,
   SCMP_ARCH_AARCH64: 0xc00000b7,
+  SCMP_ARCH_LOONGARCH64: 0xc0000102,
+  SCMP_ARCH_M68K: 0x00000004,
   SCMP_ARCH_MIPS: 0x00000008,
   SCMP_ARCH_MIPS64: 0x80000008,
   SCMP_ARCH_MIPS64N32: 0xa0000008,
@@ -75,6 +77,14 @@ const architectures: Readonly<Record<string, number>> = {
   SCMP_ARCH_RISCV64: 0xc00000f3,
   SCMP_ARCH_S390: 0x00000016,
   SCMP_ARCH_S390X: 0x80000016,
+  SCMP_ARCH_SH: 0x4000002a,
+  SCMP_ARCH_SHEB: 0x0000002a,
+};
+
+/** By those of Node: what a kernel of it can be asked by. */
+const families: Readonly<Record<string, readonly string[]>> = {
+  x64: ["SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"],
+  arm64: ["SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"],
 };
 
 const tsyncFlag = 1 << 0;
@@ -123,8 +133,15 @@ export function actionWord(
   return word | errno;
 }
 
-export function architectureToken(name: string, index: number): number {
-  return look(architectures, name, `architectures[${index}]`);
+/**
+ * Profiles name the architectures of every machine. Of one that this machine's kernel does not have there is no system call
+ * to judge, and libseccomp refuses those of another byte order, or does not know them.
+ */
+export function architectureTokens(names: readonly string[]): number[] {
+  return names.flatMap((name, index) => {
+    const token = look(architectures, name, `architectures[${index}]`);
+    return families[process.arch]?.includes(name) === false ? [] : [token];
+  });
 }
 
 export function operatorNumber(name: string, property: string): number {
