@@ -14,6 +14,9 @@ export function preservedDescriptors({ given, call }: Context): {
   const asked = given.number("preserve-fds") ?? 0;
   if (asked < 0 || asked > 1024)
     throw new TandemError("invalid_argument", `--preserve-fds ${asked}: from 0 to 1024`);
+  // For another process, whose environment was handed down without the descriptors.
+  if ((call.env.get("LISTEN_PID") ?? String(call.pid)) !== String(call.pid))
+    return { preserved: asked, env: [] };
   const listening = Number(call.env.get("LISTEN_FDS") ?? 0);
   if (!Number.isInteger(listening) || listening <= 0) return { preserved: asked, env: [] };
   const names = call.env.get("LISTEN_FDNAMES");

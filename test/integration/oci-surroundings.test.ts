@@ -214,4 +214,16 @@ around("options that only other runtimes need are taken", async () => {
   assert.match((await oci.run("nonsense")).stderr, /unknown command nonsense/);
 });
 
+around(
+  "descriptors of socket activation are passed on by whom they were given to, and by nobody else",
+  async () => {
+    const bundle = oci.bundle("echo $LISTEN_FDS; readlink /proc/self/fd/3");
+    const told = (pid: string, id: string) =>
+      oci.shell(`LISTEN_FDS=1 LISTEN_PID=${pid} exec $OCI run -b ${bundle} ${id} 3</proc`);
+    assert.is((await told("$$", "l1")).stdout, "1\n/proc\n");
+    // The variables were left in the environment of a child.
+    assert.is((await told("1", "l2")).stdout, "\n");
+  },
+);
+
 around.run();
