@@ -11,7 +11,7 @@ import { becomeWasmProcess } from "../wasm-host/main.ts";
 import { setEngineForLongRuns } from "./engine.ts";
 import { native } from "./native.ts";
 import type { OciHost } from "./oci/server.ts";
-import { ownRights } from "./rights.ts";
+import { isAdministrator, ownRights } from "./rights.ts";
 import { becomeShim } from "./shim/shim.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
 import { createShimHost, createWasmHost, warmUp, warmUpForOci } from "./zygote/warm-up.ts";
@@ -23,8 +23,11 @@ delete process.env["LD_PRELOAD"];
 const [mode, argument] = process.argv.slice(2);
 switch (mode) {
   case "zygote":
-    // Who is not root has the command line, which is all that a zygote of theirs is asked for.
-    await zygote(argument ?? "/run/tandem/z", ownRights().machineRoot);
+    // Who is not root, or root without CAP_SYS_ADMIN, has the command line, which is all that a zygote of theirs is asked for.
+    await zygote(
+      argument ?? "/run/tandem/z",
+      ownRights().machineRoot && isAdministrator(readFileSync("/proc/self/status", "latin1")),
+    );
     break;
   case "zygote-for-oci":
     await zygote(argument ?? "/run/tandem/z", false);

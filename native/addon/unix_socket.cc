@@ -1,10 +1,12 @@
 // Unix sockets that carry descriptors, and the zygote's blocking accept. SEQPACKET: one message is one
 // request.
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -188,6 +190,32 @@ Napi::Value listenStream(const Napi::CallbackInfo& info) {
   return listenOn(info, SOCK_STREAM);
 }
 
+uint64_t effectiveCapabilities(pid_t pid) {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, pid};
+  __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+  checked(static_cast<int>(syscall(SYS_capget, &header, sets)), "capget", "");
+  return sets[0].effective | static_cast<uint64_t>(sets[1].effective) << 32;
+}
+
+struct stat userNamespaceOf(const std::string& process) {
+  struct stat status {};
+  const std::string path = "/proc/" + process + "/ns/user";
+  checked(stat(path.c_str(), &status), "stat", path);
+  return status;
+}
+
+// A uid is not all there is to root: who has fewer capabilities than we, or has them in a user namespace of
+// its own only, must not have us do what it could not do itself (a hook, for example). A peer that waits for
+// its answer still has its number.
+bool hasOurRights(pid_t pid) {
+  const uint64_t own = effectiveCapabilities(0);
+  if (own == 0) return true;
+  // Of another pid namespace; and to capget(2) it would be ourselves.
+  if (pid <= 0 || (own & ~effectiveCapabilities(pid)) != 0) return false;
+  const struct stat ours = userNamespaceOf("self"), theirs = userNamespaceOf(std::to_string(pid));
+  return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
   const int listener = info[0].As<Napi::Number>().Int32Value();
   const int timeout = info[1].IsNumber() ? info[1].As<Napi::Number>().Int32Value() : -1;
@@ -204,11 +232,11 @@ Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
     ucred peer{};
     socklen_t size = sizeof peer;
     checked(getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size), "getsockopt", "SO_PEERCRED");
-    if (peer.uid != geteuid()) continue;
     // A peer that connects and says nothing must not hold up the others for long.
     timeval patience{2, 0};
     setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     try {
+      if (peer.uid != geteuid() || !hasOurRights(peer.pid)) continue;
       Message message = receive(fd.get(), 0);
       if (message.data.empty()) continue;
       Napi::Object result = toObject(info.Env(), std::move(message));
@@ -216,7 +244,7 @@ Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
       result.Set("peerPid", peer.pid);
       return result;
     } catch (const ErrnoError&) {
-      continue;  // A request that cannot be read has nobody to answer to.
+      continue;  // A request that cannot be read, or whose sender is gone, has nobody to answer to.
     }
   }
 }

@@ -89,7 +89,7 @@ const char *libDirectory(void);
 const char *buildId(void);
 // Makes the directory (0700) and its parents; fails unless it is ours alone.
 void makeOwnDirectory(const char *path);
-// <run dir>/z/<build id>-<namespaces>, made.
+// <run dir>/z/<build id>-<hash of namespaces and capabilities>, made.
 void zygoteDirectory(char *out, size_t size);
 // <run dir>/s/<sha256 of address, namespace, group>.
 void groupSocketPath(const Options *options, const char *group, char *out, size_t size);

@@ -1,10 +1,12 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -76,8 +78,9 @@ void makeOwnDirectory(const char *path) {
   checkOwn(path);
 }
 
-// A zygote's children live in its namespaces, so each set of namespaces has a zygote of its own.
-static void hashNamespaces(char out[sha256HexSize]) {
+// A zygote's children live in its namespaces and have its capabilities: each set of them has a zygote of its
+// own.
+static void hashSurroundings(char out[sha256HexSize]) {
   static const char *const links[] = {"/proc/self/ns/mnt", "/proc/self/ns/net", "/proc/self/ns/pid",
                                       "/proc/self/ns/ipc", "/proc/self/ns/uts", "/proc/self/ns/cgroup",
                                       "/proc/self/ns/user"};
@@ -88,6 +91,11 @@ static void hashNamespaces(char out[sha256HexSize]) {
     const ssize_t length = readlink(links[i], target, sizeof target);
     if (length > 0) sha256Add(&hash, target, (size_t)length);
   }
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+  if (syscall(SYS_capget, &header, sets) != 0) fail(errno, "capget", NULL);
+  for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+    sha256Add(&hash, &sets[i].effective, sizeof sets[i].effective);
   sha256Hex(&hash, out);
 }
 
@@ -96,11 +104,11 @@ void zygoteDirectory(char *out, size_t size) {
   if (libDirectory()[0] == 0)
     fail(0, "/proc: is not there; without it nobody knows where this program is installed", NULL);
   if (id == NULL) fail(0, libDirectory(), "/build-id: missing; this is not a complete installation", NULL);
-  char namespaces[sha256HexSize], parent[maxPath];
-  hashNamespaces(namespaces);
-  namespaces[16] = 0;
+  char surroundings[sha256HexSize], parent[maxPath];
+  hashSurroundings(surroundings);
+  surroundings[16] = 0;
   if (!concat(parent, sizeof parent, runDirectory(), "/z", NULL) ||
-      !concat(out, size, parent, "/", id, "-", namespaces, NULL))
+      !concat(out, size, parent, "/", id, "-", surroundings, NULL))
     fail(ENAMETOOLONG, runDirectory(), NULL);
   makeOwnDirectory(runDirectory());
   makeOwnDirectory(parent);

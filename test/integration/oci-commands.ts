@@ -117,8 +117,15 @@ export class OciCommands {
 
   /** Pids of the zygote and of the server that it forked. */
   servers(): { readonly zygote: number; readonly server: number | undefined } | undefined {
-    const [file] = globSync(join(this.runDirectory, "z/*/zygote.pid"));
-    if (file === undefined) return undefined;
+    return this.#allServers()[0];
+  }
+
+  /** A zygote for each set of capabilities that a test has called with. */
+  #allServers(): { readonly zygote: number; readonly server: number | undefined }[] {
+    return globSync(join(this.runDirectory, "z/*/zygote.pid")).map((file) => this.#serversOf(file));
+  }
+
+  #serversOf(file: string): { readonly zygote: number; readonly server: number | undefined } {
     const zygote = Number(readFileSync(file, "utf8"));
     const children = readFileSync(`/proc/${zygote}/task/${zygote}/children`, "utf8").trim().split(" ");
     const server = children
@@ -131,8 +138,8 @@ export class OciCommands {
     for (const child of this.#children) child.kill("SIGKILL");
     if (existsSync(this.root))
       for (const id of readdirSync(this.root)) await this.run("delete", "--force", id);
-    const pids = this.servers();
-    for (const pid of [pids?.server, pids?.zygote]) if (pid !== undefined) process.kill(pid, "SIGKILL");
+    for (const { server, zygote } of this.#allServers())
+      for (const pid of [server, zygote]) if (pid !== undefined) process.kill(pid, "SIGKILL");
     for (const directory of globSync(`/sys/fs/cgroup/{*/,}${this.cgroup.slice(1)}`)) rmdirSync(directory);
     for (const bundle of this.#bundles) bundle.remove();
     try {

@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  existsSync,
   globSync,
   mkdirSync,
   openSync,
@@ -16,6 +17,7 @@ import {
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { run } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { native } from "../../src/native.ts";
 import { toServer } from "../../src/oci/protocol.ts";
@@ -233,6 +235,39 @@ security("nobody else is answered: by the directory, by the socket's mode, by wh
   assert.is((await oci.run("list")).status, 0);
 });
 
+const capabilityLess = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"];
+
+for (const [who, wrapper] of [
+  ["without its capabilities", capabilityLess],
+  ["of a user namespace of its own", ["unshare", "--user", "--map-root-user"]],
+] as const)
+  security(`root ${who} is not answered by the server of the machine's`, async () => {
+    await oci.ok("list");
+    const [socket = ""] = globSync(join(oci.runDirectory, "z/*/oci.sock"));
+    const script = `
+      import { native } from ${JSON.stringify(join(import.meta.dirname, "../../src/native.ts"))};
+      const socket = native.connectSeqpacket(process.argv[1]);
+      native.sendMessage(socket, Buffer.from("0100000000010000003004000000" + "6c697374", "hex"), []);
+      native.waitReadable(socket, 10000);
+      console.log(native.receiveMessage(socket, {}).data.length);`;
+    const ask = async (...prefix: string[]) => {
+      const args = [
+        ...prefix,
+        process.execPath,
+        "--no-warnings",
+        "--input-type=module-typescript",
+        "-e",
+        script,
+      ];
+      const [program = "", ...rest] = args;
+      return await run(program, [...rest, socket]);
+    };
+    // Whoever may is told how it ended.
+    assert.match((await ask()).stdout, /^[1-9]/);
+    const { stdout, stderr } = await ask(...wrapper);
+    assert.ok(stdout === "0\n" || /EPIPE|ECONNRESET/.test(stderr), `${stdout}${stderr}`);
+  });
+
 security("orders are not taken from a directory that others own or may write", async () => {
   const place = join(oci.directory, "other");
   mkdirSync(place);
@@ -262,5 +297,19 @@ function answerOf(socket: number): string {
     return "";
   }
 }
+
+// Last: it starts a second zygote.
+security("root without its capabilities has no hook run with the server's", async () => {
+  const hook = { path: "/bin/sh", args: ["sh", "-c", "grep CapEff /proc/self/status >rights"] };
+  const bundle = oci.bundle("true", { hostname: "", linux: { namespaces: [] }, hooks: { poststop: [hook] } });
+  await oci.ok("list");
+  const { status } = await oci.shell(`$OCI run --bundle ${bundle} weak`, capabilityLess);
+  // It may not even bind the rootfs; on v1 not the rules of devices either, and then no hook has its turn.
+  assert.is(status, 1);
+  const rights = join(bundle, "rights");
+  if (existsSync(rights)) assert.match(readFileSync(rights, "utf8"), /^CapEff:\t0+$/m);
+  assert.is((await oci.shell("$OCI list", capabilityLess)).status, 0);
+  assert.is(globSync(join(oci.runDirectory, "z/*/oci.sock")).length, 2);
+});
 
 security.run();
