@@ -39,7 +39,7 @@ export interface RestoreHost {
   /** Executes `criu swrk 3` as a sibling of what is to be restored, with these descriptors from 3 on. */
   execute(fds: readonly number[]): Promise<{ readonly pid: number }>;
   /** Puts criu, and so what it restores, into the container's cgroup. */
-  enterCgroup(pid: number): void;
+  enterCgroup(pid: number): void | Promise<void>;
   /** The namespaces are there, the processes are not yet. */
   onNamespaces(pid: number): Promise<void>;
   /** A terminal whose other side was outside; the descriptor is the callee's. */
@@ -98,7 +98,7 @@ async function converseWith(
   const [ours, theirs] = native.socketpair();
   try {
     const { pid } = await host.execute([theirs, ...extra]).finally(() => closeSync(theirs));
-    host.enterCgroup(pid);
+    await host.enterCgroup(pid);
     const opts = { ...request.opts, cgRoot: cgroupRoots(pid) };
     const response = await converse(ours, { ...request, opts } as CriuRequest, {
       signal,
