@@ -42,6 +42,7 @@ export class RestoredProcess implements ExecutorProcess {
   async start(): Promise<void> {
     try {
       this.pid = await this.#restore();
+      await this.#request.cgroup.settle();
       this.#closeStreams();
       this.#watch();
     } catch (error) {

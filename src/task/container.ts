@@ -130,9 +130,11 @@ export class Container {
         cgroup,
         stdio,
       });
-      await cgroup.settle();
-      // A checkpoint's pid is known at its start.
-      if (executor.init.pid !== 0) recordPid(request.bundle, executor.init.pid);
+      // A checkpoint's pid is known at its start: until then nothing of it is in the cgroup.
+      if (executor.init.pid !== 0) {
+        await cgroup.settle();
+        recordPid(request.bundle, executor.init.pid);
+      }
       const init = new TaskProcess("", request.stdio);
       init.attach(executor.init, stdio);
       const container = new Container(request, selection, init, { spec, cgroup, rootfs, executor }, deps);

@@ -115,6 +115,7 @@ async function revive(context: Context, { criu, settings, record, cgroup }: Part
       },
       signal,
     );
+    await cgroup.settle();
     const complete = {
       ...record,
       pid,
