@@ -36,13 +36,19 @@ interface Bundle {
 export function addPs(program: Command): void {
   program
     .command("ps")
-    .description("list the containers of this node that Tandem runs, as their shims tell it")
+    .description(
+      "list the containers of this node that Tandem runs for containerd, as their shims tell it;\n" +
+        "those of podman and others, by the command line: tandem-oci list",
+    )
     .option("--json", "as JSON")
     .action(async (options: { readonly json?: boolean }) => {
       const listed = await listContainers();
       process.stdout.write(
         options.json === true ? `${JSON.stringify(listed, undefined, 2)}\n` : renderList(listed),
       );
+      const others = namesOf(join(directories.run, "oci")).length;
+      if (others > 0)
+        process.stderr.write(`and ${others} of the command line, in its usual --root: tandem-oci list\n`);
     });
 }
 

@@ -44,7 +44,7 @@ export async function answerCall(call: Call, server: ServerParts): Promise<void>
   let log = new CallLog(undefined, "text");
   let failure = 1;
   try {
-    const { given: general, read } = parseFlags(generalFlags, call.args, true);
+    const { given: general, read } = withHint("", () => parseFlags(generalFlags, call.args, true));
     const path = general.text("log");
     log = new CallLog(
       path === undefined || path === "" ? undefined : clientPath({ call }, path),
@@ -55,14 +55,14 @@ export async function answerCall(call: Call, server: ServerParts): Promise<void>
     if (general.has("help") || name === "" || name === "help")
       return await print(call, generalHelp(generalFlags, commands));
     const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
-    if (command === undefined) throw new TandemError("invalid_argument", `unknown command ${name}`);
+    if (command === undefined)
+      throw new TandemError("invalid_argument", `unknown command ${name}; see tandem-oci --help`);
     failure = command.failure ?? 1;
-    const { given, read: readArgs } = parseFlags(
-      { ...command.flags, ...helpFlag },
-      args,
-      command.inOrder === true,
+    const { given, read: readArgs } = withHint(`${name} `, () =>
+      parseFlags({ ...command.flags, ...helpFlag }, args, command.inOrder === true),
     );
     if (given.has("help")) return await print(call, commandHelp(name, command));
+    withHint(`${name} `, () => requireOperands(command, args.slice(readArgs), given));
     if (general.has("debug")) log.add("debug", call.args.join(" "));
     await call.exit(
       await runCommand(command, {
@@ -77,6 +77,25 @@ export async function answerCall(call: Call, server: ServerParts): Promise<void>
   } catch (error) {
     await fail(call, log, TandemError.from(error).message, failure);
   }
+}
+
+/** What is wrong with the command line itself is looked up in the help. */
+function withHint<T>(command: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const { code, message } = TandemError.from(error);
+    throw new TandemError(code, `${message}; see tandem-oci ${command}--help`, { cause: error });
+  }
+}
+
+/** @throws TandemError invalid_argument without a container's id, or with anything where nothing is expected */
+function requireOperands({ operands }: Command, rest: readonly string[], given: Given): void {
+  const [first] = [...given.operands, ...rest];
+  if (operands === "" && first !== undefined)
+    throw new TandemError("invalid_argument", `unexpected ${first}`);
+  if (operands.startsWith("ID") && (first === undefined || first === ""))
+    throw new TandemError("invalid_argument", "container id: is missing");
 }
 
 /** In order: the operands begin where the options end. */

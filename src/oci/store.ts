@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { exactJson, parseExactly } from "../bundle/exact-json.ts";
 import {
   absolutePath,
@@ -69,13 +69,15 @@ export class Store {
   /** Makes the container's directory. @throws TandemError invalid_argument, already_exists */
   reserve(id: string): void {
     checkId(id);
-    mkdirSync(this.root, { recursive: true, mode: 0o700 });
     try {
+      makeDirectories(this.root);
       mkdirSync(this.directory(id), { mode: 0o700 });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "EEXIST")
-        throw new TandemError("already_exists", `container ${id}: already exists`);
-      throw TandemError.from(error, "--root");
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw TandemError.from(error, "--root");
+      const rest = existsSync(join(this.directory(id), STATE))
+        ? ""
+        : "; it is being made, or its creation was cut off: delete --force removes what is left of it";
+      throw new TandemError("already_exists", `container ${id}: already exists${rest}`);
     }
   }
 
@@ -100,7 +102,7 @@ export class Store {
         throw new TandemError("not_found", `container ${id}: does not exist`);
       throw TandemError.from(error, `container ${id}`);
     }
-    const record = parseRecord(content, id);
+    const record = parseRecord(content, id, this.directory(id));
     return { ...record, spec: checkSpec(record.spec) };
   }
 
@@ -168,6 +170,18 @@ export class Store {
   }
 }
 
+/** mkdirSync's own recursion says ENOENT of a file system that is read-only. */
+function makeDirectories(path: string): void {
+  if (existsSync(path)) return;
+  makeDirectories(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else's call was faster.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}
+
 /** What is acted on with our rights, hooks included, must be ours alone. @throws TandemError permission_denied */
 function requireOwn(fd: number, id: string): void {
   const { uid, mode } = fstatSync(fd);
@@ -210,14 +224,17 @@ const recordShape = object({
 });
 
 /** @throws TandemError failed_precondition when it is no record, or another container's */
-function parseRecord(content: string, id: string): ContainerRecord {
+function parseRecord(content: string, id: string, directory: string): ContainerRecord {
+  const rescue = `end the processes of its cgroup, then remove ${directory}`;
   try {
     const record = recordShape(parseExactly(content, exactKeys), STATE);
     if (record.id === id && record.cgroups.every((path) => !path.split("/").includes(".."))) return record;
   } catch (error) {
-    throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged`, { cause: error });
+    throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged: ${rescue}`, {
+      cause: error,
+    });
   }
-  throw new TandemError("failed_precondition", `container ${id}: ${STATE} is another's`);
+  throw new TandemError("failed_precondition", `container ${id}: ${STATE} is another's: ${rescue}`);
 }
 
 function isId(id: string): boolean {

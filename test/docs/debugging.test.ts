@@ -6,7 +6,11 @@ import { codesOf, read, tableBelow } from "./markdown.ts";
 const debugging = suite("docs/debugging.md");
 const document = read("docs/debugging.md");
 
-for (const heading of ["## Messages of the shim", "## Messages of the launcher"]) {
+for (const heading of [
+  "## Messages of the shim",
+  "## Messages of the launcher",
+  "## Messages of `tandem-oci`",
+]) {
   debugging(`names messages that are in the code: ${heading.slice(3)}`, () => {
     const rows = tableBelow(document, heading);
     assert.ok(rows.length > 5);

@@ -1,5 +1,6 @@
 /** What the command line finds around it: environment, descriptors, working directory, long arguments, two roots. */
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -211,7 +212,30 @@ around("options that only other runtimes need are taken", async () => {
   ])
     assert.is((await oci.run(...flags, "list", "-q")).status, 0, flags.join(" "));
   assert.match((await oci.run("--nonsense", "list")).stderr, /unknown option --nonsense/);
-  assert.match((await oci.run("nonsense")).stderr, /unknown command nonsense/);
+  assert.match((await oci.run("nonsense")).stderr, /unknown command nonsense; see tandem-oci --help/);
+});
+
+around("a command line that is wrong is told where the right one is described", async () => {
+  for (const [args, message] of [
+    [["run", "--bundl", "x", "y"], /unknown option --bundl; see tandem-oci run --help/],
+    [["kill"], /container id: is missing; see tandem-oci kill --help/],
+    [["exec"], /container id: is missing; see tandem-oci exec --help/],
+    [["list", "c1"], /unexpected c1; see tandem-oci list --help/],
+  ] as const)
+    assert.match((await oci.run(...args)).stderr, message, args.join(" "));
+});
+
+around("list says of what is damaged that it is there", async () => {
+  const root = mkdtempSync(join(tmpdir(), "tandem-damaged-"));
+  try {
+    mkdirSync(join(root, "d1"), { mode: 0o700 });
+    writeFileSync(join(root, "d1/state.json"), "{", { mode: 0o600 });
+    const { status, stderr } = await oci.run("--root", root, "list");
+    assert.is(status, 0);
+    assert.match(stderr, /container d1: state.json is damaged: .* then remove .*\/d1/);
+  } finally {
+    rmSync(root, { recursive: true, force: true });
+  }
 });
 
 around(

@@ -60,6 +60,11 @@ tests("a record is what was saved", () => {
   assert.throws(() => store.load("c2"), /container c2: does not exist/);
 });
 
+tests("a directory without a record is said to be one", () => {
+  rmSync(file());
+  assert.throws(() => store.reserve("c1"), /c1: already exists; .* delete --force removes what is left/);
+});
+
 tests("an id is a name and no path", () => {
   for (const id of ["", ".", "..", "../c1", "c1/..", "/c1", "a\0b", "c1\n", "ü", "a b"]) {
     for (const use of [

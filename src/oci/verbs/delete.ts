@@ -21,8 +21,17 @@ export const deleteVerb: Command = {
       store.remove(id);
       return 0;
     }
-    if (!force) container.requireStatus("created", "stopped");
+    if (!force) requireEnded(container);
     await deleteContainer(container, context);
     return 0;
   },
 };
+
+/** @throws TandemError failed_precondition saying what to do about it */
+function requireEnded({ status, record }: LiveContainer): void {
+  if (status === "created" || status === "stopped") return;
+  throw new TandemError(
+    "failed_precondition",
+    `container ${record.id}: is ${status}; end it first, or delete --force`,
+  );
+}

@@ -17,8 +17,10 @@ export const list: Command = {
       try {
         return [new LiveContainer(store, id)];
       } catch (error) {
-        // Made or deleted at this moment, or damaged: the others are listed all the same.
-        warn(TandemError.from(error).message);
+        const { code, message } = TandemError.from(error);
+        warn(message);
+        // One that is made or deleted at this moment goes unsaid; one that is damaged is not: a list without it would be a lie.
+        if (code !== "not_found") call.writeError(`tandem-oci: ${message}\n`);
         return [];
       }
     });

@@ -13,8 +13,6 @@ export const spec: Command = {
   },
   run: async (context) => {
     const { given } = context;
-    if (given.operands.length > 0)
-      throw new TandemError("invalid_argument", `unexpected ${given.operands.join(" ")}`);
     const path = join(clientPath(context, given.text("bundle") ?? "."), "config.json");
     const document = given.has("rootless") ? rootlessSpec() : usualSpec();
     try {
