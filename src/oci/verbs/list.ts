@@ -15,7 +15,7 @@ export const list: Command = {
   run: async ({ store, given, call, warn }: Context) => {
     const containers = store.ids().flatMap((id) => {
       try {
-        return [new LiveContainer(store, id)];
+        return [describeWithOwner(new LiveContainer(store, id))];
       } catch (error) {
         const { code, message } = TandemError.from(error);
         warn(message);
@@ -25,16 +25,18 @@ export const list: Command = {
       }
     });
     const format = given.text("format") ?? "table";
-    if (given.has("quiet")) call.write(containers.map(({ record }) => `${record.id}\n`).join(""));
-    else if (format === "json") call.write(`${JSON.stringify(containers.map(describeWithOwner))}\n`);
+    if (given.has("quiet")) call.write(containers.map(({ id }) => `${id}\n`).join(""));
+    else if (format === "json") call.write(`${JSON.stringify(containers)}\n`);
     else if (format === "table") call.write(`${toTable(containers)}\n`);
     else throw new TandemError("invalid_argument", `--format ${format}: is table or json`);
     return 0;
   },
 };
 
+type Description = Readonly<Record<string, unknown>>;
+
 /** By name, as users know them. */
-function describeWithOwner(container: LiveContainer): Readonly<Record<string, unknown>> {
+function describeWithOwner(container: LiveContainer): Description {
   return { ...describe(container), owner: userName(container.record.owner) };
 }
 
@@ -43,7 +45,7 @@ function userName(uid: number): string {
   return users.map((line) => line.split(":")).find(([, , id]) => id === String(uid))?.[0] ?? `#${uid}`;
 }
 
-function toTable(containers: readonly LiveContainer[]): string {
+function toTable(containers: readonly Description[]): string {
   const table = new Table({
     head: ["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"],
     chars: Object.fromEntries(
@@ -67,8 +69,7 @@ function toTable(containers: readonly LiveContainer[]): string {
     ),
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0 },
   });
-  for (const container of containers) {
-    const { id, pid, status, bundle, created, owner } = describeWithOwner(container);
+  for (const { id, pid, status, bundle, created, owner } of containers) {
     table.push([id, pid, status, bundle, created, owner].map(String));
   }
   // The last column is padded as the others are.
