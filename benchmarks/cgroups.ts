@@ -78,8 +78,19 @@ export function openCgroups(name: string): BenchCgroups {
 
 function processesBelow(directory: string): number[] {
   return globSync(join(directory, "**/cgroup.procs")).flatMap((file) =>
-    readFileSync(file, "utf8").split("\n").filter(Boolean).map(Number),
+    readIfThere(file).split("\n").filter(Boolean).map(Number),
   );
+}
+
+/** A runtime may just be removing what it made. */
+function readIfThere(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENODEV") return "";
+    throw error;
+  }
 }
 
 /** Moves this process into a cgroup of the run's own; what it starts and does not count stays there, to be cleared away. */
