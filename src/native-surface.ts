@@ -10,6 +10,7 @@ export interface ZygoteMessage {
   readonly fd: number;
   readonly data: Buffer;
   readonly fds: readonly number[];
+  /** 0 when the sender is gone: nobody knows any more what it was allowed, so nothing is done for it. */
   readonly peerPid: number;
 }
 

@@ -207,13 +207,20 @@ struct stat userNamespaceOf(const std::string& process) {
 // A uid is not all there is to root: who has fewer capabilities than we, or has them in a user namespace of
 // its own only, must not have us do what it could not do itself (a hook, for example). A peer that waits for
 // its answer still has its number.
-bool hasOurRights(pid_t pid) {
+enum class Peer { trusted, refused, gone };
+
+Peer judge(pid_t pid) {
   const uint64_t own = effectiveCapabilities(0);
-  if (own == 0) return true;
+  if (own == 0) return Peer::trusted;
   // Of another pid namespace; and to capget(2) it would be ourselves.
-  if (pid <= 0 || (own & ~effectiveCapabilities(pid)) != 0) return false;
-  const struct stat ours = userNamespaceOf("self"), theirs = userNamespaceOf(std::to_string(pid));
-  return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+  if (pid <= 0) return Peer::refused;
+  try {
+    if ((own & ~effectiveCapabilities(pid)) != 0) return Peer::refused;
+    const struct stat ours = userNamespaceOf("self"), theirs = userNamespaceOf(std::to_string(pid));
+    return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? Peer::trusted : Peer::refused;
+  } catch (const ErrnoError&) {
+    return Peer::gone;
+  }
 }
 
 Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
@@ -236,15 +243,17 @@ Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
     timeval patience{2, 0};
     setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     try {
-      if (peer.uid != geteuid() || !hasOurRights(peer.pid)) continue;
+      if (peer.uid != geteuid()) continue;
+      const Peer verdict = judge(peer.pid);
+      if (verdict == Peer::refused) continue;
       Message message = receive(fd.get(), 0);
       if (message.data.empty()) continue;
       Napi::Object result = toObject(info.Env(), std::move(message));
       result.Set("fd", fd.release());
-      result.Set("peerPid", peer.pid);
+      result.Set("peerPid", verdict == Peer::gone ? 0 : peer.pid);
       return result;
     } catch (const ErrnoError&) {
-      continue;  // A request that cannot be read, or whose sender is gone, has nobody to answer to.
+      continue;  // A request that cannot be read has nobody to answer to.
     }
   }
 }

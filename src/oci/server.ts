@@ -1,5 +1,6 @@
 import { closeSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { TandemError } from "../errors.ts";
 import type { RedirectableLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
@@ -110,6 +111,7 @@ async function answer(
 ): Promise<void> {
   let call: Call;
   try {
+    if (peerPid === 0) throw new TandemError("unavailable", "the client was killed");
     if (data[0] !== toServer.call) throw new RangeError("not a call");
     const [memfd] = fds;
     const fields = memfd === undefined ? data.subarray(1) : readFileSync(`/proc/self/fd/${memfd}`);

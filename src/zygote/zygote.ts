@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { directories } from "../directories.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
+import { removeDeadSocket } from "./dead-socket.ts";
 import { decodeFields, encodeReply, openRequest, toShimParameters } from "./request.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
 import { PID_FILE, Tenure } from "./tenure.ts";
@@ -69,7 +70,9 @@ export function serveRequests(options: ServeOptions): void {
   for (;;) {
     const check = tenure?.isGuest() === true ? GUEST_CHECK_MS : IDLE_CHECK_MS;
     const message = native.acceptRequest(listener, spares.isFull ? check : REFILL_DELAY_MS);
-    if (message !== undefined) {
+    if (message?.peerPid === 0) {
+      turnAway(message);
+    } else if (message !== undefined) {
       if (handle(message, options, life)) return;
     } else if (!spares.isFull) {
       if (spares.refill(() => closeSync(listener))) return;
@@ -117,6 +120,22 @@ function handle(message: ZygoteMessage, options: ServeOptions, life: Life): bool
   for (const fd of fds) closeSync(fd);
   closeSync(message.fd);
   return false;
+}
+
+/** Whoever asked is dead, and nothing is done for it: only its pod's socket, which it bound itself, must not stay. */
+function turnAway({ fd, data, fds }: ZygoteMessage): void {
+  let own = fds;
+  let socket: string | undefined;
+  try {
+    const request = openRequest(data, fds);
+    own = request.fds;
+    if (kindOf(request.fields) === "shim") socket = toShimParameters(request.fields).socketPath;
+    for (const part of [data, ...request.fields]) part.fill(0);
+  } catch {
+    // Not even a request: its sender has no use for an answer.
+  }
+  for (const one of [fd, ...own]) closeSync(one);
+  if (socket !== undefined) removeDeadSocket(socket);
 }
 
 /** Nobody was told a shim's address when its launcher is dead; a wasm process finds its pipes without a peer and ends itself. */
