@@ -61,6 +61,15 @@ function callsIn(pid: number, ...calls: readonly Call[]): string[] {
     .split("\n");
 }
 
+/** The same with a call that is the process's last: it may be killed before the tracer has put its registers back. */
+function lastCallIn(pid: number, last: Call): void {
+  try {
+    callsIn(pid, last);
+  } catch (error) {
+    assert.match(String(error), /No such process/);
+  }
+}
+
 async function sleeping(env: readonly string[] = []) {
   const container = scene.container(tandemWasm, { args: tandemWasm.programs.sleep, env });
   const pid = await container.run();
@@ -241,7 +250,7 @@ for (const [what, call] of [
   security(`is killed when it gives the shim ${what}`, async () => {
     const { container, pid } = await sleeping();
     await using _ = container;
-    callsIn(pid, call(statusPipeOf(pid)));
+    lastCallIn(pid, call(statusPipeOf(pid)));
     assert.is(await container.wait(), 137);
     assert.not(isAlive(pid));
   });
