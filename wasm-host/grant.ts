@@ -6,10 +6,10 @@
  * - arguments and environment: none
  * - files: none; only what lies beneath a preopen can be named, and no symlink leads out of it
  * - stdio: all three descriptors are given always; nothing else of the process's descriptors is visible
- * - accepting connections: no listener
- * - network: no sockets, no outbound hosts
- * Limits are no part of it: memory and CPU time are the cgroup's, which binds the engine too.
- * Always there, because a guest without them cannot even hash: the clocks of the machine and the kernel's random numbers.
+ * - accepting connections: no listener, no address to bind
+ * - network: no address can be reached and no name resolved, by whichever of sockets, name look-up and http
+ * Always there, because a guest without them cannot even hash: clocks (the machine's, unless the grant makes them up) and random
+ * numbers (the kernel's, unless the grant seeds them). Limits that are absent are the cgroup's alone, which binds the engine too.
  */
 export interface Grant {
   /** argv, the program's name first. */
@@ -19,9 +19,12 @@ export interface Grant {
   readonly stdio: { readonly stdin: number; readonly stdout: number; readonly stderr: number };
   /** Listening sockets; they come after the preopens in the guest's numbering. */
   readonly listeners: readonly number[];
-  readonly clocks?: "real";
-  readonly random?: "system";
   readonly network?: NetworkGrant;
+  /** The machine's clocks when absent. */
+  readonly clocks?: MadeUpClocks;
+  /** The kernel's generator when absent. */
+  readonly random?: SeededRandom;
+  readonly limits?: Limits;
 }
 
 /** A directory that the guest starts with. */
@@ -33,8 +36,45 @@ export interface Preopen {
   readonly readonly: boolean;
 }
 
+/** Where a guest may reach to and be reached from: one list for sockets, name look-up and http alike. */
 export interface NetworkGrant {
-  readonly sockets: boolean;
-  /** "host", "host:port", "*.suffix" or "*". */
-  readonly outboundHosts: readonly string[];
+  /**
+   * Whom it may connect and send to: `HOST`, `HOST:PORT` or `HOST:PORT-PORT`, where HOST is a name, `*.suffix`, `*`, an IPv4 address,
+   * an IPv6 address in brackets, or a CIDR block. A name allows itself to be resolved, and then the addresses that it was resolved to.
+   */
+  readonly outbound: readonly string[];
+  /** Where it may bind: `ADDRESS:PORT` or `ADDRESS:PORT-PORT`, with `*` for every address; port 0 is one that the kernel picks. */
+  readonly inbound: readonly string[];
+}
+
+/** Clocks that tell the same in every run: reading one moves time on, and waiting takes no time but moves the clocks. */
+export interface MadeUpClocks {
+  /** Milliseconds since 1970 that the wall clock starts with; the monotonic one starts with 0. */
+  readonly startMs: number;
+  /** Nanoseconds that each reading moves all clocks on. */
+  readonly stepNs: number;
+}
+
+/** Random numbers that are the same in every run. */
+export interface SeededRandom {
+  /** 32 bytes in hexadecimal. */
+  readonly seed: string;
+}
+
+/** Going over one ends the guest with an exit status and a line of its own (docs/exit-codes.md). */
+export interface Limits {
+  /** Of all linear memories together. */
+  readonly memoryBytes?: number;
+  /** Elements of all tables together. */
+  readonly tableElements?: number;
+  /** Core module instances: a component has several, a thread is one. */
+  readonly instances?: number;
+  /** Processor time of the process, the compiler's included. */
+  readonly cpuMs?: number;
+  /** From the start of the guest. */
+  readonly wallMs?: number;
+  /** Descriptors that are open at once: files, directories and sockets, not those that the grant itself gives. */
+  readonly openFiles?: number;
+  /** Written to stdout and stderr together. */
+  readonly outputBytes?: number;
 }

@@ -220,7 +220,7 @@ test("No host can be reached unless it is granted", async () => {
   await serving(async ({ get, service }) => {
     assert.is((await get(`/fetch?127.0.0.1:${service.address.port}`)).status, 403);
   });
-  const network = { sockets: false, outboundHosts: ["127.0.0.1"] };
+  const network = { outbound: ["127.0.0.1"], inbound: [] };
   await serving(
     async ({ get, service }) => {
       const { status, body } = await get(`/fetch?127.0.0.1:${service.address.port}`);
@@ -245,7 +245,7 @@ test("A host that refuses the connection is an error the guest can see", async (
       assert.is((await get(`/fetch?127.0.0.1:${port}`)).status, 502);
     },
     {},
-    { sockets: false, outboundHosts: ["*"] },
+    { outbound: ["*"], inbound: [] },
   );
 });
 

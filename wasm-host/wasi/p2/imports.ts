@@ -23,8 +23,8 @@ export function createImports(grant: ComponentGrant, host: FilesystemHost): Reco
     ...createClocks(host.waiter),
     ...createRandom(),
     ...createFilesystem(grant.preopens, host),
-    ...createSockets({ allowed: grant.network?.sockets === true }),
+    ...createSockets({ allowed: grant.network !== undefined }),
     "wasi:http/types": httpTypes,
-    ...createOutgoingHandler(grant.network?.outboundHosts ?? []),
+    ...createOutgoingHandler(grant.network?.outbound ?? []),
   };
 }
