@@ -1,3 +1,5 @@
+import { defaultMounts } from "../../src/bundle/default-mounts.ts";
+
 /** Root's usual capabilities in a container, in containerd's order. */
 const capabilities = [
   "CAP_CHOWN",
@@ -16,19 +18,15 @@ const capabilities = [
   "CAP_AUDIT_WRITE",
 ] as const;
 
-const tmpfs = ["nosuid", "strictatime", "mode=755", "size=65536k"] as const;
-const terminals = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] as const;
-const closed = ["nosuid", "noexec", "nodev"] as const;
-
 const mounts = [
-  { destination: "/proc", type: "proc", source: "proc", options: closed },
-  { destination: "/dev", type: "tmpfs", source: "tmpfs", options: tmpfs },
-  { destination: "/dev/pts", type: "devpts", source: "devpts", options: terminals },
-  { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...closed, "mode=1777", "size=65536k"] },
-  { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: closed },
-  { destination: "/sys", type: "sysfs", source: "sysfs", options: [...closed, "ro"] },
-  { destination: "/run", type: "tmpfs", source: "tmpfs", options: tmpfs },
-] as const;
+  ...defaultMounts,
+  {
+    destination: "/run",
+    type: "tmpfs",
+    source: "tmpfs",
+    options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
+  },
+];
 
 const maskedPaths = [
   "/proc/acpi",

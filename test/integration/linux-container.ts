@@ -14,6 +14,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
+import { defaultMounts } from "../../src/bundle/default-mounts.ts";
 import { parseSpec, type Spec, type SpecProcess } from "../../src/bundle/spec.ts";
 import { TandemError } from "../../src/errors.ts";
 import type { ExecutorContainer, ExecutorProcess, ExitStatus } from "../../src/executor/executor.ts";
@@ -98,33 +99,8 @@ export function specOf(
       capabilities: allCapabilities,
       ...process,
     },
-    mounts: [
-      { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-      {
-        destination: "/dev",
-        type: "tmpfs",
-        source: "tmpfs",
-        options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-      },
-      {
-        destination: "/dev/pts",
-        type: "devpts",
-        source: "devpts",
-        options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-      },
-      {
-        destination: "/dev/shm",
-        type: "tmpfs",
-        source: "shm",
-        options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-      },
-      {
-        destination: "/dev/mqueue",
-        type: "mqueue",
-        source: "mqueue",
-        options: ["nosuid", "noexec", "nodev"],
-      },
-    ],
+    // Some of these containers are in the machine's network namespace, whose /sys is not theirs to mount.
+    mounts: defaultMounts.filter(({ type }) => type !== "sysfs"),
     linux: {
       namespaces: [{ type: "pid" }, { type: "mount" }, { type: "uts" }, { type: "ipc" }, { type: "network" }],
       ...linux,

@@ -1,5 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { defaultMounts } from "../../bundle/default-mounts.ts";
+import type { SpecMount } from "../../bundle/spec.ts";
 import { TandemError } from "../../errors.ts";
 import { features } from "../../isolation/features.ts";
 import { type Command, clientPath } from "../command.ts";
@@ -24,43 +26,11 @@ export const spec: Command = {
   },
 };
 
-interface Mount {
-  readonly destination: string;
-  readonly type: string;
-  readonly source: string;
-  readonly options?: readonly string[];
-}
-
 const capabilities = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
 
-/** Mounts that nearly every program expects (runtime-spec, config-linux.md "Default Filesystems", and what engines add). */
-const mounts: readonly Mount[] = [
-  { destination: "/proc", type: "proc", source: "proc" },
-  {
-    destination: "/dev",
-    type: "tmpfs",
-    source: "tmpfs",
-    options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-  },
-  {
-    destination: "/dev/pts",
-    type: "devpts",
-    source: "devpts",
-    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-  },
-  {
-    destination: "/dev/shm",
-    type: "tmpfs",
-    source: "shm",
-    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-  },
-  {
-    destination: "/dev/mqueue",
-    type: "mqueue",
-    source: "mqueue",
-    options: ["nosuid", "noexec", "nodev"],
-  },
-  { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
+/** runc's /proc is without options. */
+const mounts: readonly SpecMount[] = [
+  ...defaultMounts.map(({ options, ...mount }) => (mount.type === "proc" ? mount : { ...mount, options })),
   {
     destination: "/sys/fs/cgroup",
     type: "cgroup",
@@ -135,6 +105,6 @@ export function rootlessSpec() {
   };
 }
 
-function optionsWithoutIds({ options }: Mount): Pick<Mount, "options"> {
+function optionsWithoutIds({ options }: SpecMount): Pick<SpecMount, "options"> {
   return options === undefined ? {} : { options: options.filter((option) => !/^[ug]id=/.test(option)) };
 }

@@ -1,3 +1,5 @@
+import { defaultMounts } from "../../bundle/default-mounts.ts";
+
 /** config.json of the rehearsed container: what `ctr run` and CRI ask for, so that every branch of theirs has been taken once. */
 export function rehearsalSpec(program: string, cgroupsPath: string): unknown {
   const capabilities = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"];
@@ -21,34 +23,7 @@ export function rehearsalSpec(program: string, cgroupsPath: string): unknown {
     },
     root: { path: "rootfs" },
     hostname: "rehearsal",
-    mounts: [
-      { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-      {
-        destination: "/dev",
-        type: "tmpfs",
-        source: "tmpfs",
-        options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-      },
-      {
-        destination: "/dev/pts",
-        type: "devpts",
-        source: "devpts",
-        options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-      },
-      {
-        destination: "/dev/shm",
-        type: "tmpfs",
-        source: "shm",
-        options: ["nosuid", "noexec", "nodev", "mode=1777"],
-      },
-      {
-        destination: "/dev/mqueue",
-        type: "mqueue",
-        source: "mqueue",
-        options: ["nosuid", "noexec", "nodev"],
-      },
-      { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
-    ],
+    mounts: defaultMounts,
     linux: {
       resources: {
         devices: [

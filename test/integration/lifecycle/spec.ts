@@ -1,3 +1,5 @@
+import { defaultMounts } from "../../../src/bundle/default-mounts.ts";
+
 /** What of config.json a test chooses; the rest is what `ctr run` writes. */
 export interface SpecOptions {
   readonly args: readonly string[];
@@ -19,30 +21,6 @@ const capabilities = [
   ),
   ..."SYS_CHROOT KILL AUDIT_WRITE".split(" "),
 ].map((name) => `CAP_${name}`);
-
-const mounts = [
-  { destination: "/proc", type: "proc", source: "proc", options: ["nosuid", "noexec", "nodev"] },
-  {
-    destination: "/dev",
-    type: "tmpfs",
-    source: "tmpfs",
-    options: ["nosuid", "strictatime", "mode=755", "size=65536k"],
-  },
-  {
-    destination: "/dev/pts",
-    type: "devpts",
-    source: "devpts",
-    options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-  },
-  {
-    destination: "/dev/shm",
-    type: "tmpfs",
-    source: "shm",
-    options: ["nosuid", "noexec", "nodev", "mode=1777", "size=65536k"],
-  },
-  { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: ["nosuid", "noexec", "nodev"] },
-  { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
-];
 
 /** process of config.json, also what an exec is given. */
 export function processOf(options: SpecOptions): object {
@@ -66,7 +44,7 @@ export function specOf(namespace: string, id: string, options: SpecOptions): obj
     process: processOf(options),
     root: { path: "rootfs", readonly: options.readonlyRootfs === true },
     hostname: "lifecycle",
-    mounts: [...mounts, ...(options.mounts ?? [])],
+    mounts: [...defaultMounts, ...(options.mounts ?? [])],
     annotations: options.annotations ?? {},
     linux: {
       cgroupsPath: `/${namespace}/${id}`,
