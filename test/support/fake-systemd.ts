@@ -3,15 +3,15 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { managerAddresses } from "../../src/isolation/systemd/addresses.ts";
-import type { BusAddress } from "../../src/isolation/systemd/bus.ts";
-import type { DbusValue } from "../../src/isolation/systemd/marshal.ts";
+import type { BusAddress } from "../../src/isolation/systemd/dbus/addresses.ts";
+import type { DbusValue } from "../../src/isolation/systemd/dbus/marshal.ts";
 import {
   decodeMessage,
   encodeMessage,
   type Message,
   messageTypes,
-} from "../../src/isolation/systemd/message.ts";
+} from "../../src/isolation/systemd/dbus/message.ts";
+import { managerAddresses } from "../../src/isolation/systemd/manager-addresses.ts";
 
 export interface Call {
   readonly member: string;

@@ -1,5 +1,5 @@
 import { TandemError } from "../../errors.ts";
-import { parseGvariant } from "./gvariant.ts";
+import { parseGvariant } from "./dbus/gvariant.ts";
 import type { UnitProperty } from "./manager.ts";
 
 export const PROPERTY_ANNOTATION = "org.systemd.property.";

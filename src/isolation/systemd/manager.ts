@@ -1,7 +1,8 @@
 import { type ErrorCode, TandemError } from "../../errors.ts";
-import { Bus, type BusAddress } from "./bus.ts";
-import type { DbusValue, Variant } from "./marshal.ts";
-import type { Message } from "./message.ts";
+import type { BusAddress } from "./dbus/addresses.ts";
+import { Bus } from "./dbus/bus.ts";
+import type { DbusValue, Variant } from "./dbus/marshal.ts";
+import type { Message } from "./dbus/message.ts";
 
 /** A unit's property, org.freedesktop.systemd1(5). */
 export type UnitProperty = readonly [name: string, value: Variant];

@@ -8,10 +8,10 @@ import { type CgroupLayout, cgroupLayout, parseLayout } from "../cgroup/layout.t
 import { type CgroupPaths, cgroupPathsOf } from "../cgroup/paths.ts";
 import { type Cgroup, type CgroupRequest, limitCgroup, openRdt, type SystemdUnit } from "../cgroup.ts";
 import type { IntelRdt } from "../intel-rdt.ts";
-import { managerAddresses, managerKind } from "./addresses.ts";
 import { annotatedProperties } from "./annotations.ts";
 import { limitProperties, understood } from "./limits.ts";
 import { Manager, type UnitProperty } from "./manager.ts";
+import { managerAddresses, managerKind } from "./manager-addresses.ts";
 import { type Placeholder, Scope } from "./scope.ts";
 import { type ScopeName, scopeName } from "./unit-name.ts";
 

@@ -1,4 +1,4 @@
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../../../errors.ts";
 import type { DbusValue, Variant } from "./marshal.ts";
 
 /** Keywords of GVariant's text format for the types that can be sent. */

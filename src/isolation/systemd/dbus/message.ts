@@ -1,4 +1,4 @@
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../../../errors.ts";
 import { type DbusValue, marshal, unmarshal } from "./marshal.ts";
 
 /** dbus-specification "Message Types". */

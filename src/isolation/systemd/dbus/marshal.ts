@@ -1,4 +1,4 @@
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../../../errors.ts";
 import { alignmentOf, type DbusType, parseSignature } from "./signature.ts";
 
 /** A value with its own signature, D-Bus type "v". */

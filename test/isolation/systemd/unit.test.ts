@@ -1,12 +1,12 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import type { LinuxResources } from "../../src/bundle/resources.ts";
-import { resourceSettings } from "../../src/isolation/cgroup/apply.ts";
-import { annotatedProperties } from "../../src/isolation/systemd/annotations.ts";
-import { deviceProperties, driversOf } from "../../src/isolation/systemd/device-properties.ts";
-import type { UnitProperty } from "../../src/isolation/systemd/manager.ts";
-import { knownTo, needsVersion, unitProperties } from "../../src/isolation/systemd/properties.ts";
-import { scopeName, sliceDirectory } from "../../src/isolation/systemd/unit-name.ts";
+import type { LinuxResources } from "../../../src/bundle/resources.ts";
+import { resourceSettings } from "../../../src/isolation/cgroup/apply.ts";
+import { annotatedProperties } from "../../../src/isolation/systemd/annotations.ts";
+import { deviceProperties, driversOf } from "../../../src/isolation/systemd/device-properties.ts";
+import type { UnitProperty } from "../../../src/isolation/systemd/manager.ts";
+import { knownTo, needsVersion, unitProperties } from "../../../src/isolation/systemd/properties.ts";
+import { scopeName, sliceDirectory } from "../../../src/isolation/systemd/unit-name.ts";
 
 const unit = suite("systemd units");
 const context = { namespace: "k8s.io", id: "c1", kind: "system" } as const;

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { TandemError } from "../../errors.ts";
 import { ownRights } from "../../rights.ts";
-import type { BusAddress } from "./bus.ts";
+import { type BusAddress, busAddresses } from "./dbus/addresses.ts";
 
 /** Which systemd: the machine's, or the manager of the user who runs us. */
 export type ManagerKind = "system" | "user";
@@ -52,15 +52,4 @@ function ownerOf(uid: number): number {
     if (uid >= inside && uid < inside + length) return outside + uid - inside;
   }
   return uid;
-}
-
-/** The Unix sockets of a list of addresses, dbus-specification "Server Addresses"; other transports are passed over. */
-export function busAddresses(list: string): readonly BusAddress[] {
-  return list.split(";").flatMap((address) => {
-    const [transport, options = ""] = address.split(":", 2);
-    const found = options.split(",").find((option) => /^(path|abstract)=/.test(option));
-    if (transport !== "unix" || found === undefined) return [];
-    const [key, value = ""] = found.split("=", 2);
-    return [{ path: (key === "abstract" ? "\0" : "") + decodeURIComponent(value), direct: false }];
-  });
 }

@@ -1,13 +1,8 @@
 import { createConnection, type Socket } from "node:net";
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../../../errors.ts";
+import type { BusAddress } from "./addresses.ts";
 import type { DbusValue } from "./marshal.ts";
 import { decodeMessage, encodeMessage, type Message, messageTypes } from "./message.ts";
-
-/** A socket where D-Bus is spoken. `direct`: by the manager itself, without a message bus between. */
-export interface BusAddress {
-  readonly path: string;
-  readonly direct: boolean;
-}
 
 export interface MethodCall {
   readonly destination: string;

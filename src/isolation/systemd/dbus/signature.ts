@@ -1,4 +1,4 @@
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../../../errors.ts";
 
 /** One complete type of a D-Bus signature: "s", or an array of what follows it, or a struct. */
 export type DbusType =

@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { managerAddresses } from "../../src/isolation/systemd/addresses.ts";
-import { Manager } from "../../src/isolation/systemd/manager.ts";
-import { fakeSystemd } from "../support/fake-systemd.ts";
-import { rejects } from "../support/rejects.ts";
+import { Manager } from "../../../src/isolation/systemd/manager.ts";
+import { managerAddresses } from "../../../src/isolation/systemd/manager-addresses.ts";
+import { fakeSystemd } from "../../support/fake-systemd.ts";
+import { rejects } from "../../support/rejects.ts";
 
 const manager = suite("systemd's manager over D-Bus");
 const properties = [["Delegate", { signature: "b", value: true }]] as const;
