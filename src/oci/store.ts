@@ -55,6 +55,7 @@ export interface ContainerRecord {
 
 const STATE = "state.json";
 const STARTER = "start.sock";
+const RESCUE = "delete --force removes what it finds of it";
 
 /** The containers of one `--root`. */
 export class Store {
@@ -102,8 +103,18 @@ export class Store {
         throw new TandemError("not_found", `container ${id}: does not exist`);
       throw TandemError.from(error, `container ${id}`);
     }
-    const record = parseRecord(content, id, this.directory(id));
-    return { ...record, spec: checkSpec(record.spec) };
+    return parseRecord(content, id);
+  }
+
+  /** What a record that `load` takes for damaged still says of the container's cgroups; undefined when it says nothing of them. */
+  cgroupsOfDamaged(id: string): readonly string[] | undefined {
+    const content = this.#within(id, (directory) => readOwn(`${directory}/${STATE}`, id));
+    try {
+      return requireOwnId(identityShape(JSON.parse(content), STATE), id).cgroups;
+    } catch {
+      // Damaged so far.
+      return undefined;
+    }
   }
 
   /** Also a directory that a killed client left half-made. */
@@ -223,18 +234,26 @@ const recordShape = object({
   spec: checkedElsewhere<Spec>(),
 });
 
+/** The part of a record that says whose it is and where its processes are. */
+const identityShape = object({ id: text, cgroups: list(absolutePath) });
+
 /** @throws TandemError failed_precondition when it is no record, or another container's */
-function parseRecord(content: string, id: string, directory: string): ContainerRecord {
-  const rescue = `end the processes of its cgroup, then remove ${directory}`;
+function parseRecord(content: string, id: string): ContainerRecord {
+  let record: ContainerRecord;
   try {
-    const record = recordShape(parseExactly(content, exactKeys), STATE);
-    if (record.id === id && record.cgroups.every((path) => !path.split("/").includes(".."))) return record;
+    record = recordShape(parseExactly(content, exactKeys), STATE);
+    record = { ...record, spec: checkSpec(record.spec) };
   } catch (error) {
-    throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged: ${rescue}`, {
+    throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged: ${RESCUE}`, {
       cause: error,
     });
   }
-  throw new TandemError("failed_precondition", `container ${id}: ${STATE} is another's: ${rescue}`);
+  return requireOwnId(record, id);
+}
+
+function requireOwnId<R extends Pick<ContainerRecord, "id" | "cgroups">>(record: R, id: string): R {
+  if (record.id === id && record.cgroups.every((path) => !path.split("/").includes(".."))) return record;
+  throw new TandemError("failed_precondition", `container ${id}: ${STATE} is another's: ${RESCUE}`);
 }
 
 function isId(id: string): boolean {

@@ -1,5 +1,5 @@
 /** What is left when somebody is killed in the middle: the client, the server, a hook. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -81,6 +81,83 @@ undo("a server that is killed between create and start is not missed", async () 
   await oci.waitForStatus("u3", "stopped");
   assert.is(readFileSync(output, "utf8"), "started\n");
   await oci.ok("delete", "u3");
+  assert.equal(oci.leftovers(), []);
+});
+
+for (const [name, content] of [
+  ["empty", () => ""],
+  ["cut off", (whole) => whole.slice(0, whole.length / 2)],
+  ["garbage", () => "\xff\x00{]"],
+  ["another's", (whole) => whole.replace('"id":"u7"', '"id":"u8"')],
+] as readonly [string, (whole: string) => string][]) {
+  undo(`a container whose record is ${name} is ended and removed by delete --force alone`, async () => {
+    const bundle = oci.bundle("sleep 1000", { linux: { cgroupsPath: undefined } });
+    await oci.begin("u7", bundle);
+    const { pid } = (await oci.state("u7")) as { readonly pid: number };
+    const file = join(oci.root, "u7/state.json");
+    const whole = readFileSync(file, "utf8");
+    writeFileSync(file, content(whole));
+    for (const args of [["delete"], ["kill"], ["state"]]) {
+      const { status, stderr } = await oci.run(...args, "u7");
+      assert.is(status, 1);
+      assert.match(stderr, /u7: state\.json is (damaged|another's): delete --force removes what it finds/);
+    }
+    assert.ok(isAlive(pid));
+    const log = join(oci.directory, "log");
+    const { status, stderr } = await oci.run("--log", log, "delete", "--force", "u7");
+    assert.is(status, 0, stderr);
+    assert.match(
+      stderr,
+      /^tandem-oci: container u7: its record was damaged; removed \S+\/u7, .*; not done: /,
+    );
+    assert.not.match(stderr, /its processes/);
+    assert.match(readFileSync(log, "utf8"), /level=warning .*its record was damaged/);
+    assert.not.ok(isAlive(pid));
+    const { cgroups } = JSON.parse(whole) as { readonly cgroups: readonly string[] };
+    assert.ok(cgroups.length > 0 && !cgroups.some((directory) => existsSync(directory)));
+    assert.equal(oci.leftovers(), []);
+  });
+}
+
+undo("a container without a record is ended and removed by delete --force", async () => {
+  await oci.begin("u8", oci.bundle("sleep 1000", { linux: { cgroupsPath: undefined } }));
+  const { pid } = (await oci.state("u8")) as { readonly pid: number };
+  const file = join(oci.root, "u8/state.json");
+  const { cgroups } = JSON.parse(readFileSync(file, "utf8")) as { readonly cgroups: readonly string[] };
+  rmSync(file);
+  await oci.ok("delete", "--force", "u8");
+  assert.not.ok(isAlive(pid));
+  assert.not.ok(cgroups.some((directory) => existsSync(directory)));
+  assert.equal(oci.leftovers(), []);
+});
+
+undo("of a damaged record the cgroups are believed as long as they can be read", async () => {
+  await oci.begin("u9", oci.bundle("sleep 1000"));
+  const { pid } = (await oci.state("u9")) as { readonly pid: number };
+  const file = join(oci.root, "u9/state.json");
+  writeFileSync(file, readFileSync(file, "utf8").replace('"ociVersion":"', '"ociVersion":5,"x":"'));
+  assert.match((await oci.run("state", "u9")).stderr, /state\.json is damaged/);
+  await oci.ok("delete", "--force", "u9");
+  assert.not.ok(isAlive(pid));
+  assert.equal(oci.leftovers(), []);
+});
+
+undo("delete --force says so when it does not find the processes of a damaged container", async () => {
+  const bundle = oci.bundle("sleep 1000");
+  await oci.begin("u10", bundle);
+  const { pid } = (await oci.state("u10")) as { readonly pid: number };
+  const file = join(oci.root, "u10/state.json");
+  const whole = readFileSync(file, "utf8");
+  writeFileSync(file, "");
+  const { status, stderr } = await oci.run("delete", "--force", "u10");
+  assert.is(status, 0);
+  assert.match(stderr, /not done: its processes, which may be in a cgroup that config\.json named; /);
+  assert.ok(isAlive(pid));
+  // As whoever has read that may do: put right what is left.
+  mkdirSync(join(oci.root, "u10"), { mode: 0o700 });
+  writeFileSync(file, whole, { mode: 0o600 });
+  await oci.ok("delete", "--force", "u10");
+  assert.not.ok(isAlive(pid));
   assert.equal(oci.leftovers(), []);
 });
 

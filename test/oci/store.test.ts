@@ -135,6 +135,7 @@ tests("a record that is none, or another container's, is refused", () => {
     JSON.stringify({ ...record, pid: -1 }),
     JSON.stringify({ ...record, cgroups: ["relative"] }),
     JSON.stringify({ ...record, bundle: undefined }),
+    JSON.stringify({ ...record, spec: { ociVersion: "1.2.0", process: 5 } }),
     JSON.stringify({ ...record, unit: { name: "a.scope" } }),
     JSON.stringify({ ...record, unit: { name: "a.scope", addresses: [{ path: "relative", direct: true }] } }),
   ]) {
@@ -149,6 +150,20 @@ tests("a record that is none, or another container's, is refused", () => {
     put(JSON.stringify({ ...record, ...change }));
     assert.throws(() => store.load("c1"), /container c1: state.json is another's/);
   }
+});
+
+tests("a damaged record is believed about its cgroups only where it still says whose it is", () => {
+  const told = (content: string): readonly string[] | undefined => {
+    writeFileSync(file(), content, { mode: 0o600 });
+    return store.cgroupsOfDamaged("c1");
+  };
+  const { cgroups } = record;
+  assert.equal(told(JSON.stringify({ ...record, pid: "1", spec: undefined })), cgroups);
+  for (const content of ["", "{", "null", JSON.stringify({ cgroups }), JSON.stringify({ id: "c2", cgroups })])
+    assert.is(told(content), undefined, content);
+  assert.is(told(JSON.stringify({ id: "c1", cgroups: ["/sys/fs/cgroup/memory/../.."] })), undefined);
+  chmodSync(file(), 0o620);
+  assert.throws(() => store.cgroupsOfDamaged("c1"), /are not this user's alone/);
 });
 
 tests.run();

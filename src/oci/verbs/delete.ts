@@ -1,6 +1,7 @@
 import { TandemError } from "../../errors.ts";
-import { type Command, containerId } from "../command.ts";
+import { type Command, type Context, containerId } from "../command.ts";
 import { deleteContainer } from "../delete-container.ts";
+import { deleteDamaged, deleteHalfMade } from "../delete-damaged.ts";
 import { LiveContainer } from "../live.ts";
 
 export const deleteVerb: Command = {
@@ -9,16 +10,14 @@ export const deleteVerb: Command = {
   exclusive: true,
   flags: { force: { short: "f", help: "kill it first if it runs; no error when there is none" } },
   run: async (context) => {
-    const { store, given } = context;
+    const force = context.given.has("force");
     const id = containerId(context);
-    const force = given.has("force");
     let container: LiveContainer;
     try {
-      container = new LiveContainer(store, id);
+      container = new LiveContainer(context.store, id);
     } catch (error) {
-      if (!(error instanceof TandemError) || error.code !== "not_found" || !force) throw error;
-      // A directory without a record: creation was killed before there was a process.
-      store.remove(id);
+      if (!force) throw error;
+      await deleteUnread(context, id, TandemError.from(error));
       return 0;
     }
     if (!force) requireEnded(container);
@@ -26,6 +25,16 @@ export const deleteVerb: Command = {
     return 0;
   },
 };
+
+/** @throws the error by which the record could not be read, unless there is none or it is damaged */
+async function deleteUnread(context: Context, id: string, error: TandemError): Promise<void> {
+  if (error.code === "not_found") return deleteHalfMade(context, id);
+  // What somebody else could have written is not touched.
+  if (error.code !== "failed_precondition") throw error;
+  const told = await deleteDamaged(context, id);
+  context.warn(told);
+  context.call.writeError(`tandem-oci: ${told}\n`);
+}
 
 /** @throws TandemError failed_precondition saying what to do about it */
 function requireEnded({ status, record }: LiveContainer): void {
