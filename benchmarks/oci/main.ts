@@ -7,11 +7,17 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { Command, InvalidArgumentError, Option } from "commander";
+import { InvalidArgumentError } from "commander";
 import { enterCgroup, openCgroups } from "../cgroups.ts";
-import { parseCount, parseNames } from "../command-line.ts";
+import {
+  type BenchmarkOptions,
+  benchmarkCommand,
+  parseCount,
+  printResults,
+  root,
+  runBenchmark,
+} from "../command-line.ts";
 import { describeMachine } from "../machine.ts";
-import { runOutside } from "../outside.ts";
 import { arrangeMounts } from "../private-mounts.ts";
 import { createRootfs } from "./bundles.ts";
 import { Driver } from "./driver.ts";
@@ -20,19 +26,15 @@ import { passNames, runPasses } from "./passes.ts";
 import { formatOciResults } from "./report.ts";
 import { findRuntimes } from "./runtimes.ts";
 
-const program = fileURLToPath(import.meta.url);
-const root = join(program, "../../..");
-
-interface Options {
-  readonly rounds: number;
-  readonly only?: readonly string[];
-  readonly passes: readonly string[];
+interface Options extends BenchmarkOptions {
   readonly containers: number;
-  readonly json?: true;
-  readonly dist: string;
   readonly with: ReadonlyMap<string, string>;
-  readonly inside?: string;
 }
+
+const command = benchmarkCommand("bench:oci", { subjects: "runtimes", passNames, rounds: 100 })
+  .description("`tandem oci` beside other OCI runtimes: times, page faults, a thousand containers")
+  .option("--containers <n>", "containers that are alive at once", parseCount, 1000)
+  .option("--with <name=executable>", "the runtime that a name stands for", parseExecutable, new Map());
 
 function parseExecutable(text: string, before: ReadonlyMap<string, string>): Map<string, string> {
   const [name = "", path = ""] = text.split("=");
@@ -40,22 +42,7 @@ function parseExecutable(text: string, before: ReadonlyMap<string, string>): Map
   return new Map([...before, [name, path]]);
 }
 
-function parseOptions(): Options {
-  return new Command("bench:oci")
-    .description("`tandem oci` beside other OCI runtimes: times, page faults, a thousand containers")
-    .option("-n, --rounds <n>", "rounds", parseCount, 100)
-    .option("--only <runtimes>", "names, separated by commas", parseNames)
-    .option("--passes <passes>", `of ${passNames.join(", ")}`, parseNames, [...passNames])
-    .option("--containers <n>", "containers that are alive at once", parseCount, 1000)
-    .option("--with <name=executable>", "the runtime that a name stands for", parseExecutable, new Map())
-    .option("--json", "print the results as JSON and nothing else")
-    .option("--dist <directory>", "the Tandem to measure, as npm run build leaves it", join(root, "dist"))
-    .addOption(new Option("--inside <directory>").hideHelp())
-    .parse()
-    .opts<Options>();
-}
-
-async function inside(directory: string, options: Options): Promise<number> {
+async function measure(directory: string, options: Options): Promise<number> {
   const machine = describeMachine();
   enterCgroup(basename(directory));
   arrangeMounts();
@@ -74,9 +61,7 @@ async function inside(directory: string, options: Options): Promise<number> {
     quiet: options.json === true,
   });
   const results = { machine, ...rest, missing: [...absent.filter(isWanted), ...missing] };
-  const text =
-    options.json === true ? JSON.stringify(results, undefined, 2) : `\n${formatOciResults(results)}`;
-  process.stdout.write(`${text}\n`);
+  printResults(results, options, formatOciResults);
   return missing.length > 0 ? 1 : 0;
 }
 
@@ -88,11 +73,4 @@ function openBench(directory: string): Bench {
   return { directory, rootfs, cgroups, driver: Driver.compile(directory) };
 }
 
-const options = parseOptions();
-try {
-  const status = await (options.inside === undefined ? runOutside(program) : inside(options.inside, options));
-  process.exit(status);
-} catch (error) {
-  process.stderr.write(`bench:oci: ${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-}
+await runBenchmark(command, fileURLToPath(import.meta.url), measure);

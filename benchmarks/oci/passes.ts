@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { Listr, type ListrTask } from "listr2";
+import { PassList } from "../pass-list.ts";
 import type { Absent } from "../systems.ts";
 import {
   type AbleRuntime,
@@ -25,8 +25,6 @@ export interface PassOptions {
 const FAULT_ROUNDS = 10;
 const CONMON = "/usr/bin/conmon";
 
-type Measured = { -readonly [Key in keyof RuntimeResults]: RuntimeResults[Key] };
-
 /** Runs the passes one after the other, shows where it is, and gathers what they find. */
 export async function runPasses(
   bench: Bench,
@@ -34,45 +32,24 @@ export async function runPasses(
   options: PassOptions,
 ): Promise<Omit<OciResults, "machine">> {
   const { rounds, containers, passes } = options;
-  const missing: Absent[] = [];
-  const kernel: Measured = { name: "kernel", description: "the same container by bare system calls" };
-  const measured = new Map<string, Measured>(
-    [...found, kernel].map(({ name, description }) => [name, { name, description }]),
-  );
-  const runtimes = await usable(bench, found, missing);
-  const note = (name: string, values: Partial<Measured>): void => {
-    Object.assign(measured.get(name) ?? {}, values);
+  const kernel: RuntimeResults = {
+    name: "kernel",
+    description: "the same container by bare system calls",
   };
-  const timesOf = (pass: string, key: "plain" | "mounts", kind: "true" | "mounts"): ListrTask => ({
-    title: `${pass}, ${rounds} rounds: ${runtimes.map(({ name }) => name).join(", ")}`,
-    enabled: () => passes.has(pass),
-    async task(_context, task) {
-      const onRound = (round: number): void => {
-        if (process.stdout.isTTY) task.output = `round ${round + 1} of ${rounds}`;
-      };
+  const list = new PassList<RuntimeResults>(
+    passes,
+    [...found, kernel].map(({ name, description }) => ({ name, description })),
+  );
+  const runtimes = await usable(bench, found, list.missing);
+  const addTimes = (pass: string, key: "plain" | "mounts", kind: "true" | "mounts"): void => {
+    const names = runtimes.map(({ name }) => name).join(", ");
+    list.add(pass, `${pass}, ${rounds} rounds: ${names}`, async (showProgress) => {
+      const onRound = (round: number): void => showProgress(`round ${round + 1} of ${rounds}`);
       const times = await measureTimes(bench, runtimes, { kind, rounds, onRound });
-      for (const [name, summaries] of times) note(name, { [key]: summaries });
-    },
-  });
-  const eachOf = (
-    pass: string,
-    title: string,
-    measure: (runtime: AbleRuntime) => Promise<Partial<Measured>>,
-  ): ListrTask => ({
-    title,
-    enabled: () => passes.has(pass),
-    async task(_context, task) {
-      for (const runtime of runtimes) {
-        if (process.stdout.isTTY) task.output = runtime.name;
-        try {
-          note(runtime.name, await measure(runtime));
-        } catch (error) {
-          missing.push({ name: `${runtime.name}, ${pass}`, reason: String(error) });
-        }
-      }
-    },
-  });
-  const alive = async (runtime: Runtime): Promise<Partial<Measured>> => {
+      for (const [name, summaries] of times) list.note(name, { [key]: summaries });
+    });
+  };
+  const alive = async (runtime: Runtime): Promise<Partial<RuntimeResults>> => {
     const measureOne = async (conmon: string | undefined): Promise<Alive> => {
       try {
         return await measureAlive(bench, runtime, { containers, conmon });
@@ -83,18 +60,15 @@ export async function runPasses(
     const monitored = existsSync(CONMON) ? { monitored: await measureOne(CONMON) } : {};
     return { ...monitored, alive: await measureOne(undefined) };
   };
-  await new Listr(
-    [
-      timesOf("times", "plain", "true"),
-      timesOf("mounts", "mounts", "mounts"),
-      eachOf("faults", `page faults, ${FAULT_ROUNDS} containers`, async (runtime) => ({
-        faults: await measureFaults(bench, runtime, FAULT_ROUNDS),
-      })),
-      eachOf("alive", `${containers} containers alive`, alive),
-    ],
-    { concurrent: false, renderer: options.quiet ? "silent" : "default", fallbackRenderer: "simple" },
-  ).run();
-  return { runtimes: [...measured.values()], missing };
+
+  addTimes("times", "plain", "true");
+  addTimes("mounts", "mounts", "mounts");
+  list.addEach("faults", `page faults, ${FAULT_ROUNDS} containers`, runtimes, async (runtime) => ({
+    faults: await measureFaults(bench, runtime, FAULT_ROUNDS),
+  }));
+  list.addEach("alive", `${containers} containers alive`, runtimes, alive);
+  await list.run(options);
+  return { runtimes: list.found, missing: list.missing };
 }
 
 /** Those that can make a container at all; one that cannot would stop the turns of the others. */
