@@ -40,7 +40,8 @@ export function toWasmConfig(
   transpiled: string | undefined,
 ): WasmConfig {
   const { spec } = request;
-  const process = spec.process;
+  const { root, process } = spec;
+  if (root === undefined) throw new TandemError("invalid_argument", "root: is missing");
   if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
   refuseForWasm(spec);
   return {
@@ -49,7 +50,7 @@ export function toWasmConfig(
     args: process.args ?? [],
     env: process.env ?? [],
     rootfs: request.rootfs,
-    readonlyRootfs: spec.root?.readonly === true,
+    readonlyRootfs: root.readonly === true,
     mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
     isolation: toIsolation(spec, process, joinFiles(request.cgroup.entrance())),
     httpPort: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]),

@@ -88,6 +88,7 @@ export interface HookStates {
  */
 export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   const { linux, hooks, process } = spec;
+  if (spec.root === undefined) throw new TandemError("invalid_argument", "root: is missing");
   if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
   refuseUnknown(spec, context.machine);
   // Of execs; but it is wrong now.

@@ -2,7 +2,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TandemError } from "../../src/errors.ts";
-import { linuxPictureOf } from "../docs/pictures.ts";
+import { linuxPictureOf, wasmPicture } from "../docs/pictures.ts";
 
 const contradictions = suite("contradictions in config.json");
 
@@ -260,6 +260,9 @@ const cases: Readonly<Record<string, readonly [Change, string][]>> = {
       { linux: { resources: { devices: [{ allow: true, type: "c", major: 2 ** 32 + 1 }] } } },
       "linux.resources.devices[0].major: 4294967297 is no number of a device",
     ],
+    [{ root: undefined }, "root: is missing"],
+    [{ root: null }, "root: is missing"],
+    [{ root: {} }, "root.path: is missing"],
     [{ root: { path: "" } }, "root.path: is empty"],
   ],
   "mounts have what their kind needs, and nothing else": [
@@ -318,5 +321,13 @@ for (const [name, list] of Object.entries(cases)) {
     for (const [change, message] of list) assert.is(refusal(change), message);
   });
 }
+
+contradictions("a wasm container needs a root and a process as well", () => {
+  for (const missing of ["root", "process"])
+    assert.throws(
+      () => wasmPicture({ ...JSON.parse(specWith({})), [missing]: undefined }),
+      (error: unknown) => error instanceof TandemError && error.message === `${missing}: is missing`,
+    );
+});
 
 contradictions.run();

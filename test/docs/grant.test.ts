@@ -12,7 +12,12 @@ const document = read("docs/grant.md");
 const kernelFilesystems = "proc, sysfs, cgroup, cgroup2, mqueue, devpts, securityfs, debugfs, bpf";
 
 function configOf(changes: object = {}) {
-  const json = { ociVersion: "1.3.0", process: { cwd: "/", args: ["/app.wasm"] }, ...changes };
+  const json = {
+    ociVersion: "1.3.0",
+    root: { path: "rootfs" },
+    process: { cwd: "/", args: ["/app.wasm"] },
+    ...changes,
+  };
   return toWasmConfig(wasmRequest(parseSpec(JSON.stringify(json))), wasmSelection, undefined);
 }
 

@@ -31,6 +31,7 @@ function specWith({ process, linux, ...rest }: Change): Spec {
   return parseSpec(
     JSON.stringify({
       ociVersion: "1.2.0",
+      root: { path: "rootfs" },
       process: { cwd: "/", args: ["true"], ...process },
       linux: { namespaces, ...linux },
       ...rest,
