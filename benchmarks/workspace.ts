@@ -1,4 +1,4 @@
-import { copyFileSync, globSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildModule } from "../examples/hello-wasm/build.ts";
 import type { BenchCgroups } from "./cgroups.ts";
@@ -6,6 +6,7 @@ import { type EventsSocket, serveEvents } from "./container/events-socket.ts";
 import type { LaunchContext } from "./container/launch.ts";
 import type { ContainerOptions } from "./container/lifecycle.ts";
 import type { System } from "./systems.ts";
+import { endZygotes } from "./zygotes.ts";
 
 /** What a container does: print and end, or wait to be killed. */
 export type Behaviour = "print" | "idle";
@@ -68,10 +69,7 @@ export class Workspace {
 
   /** Ends the zygotes that were started so far, so that none shares its pages with one that is weighed. */
   endZygotes(): void {
-    for (const file of globSync(`${runDirectories}/*/z/*/zygote.pid`)) {
-      process.kill(Number(readFileSync(file, "utf8")), "SIGKILL");
-      rmSync(file);
-    }
+    endZygotes(`${runDirectories}/*/z/*/zygote.pid`);
   }
 
   async close(): Promise<void> {

@@ -19,6 +19,7 @@ import {
 } from "../command-line.ts";
 import { describeMachine } from "../machine.ts";
 import { arrangeMounts } from "../private-mounts.ts";
+import { endZygotes } from "../zygotes.ts";
 import { createRootfs } from "./bundles.ts";
 import { Driver } from "./driver.ts";
 import type { Bench } from "./measure.ts";
@@ -42,15 +43,18 @@ function parseExecutable(text: string, before: ReadonlyMap<string, string>): Map
   return new Map([...before, [name, path]]);
 }
 
+/** On the tmpfs that arrangeMounts has put on /run. */
+const runDirectory = "/run/bench";
+
 async function measure(directory: string, options: Options): Promise<number> {
   const machine = describeMachine();
   enterCgroup(basename(directory));
   arrangeMounts();
-  mkdirSync("/run/bench");
+  mkdirSync(runDirectory);
   const { runtimes, absent } = findRuntimes({
     dist: options.dist,
     cache: join(root, ".cache"),
-    run: "/run/bench",
+    run: runDirectory,
     state: join(directory, "state"),
     given: options.with,
   });
@@ -73,4 +77,10 @@ function openBench(directory: string): Bench {
   return { directory, rootfs, cgroups, driver: Driver.compile(directory) };
 }
 
-await runBenchmark(command, fileURLToPath(import.meta.url), measure);
+await runBenchmark<Options>(command, fileURLToPath(import.meta.url), async (directory, options) => {
+  try {
+    return await measure(directory, options);
+  } finally {
+    endZygotes(`${runDirectory}/z/*/zygote.pid`);
+  }
+});

@@ -37,13 +37,10 @@ export function findRuntimes(places: Places): { runtimes: Runtime[]; absent: Abs
     const binary = candidates.find((path) => existsSync(path));
     if (binary === undefined) absent.push({ name, reason: `no ${candidates.join(", ")}` });
     // Where nothing newer was built, Debian's is the newest.
-    else if (!runtimes.some((runtime) => runtime.binary === binary))
-      runtimes.push({
-        name,
-        binary,
-        description: describe(binary),
-        environment: environmentOf(name, places),
-      });
+    else if (!runtimes.some((runtime) => runtime.binary === binary)) {
+      const environment = environmentOf(name, places);
+      runtimes.push({ name, binary, description: describe(binary, environment), environment });
+    }
   }
   return { runtimes, absent };
 }
@@ -71,7 +68,8 @@ function environmentOf(name: string, { run, state }: Places): string[] {
   return name === "tandem" ? [path, `TANDEM_RUN_DIR=${run}`, `TANDEM_STATE_DIR=${state}`] : [path];
 }
 
-function describe(binary: string): string {
-  const { stdout } = spawnSync(binary, ["--version"], { encoding: "utf8" });
+function describe(binary: string, environment: readonly string[]): string {
+  const env = Object.fromEntries(environment.map((entry) => entry.split("=", 2)));
+  const { stdout } = spawnSync(binary, ["--version"], { encoding: "utf8", env });
   return (stdout ?? "").split("\n")[0] || binary;
 }
