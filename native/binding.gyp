@@ -105,6 +105,7 @@
         "client/relay.c",
         "client/renew.c",
         "client/server.c",
+        "client/silence.c",
         "launcher/household.c",
         "launcher/places.c",
         "launcher/sha256.c",

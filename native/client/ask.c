@@ -54,12 +54,14 @@ bool hear(int server, Message *message) {
   struct msghdr header = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   ssize_t length = 0;
-  do {
-    length = recvmsg(server, &header, MSG_CMSG_CLOEXEC);
-    // ECONNRESET: the server has ended the call without having read all that we said. It comes once, before
-    // the server's last words.
-  } while (length < 0 && (errno == EINTR || errno == ECONNRESET));
-  if (length < 0) fail(errno, "server: recvmsg", NULL);
+  // ECONNRESET: the server has ended the call without having read all that we said. It comes once, before the
+  // server's last words.
+  while ((length = recvmsg(server, &header, MSG_CMSG_CLOEXEC)) < 0) {
+    if (errno == EAGAIN)
+      explainSilence(server);
+    else if (errno != EINTR && errno != ECONNRESET)
+      fail(errno, "server: recvmsg", NULL);
+  }
   if (length == 0) return false;
   takeDescriptors(&header, message);
   buffer[length] = 0;

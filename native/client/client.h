@@ -30,7 +30,8 @@ typedef struct {
 
 // ---- server.c: a connection to the server, which is started when there is none
 
-int connectServer(void);
+// `directory` (maxPath bytes) is where it was found: the zygote's.
+int connectServer(char *directory);
 
 // ---- ask.c: messages
 
@@ -41,6 +42,13 @@ bool sendCall(int server, int count, char **arguments);
 bool say(int server, enum ToServer kind, const void *data, size_t length, int fd);
 // False at the end of the connection.
 bool hear(int server, Message *message);
+
+// ---- silence.c: a server that says nothing
+
+// From now on `hear` looks now and then why it hears nothing.
+void limitSilence(int server, const char *directory);
+// Tells whoever called us once, and only of a server that does not go on with its work.
+void explainSilence(int server);
 
 // ---- hands.c: does what the server says, to the end
 

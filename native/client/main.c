@@ -81,6 +81,7 @@ static bool isInPassingNamespace(void) {
 }
 
 int main(int count, char **arguments) {
+  static char directory[maxPath];
   programName = "tandem-oci";
   zygoteLeavesCgroups = true;
   if (isInPassingNamespace()) zygoteRole = "zygote-for-oci";
@@ -90,7 +91,8 @@ int main(int count, char **arguments) {
   choosePlaces();
   // An idle server may end at the very moment at which we connect: then there is a new one.
   for (int attempt = 0; attempt < 3; attempt++) {
-    const int server = connectServer();
+    const int server = connectServer(directory);
+    limitSilence(server, directory);
     if (sendCall(server, count, arguments)) serve(server);
     close(server);
   }

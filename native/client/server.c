@@ -25,9 +25,9 @@ static void startServer(const char *directory, const char *path) {
   fail(0, "zygote: ends before it answers; see zygote.log in ", directory, NULL);
 }
 
-int connectServer(void) {
-  char directory[maxPath], path[maxPath], lockPath[maxPath];
-  zygoteDirectory(directory, sizeof directory);
+int connectServer(char *directory) {
+  char path[maxPath], lockPath[maxPath];
+  zygoteDirectory(directory, maxPath);
   if (!concat(path, sizeof path, directory, "/oci.sock", NULL) ||
       !concat(lockPath, sizeof lockPath, directory, "/oci.lock", NULL))
     fail(ENAMETOOLONG, directory, NULL);

@@ -1,4 +1,4 @@
-import { closeSync, readFileSync, rmSync } from "node:fs";
+import { closeSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TandemError } from "../errors.ts";
 import type { RedirectableLog } from "../log.ts";
@@ -26,6 +26,8 @@ const GUEST_IDLE_MS = 2_000;
 /** For calls that were on their way when the server gave its place up. */
 const LAST_CALLS_MS = 200;
 const SOCKET_NAME = "oci.sock";
+/** For clients that hear nothing (native/client/silence.c), and their users. */
+const PID_FILE = "oci.pid";
 
 /**
  * A child of the zygote answers every command line of its user, build and set of namespaces, one after the other or side by
@@ -38,6 +40,12 @@ export function becomeOciServer(host: OciHost, listener: number): void {
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught exception"));
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unhandled rejection"));
   const server: ServerParts = { containerInit: host.containerInit, roots: new Set() };
+  try {
+    writeFileSync(join(host.directory, PID_FILE), `${native.getpid()}\n`);
+  } catch (error) {
+    // No space, perhaps; then above all a container has to be deleted.
+    log.error({ err: error }, "writing oci.pid");
+  }
   const stay = new Stay(host.directory, server.roots);
   native.onReadable(listener, () => {
     const message = native.acceptRequest(listener, 0);

@@ -41,6 +41,7 @@ debugging("names the files that the launcher and the shim make", () => {
     ["zygote.log", "native/launcher/spawn.c"],
     ["cold.log", "native/launcher/spawn.c"],
     ["zygote.pid", "src/zygote/tenure.ts"],
+    ["oci.pid", "src/oci/server.ts"],
     ["tandem.state", "src/bundle/state-file.ts"],
     ["tandem-zygote", "src/zygote/zygote.ts"],
     ["tandem-shim", "src/shim/shim.ts"],

@@ -161,6 +161,37 @@ undo("delete --force says so when it does not find the processes of a damaged co
   assert.equal(oci.leftovers(), []);
 });
 
+undo("a call to a stopped server says so, once, and goes on with it", async () => {
+  await oci.create("st1", oci.bundle("true"));
+  const { server = 0 } = oci.servers() ?? {};
+  const told = `tandem-oci: still waiting for the server, pid ${server} in state T; see docs/debugging.md\n`;
+  const deaf = join(oci.directory, "deaf");
+  // A hook that takes as long, on a server that goes on with its work, is no reason to say anything.
+  const slow = slowBundle("createRuntime");
+  const quiet = join(slow.bundle, "output");
+  const busy = oci.spawn(["create", "--bundle", slow.bundle, "st2"], quiet);
+  await waitFor(slow.hookRuns, 20_000, "the hook");
+  await new Promise((resolve) => setTimeout(resolve, 11_000));
+  assert.is(readFileSync(quiet, "utf8"), "");
+  process.kill(server, "SIGSTOP");
+  try {
+    const ended = exitOf(oci.spawn(["state", "st1"], deaf));
+    await waitFor(() => readFileSync(deaf, "utf8") !== "", 20_000, "a word to whom is not read");
+    await waitFor(() => readFileSync(quiet, "utf8") !== "", 20_000, "a word to whom is not answered");
+    assert.is(readFileSync(quiet, "utf8"), told);
+    process.kill(server, "SIGCONT");
+    assert.is(await ended, 0);
+    const output = readFileSync(deaf, "utf8");
+    assert.ok(output.startsWith(told) && output.split("still waiting").length === 2, output);
+    assert.match(output.slice(told.length), /"status": ?"created"/);
+  } finally {
+    process.kill(server, "SIGCONT");
+  }
+  busy.kill("SIGKILL");
+  await oci.ok("delete", "st1");
+  await waitFor(() => oci.leftovers().length === 0, 10_000, "nothing left");
+});
+
 undo("run whose client is killed leaves a container that can be asked after and deleted", async () => {
   const bundle = oci.bundle("echo up; sleep 1000");
   const output = join(bundle, "output");
