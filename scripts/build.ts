@@ -55,6 +55,8 @@ const zygoteFlags = [
   "--invocation-count-for-feedback-allocation=100000",
   "--compact-on-every-full-gc", // What is close together is copied together.
   "--no-flush-bytecode", // What the warm-up compiled must still be compiled when a child needs it.
+  // V8 would leave the optimising of a guest's hot functions to a thread that a forked child does not have: never done.
+  "--wasm-sync-tier-up",
 ];
 
 async function bundle(): Promise<void> {
@@ -130,7 +132,7 @@ function installNode(): void {
 
 /** Names the build: a zygote of another build has its own socket (ARCHITECTURE.md, upgrades). */
 function writeBuildId(): void {
-  const hash = createHash("sha256");
+  const hash = createHash("sha256").update(`${zygoteFlags.join("\n")}\n`);
   for (const file of [...bundles(), "tandem.node", "tandem-dofork.so", "container-init"]) {
     if (existsSync(join(lib, file))) hash.update(readFileSync(join(lib, file)));
   }
