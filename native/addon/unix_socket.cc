@@ -24,6 +24,11 @@
 namespace tandem {
 namespace {
 
+#ifndef SO_PEERPIDFD
+// Linux 6.5; asm-generic, as both of our architectures have it.
+constexpr int SO_PEERPIDFD = 77;
+#endif
+
 constexpr size_t maxFds = 250;
 // Above the kernel's default send buffer; a larger request travels in a memfd.
 constexpr size_t maxMessage = 256 * 1024;
@@ -204,20 +209,41 @@ struct stat userNamespaceOf(const std::string& process) {
   return status;
 }
 
-// A uid is not all there is to root: who has fewer capabilities than we, or has them in a user namespace of
-// its own only, must not have us do what it could not do itself (a hook, for example). A peer that waits for
-// its answer still has its number.
+// Of whoever connected, wherever its number has gone meanwhile. Empty where the kernel has no such thing.
+UniqueFd peerProcess(int socket) {
+  int pidfd = -1;
+  socklen_t size = sizeof pidfd;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0) return UniqueFd(pidfd);
+  if (errno == ENOPROTOOPT) return {};
+  throw ErrnoError(errno, "getsockopt", "SO_PEERPIDFD");
+}
+
+// Signal 0 is not sent, but there must be somebody to send it to: as long as there is, the number is its own.
+bool isReaped(const UniqueFd& process) {
+  return process && syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) != 0 && errno == ESRCH;
+}
+
+bool hasOurRights(pid_t pid, uint64_t own) {
+  if ((own & ~effectiveCapabilities(pid)) != 0) return false;
+  const struct stat ours = userNamespaceOf("self"), theirs = userNamespaceOf(std::to_string(pid));
+  return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+}
+
 enum class Peer { trusted, refused, gone };
 
-Peer judge(pid_t pid) {
+// A uid is not all there is to root: who has fewer capabilities than we, or has them in a user namespace of
+// its own only, must not have us do what it could not do itself (a hook, for example). Before Linux 6.5 a
+// number that became another's after its peer had asked is taken for the peer's.
+Peer judge(int socket, pid_t pid) {
   const uint64_t own = effectiveCapabilities(0);
   if (own == 0) return Peer::trusted;
   // Of another pid namespace; and to capget(2) it would be ourselves.
   if (pid <= 0) return Peer::refused;
   try {
-    if ((own & ~effectiveCapabilities(pid)) != 0) return Peer::refused;
-    const struct stat ours = userNamespaceOf("self"), theirs = userNamespaceOf(std::to_string(pid));
-    return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino ? Peer::trusted : Peer::refused;
+    const UniqueFd process = peerProcess(socket);
+    const bool trusted = hasOurRights(pid, own);
+    if (isReaped(process)) return Peer::gone;
+    return trusted ? Peer::trusted : Peer::refused;
   } catch (const ErrnoError&) {
     return Peer::gone;
   }
@@ -244,7 +270,7 @@ Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
     setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     try {
       if (peer.uid != geteuid()) continue;
-      const Peer verdict = judge(peer.pid);
+      const Peer verdict = judge(fd.get(), peer.pid);
       if (verdict == Peer::refused) continue;
       Message message = receive(fd.get(), 0);
       if (message.data.empty()) continue;

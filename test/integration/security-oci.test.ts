@@ -1,9 +1,12 @@
 /** The command line as an attacker sees it: a container on one side, other users and the owners of its files on the other. */
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import {
+  accessSync,
   chmodSync,
   chownSync,
   closeSync,
+  constants,
   existsSync,
   globSync,
   mkdirSync,
@@ -14,6 +17,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { release } from "node:os";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -267,6 +271,60 @@ for (const [who, wrapper] of [
     const { stdout, stderr } = await ask(...wrapper);
     assert.ok(stdout === "0\n" || /EPIPE|ECONNRESET/.test(stderr), `${stdout}${stderr}`);
   });
+
+/** SO_PEERPIDFD is of Linux 6.5; ns_last_pid says which number comes next (proc_sys_kernel(5)). */
+const LAST_PID = "/proc/sys/kernel/ns_last_pid";
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const reused = major * 100 + minor >= 605 && isWritable(LAST_PID) ? security : security.skip;
+
+reused("a number is not taken for its peer's when another process has it by now", async () => {
+  await oci.ok("list");
+  const [socket = ""] = globSync(join(oci.runDirectory, "z/*/oci.sock"));
+  const { server = 0 } = oci.servers() ?? {};
+  const log = join(oci.directory, "reused.log");
+  const call = ["/", "0", "--log", log, "list"].map(field);
+  const script = `
+    import { native } from ${JSON.stringify(join(import.meta.dirname, "../../src/native.ts"))};
+    native.sendMessage(native.connectSeqpacket(process.argv[1]), Buffer.from(process.argv[2], "hex"), []);`;
+  const message = Buffer.concat([Buffer.of(toServer.call), ...call]).toString("hex");
+  process.kill(server, "SIGSTOP");
+  let heir: ChildProcess | undefined;
+  try {
+    const args = ["--no-warnings", "--input-type=module-typescript", "-e", script, socket, message];
+    const [setpriv = "", ...drop] = capabilityLess;
+    const weak = spawn(setpriv, [...drop, process.execPath, ...args], { stdio: "inherit" });
+    await once(weak, "exit");
+    heir = await spawnAs(weak.pid ?? 0);
+  } finally {
+    process.kill(server, "SIGCONT");
+  }
+  // The server has taken one after the other.
+  await oci.ok("list");
+  heir.kill("SIGKILL");
+  assert.not.ok(existsSync(log));
+});
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A process of ours with this number. */
+async function spawnAs(pid: number): Promise<ChildProcess> {
+  for (let attempt = 0; attempt < 500; attempt++) {
+    writeFileSync(LAST_PID, String(pid - 1));
+    const child = spawn("sleep", ["1000"], { stdio: "ignore" });
+    if (child.pid === pid) return child;
+    // Somebody else on this machine was faster.
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+  throw new Error(`pid ${pid}: not to be had`);
+}
 
 security("orders are not taken from a directory that others own or may write", async () => {
   const place = join(oci.directory, "other");
