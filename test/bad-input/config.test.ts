@@ -62,6 +62,12 @@ config("the spec that all this starts from is taken", () => {
   linuxPictureOf(JSON.stringify(spec));
 });
 
+config("the schema minds no name that it does not know, not even an empty one", () => {
+  const odd = (value: unknown) => offence(withValue(spec, "linux.resources.rdma", { mlx5: value }), "");
+  assert.is(odd({ "": "" }), undefined);
+  assert.is(odd({ hcaHandles: "" }), "linux.resources.rdma{}.hcaHandles");
+});
+
 config("each property, changed in every way, is planned or refused by its name", () => {
   for (const place of places) for (const mutation of mutationsOf(place)) check([{ place, mutation }]);
 });

@@ -12,8 +12,11 @@ export const rules: readonly Rule[] = readFileSync(
 
 const byPath = new Map(rules.map((rule) => [rule.path, rule]));
 
-/** The rules of the parts of each object, by its path. */
-const parts = Map.groupBy(rules, ({ path }) => path.replace(/(^|\.)\w+$/, ""));
+/** The rules of the named parts of each object, by its path; elements and entries ("[]", "{}") have no name. */
+const parts = Map.groupBy(
+  rules.filter(({ path }) => /\w$/.test(path)),
+  ({ path }) => path.replace(/(^|\.)\w+$/, ""),
+);
 
 /**
  * What about a value is not as the schema wants it: the path of the first offence, or undefined. `null` counts as absent, as the
