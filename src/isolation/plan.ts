@@ -4,7 +4,6 @@ import type { Rights } from "../rights.ts";
 import type { CgroupHierarchy } from "./cgroup-mount.ts";
 import { deviceSteps } from "./devices.ts";
 import { checkMapped } from "./id-mappings.ts";
-import { memoryPolicySteps } from "./memory-policy.ts";
 import { ATTR_RDONLY, noAttributes, propagationFlags } from "./mount-options.ts";
 import { type MountSource, planMounts } from "./mounts.ts";
 import {
@@ -23,9 +22,11 @@ import {
   consoleSteps,
   execSteps,
   identitySteps,
+  inheritedSteps,
   labelSteps,
   type Machine,
   type ProcessContext,
+  sessionSteps,
 } from "./process-steps.ts";
 import { affinitySteps, anyCpu } from "./scheduling.ts";
 import { NO_FD, rootChange, type Step, type StepOf } from "./steps.ts";
@@ -159,33 +160,6 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
   };
 }
 
-/** Plans another process of a container; its namespaces are joined before the first step. */
-export function planExec(
-  process: SpecProcess,
-  context: ProcessContext & {
-    readonly id: string;
-    readonly userNamespace: boolean;
-    readonly noNewKeyring: boolean;
-    readonly relaysTerminal?: boolean;
-    /** The container's. */
-    readonly linux: Spec["linux"];
-    /** AT_ONCE; without it whoever creates it starts it. */
-    readonly starter?: number;
-  },
-): Step[] {
-  return [
-    ...sessionSteps(context.userNamespace, context),
-    ...affinitySteps(process.execCPUAffinity),
-    ...labelSteps(process, context.machine),
-    ...consoleSteps(process, { bind: false, relayed: context.relaysTerminal === true }),
-    ...inheritedSteps(context.linux),
-    { op: "cwd", property: "process.cwd", path: process.cwd, ahead: true, make: false },
-    ...identitySteps(process, context),
-    { op: "created", property: "", starter: context.starter ?? NO_FD },
-    ...execSteps(process, context),
-  ];
-}
-
 function hasHooks({ hooks = {} }: Spec): boolean {
   return Object.values(hooks).some((ofKind) => (ofKind ?? []).length > 0);
 }
@@ -197,14 +171,6 @@ function refuseUnknown({ linux }: Spec, machine: Machine): void {
   if ((linux?.personality?.flags ?? []).length > 0) {
     throw new TandemError("invalid_argument", "linux.personality.flags: the specification defines none");
   }
-}
-
-function sessionSteps(userNamespace: boolean, context: { readonly noNewKeyring: boolean }): Step[] {
-  const steps: Step[] = [];
-  if (userNamespace) steps.push({ op: "becomeRoot", property: "linux.uidMappings" });
-  steps.push({ op: "session", property: "" });
-  if (!context.noNewKeyring) steps.push({ op: "keyring", property: "" });
-  return steps;
 }
 
 function namespaceSteps(
@@ -287,16 +253,6 @@ function sealingSteps(spec: Spec, process: SpecProcess): Step[] {
   }
   for (const [index, path] of (linux?.maskedPaths ?? []).entries()) {
     steps.push({ op: "mask", property: `linux.maskedPaths[${index}]`, path });
-  }
-  return steps;
-}
-
-/** What init hands down to its children, and an exec, which is none of them, has to get as well. */
-function inheritedSteps(linux: Spec["linux"]): Step[] {
-  const steps: Step[] = [...memoryPolicySteps(linux?.memoryPolicy)];
-  if (linux?.personality !== undefined) {
-    const persona = linux.personality.domain === "LINUX32" ? 8 : 0;
-    steps.push({ op: "personality", property: "linux.personality", persona });
   }
   return steps;
 }

@@ -1,6 +1,7 @@
-import type { SpecProcess } from "../bundle/spec.ts";
+import type { Spec, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import { boundingStep, capabilitiesStep, capabilityMasks } from "./capabilities.ts";
+import { memoryPolicySteps } from "./memory-policy.ts";
 import { rlimitSteps } from "./rlimits.ts";
 import { schedulingSteps } from "./scheduling.ts";
 import type { Step } from "./steps.ts";
@@ -28,6 +29,15 @@ export interface ProcessContext {
   readonly canSetGroups: boolean;
 }
 
+/** A session and a keyring of its own, as root of its user namespace if it is in one. */
+export function sessionSteps(userNamespace: boolean, context: { readonly noNewKeyring: boolean }): Step[] {
+  const steps: Step[] = [];
+  if (userNamespace) steps.push({ op: "becomeRoot", property: "linux.uidMappings" });
+  steps.push({ op: "session", property: "" });
+  if (!context.noNewKeyring) steps.push({ op: "keyring", property: "" });
+  return steps;
+}
+
 /** LSM labels; before pivot_root, so that they are written to the machine's own /proc. */
 export function labelSteps(process: SpecProcess, machine: Machine): Step[] {
   const steps: Step[] = [];
@@ -48,6 +58,16 @@ export function labelSteps(process: SpecProcess, machine: Machine): Step[] {
     if (!machine.selinux)
       throw new TandemError("failed_precondition", `${property}: SELinux is not enabled on this machine`);
     steps.push({ op: "label", property, file: "/proc/self/attr/exec", value: selinuxLabel });
+  }
+  return steps;
+}
+
+/** What init hands down to its children, and an exec, which is none of them, has to get as well. */
+export function inheritedSteps(linux: Spec["linux"]): Step[] {
+  const steps: Step[] = [...memoryPolicySteps(linux?.memoryPolicy)];
+  if (linux?.personality !== undefined) {
+    const persona = linux.personality.domain === "LINUX32" ? 8 : 0;
+    steps.push({ op: "personality", property: "linux.personality", persona });
   }
   return steps;
 }

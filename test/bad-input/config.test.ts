@@ -10,7 +10,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { loadSpec, parseProcess } from "../../src/bundle/spec.ts";
 import { TandemError } from "../../src/errors.ts";
-import { planExec } from "../../src/isolation/plan.ts";
+import { planExec } from "../../src/isolation/plan-exec.ts";
 import { fullSpec, refusedValues } from "../docs/full-spec.ts";
 import { linuxPictureOf } from "../docs/pictures.ts";
 import { withValue } from "../docs/properties.ts";

@@ -11,7 +11,8 @@ import { v1Settings } from "../../src/isolation/cgroup/v1-settings.ts";
 import { v2Settings } from "../../src/isolation/cgroup/v2-settings.ts";
 import { encodePlan } from "../../src/isolation/encode.ts";
 import { planIntelRdt } from "../../src/isolation/intel-rdt.ts";
-import { type PlanContext, planContainer, planExec } from "../../src/isolation/plan.ts";
+import { type PlanContext, planContainer } from "../../src/isolation/plan.ts";
+import { planExec } from "../../src/isolation/plan-exec.ts";
 import { compileSeccomp } from "../../src/isolation/seccomp.ts";
 
 /**

@@ -2,7 +2,8 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseSpec, type Spec } from "../../src/bundle/spec.ts";
 import { TandemError } from "../../src/errors.ts";
-import { type PlanContext, planContainer, planExec } from "../../src/isolation/plan.ts";
+import { type PlanContext, planContainer } from "../../src/isolation/plan.ts";
+import { planExec } from "../../src/isolation/plan-exec.ts";
 import type { Step } from "../../src/isolation/steps.ts";
 
 const plan = suite("plan");
