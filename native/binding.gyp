@@ -15,6 +15,8 @@
         "addon/descriptors.cc",
         "addon/pages.cc",
         "addon/poll.cc",
+        "addon/readiness.cc",
+        "addon/socket.cc",
         "addon/unix_socket.cc",
         "addon/in_root.cc",
         "addon/mount.cc",

@@ -69,6 +69,41 @@ export interface Native {
   /** Blocks until the descriptor is readable or hung up; false after the timeout. */
   waitReadable(fd: number, timeoutMs: number): boolean;
 
+  // --- waiting of guests (addon/readiness.cc) ---------------------------------------------------------------------------
+  /**
+   * ppoll(2): `list` holds `count` pairs [fd, events], events being 1 (readable) and 2 (writable); in their place comes what is ready,
+   * for which an error or a lost peer counts too. Returns how many are: 0 after `timeoutNs` (below 0: never) or a signal.
+   */
+  pollAll(list: Int32Array, count: number, timeoutNs: number): number;
+  /** Calls back once, from the event loop, when one of the events is there; keeps the loop alive until then. Any number may wait for one fd. */
+  whenReady(fd: number, events: number, callback: () => void): number;
+  /** What whenReady returned will not call back; nothing happens if it already has. */
+  stopWaiting(token: number): void;
+
+  // --- sockets of guests (addon/socket.cc) ------------------------------------------------------------------------------
+  // These throw nothing and never wait: they return what the system call does, or minus its errno. An address is 28 bytes that
+  // hold a struct sockaddr_in or sockaddr_in6 (wasm-host/network/sockaddr.ts).
+  /** Family 4 or 6, type 1 (stream) or 2 (datagram). IPv6 only where it is IPv6; SO_REUSEADDR and TCP_NODELAY on streams. */
+  socketOpen(family: number, type: number): number;
+  socketBind(fd: number, address: Uint8Array): number;
+  /** -EINPROGRESS for a stream: it becomes writable, and its option `error` tells how it went. */
+  socketConnect(fd: number, address: Uint8Array): number;
+  /** A datagram socket without a peer again. */
+  socketDisconnect(fd: number): number;
+  socketListen(fd: number, backlog: number): number;
+  socketAccept(fd: number, peer: Uint8Array): number;
+  socketAddress(fd: number, out: Uint8Array): number;
+  socketPeer(fd: number, out: Uint8Array): number;
+  /** 0 receiving, 1 sending, 2 both. */
+  socketShutdown(fd: number, how: number): number;
+  socketReceive(fd: number, buffer: Uint8Array, length: number): number;
+  socketReceiveFrom(fd: number, buffer: Uint8Array, length: number, peer: Uint8Array): number;
+  socketSend(fd: number, bytes: Uint8Array, offset: number, length: number): number;
+  socketSendTo(fd: number, bytes: Uint8Array, length: number, address: Uint8Array): number;
+  /** Option: a number of wasm-host/network/socket-option.ts. */
+  socketOption(fd: number, option: number): number;
+  socketSetOption(fd: number, option: number, value: number): number;
+
   // --- unix sockets (addon/unix_socket.cc) ----------------------------------------------------------------------------
   socketpair(): readonly [number, number];
   pipe(): readonly [number, number];

@@ -9,6 +9,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportDescriptors(exports);
   tandem::exportPages(exports);
   tandem::exportPoll(exports);
+  tandem::exportReadiness(exports);
+  tandem::exportSocket(exports);
   tandem::exportUnixSocket(exports);
   tandem::exportMount(exports);
   tandem::exportIsolate(exports);

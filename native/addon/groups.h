@@ -9,6 +9,8 @@ void exportProcess(Napi::Object exports);
 void exportDescriptors(Napi::Object exports);
 void exportPages(Napi::Object exports);
 void exportPoll(Napi::Object exports);
+void exportReadiness(Napi::Object exports);
+void exportSocket(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
 void exportMount(Napi::Object exports);
 void exportIsolate(Napi::Object exports);
