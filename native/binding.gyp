@@ -7,7 +7,7 @@
   },
   "targets": [
     {
-      # The addon: the whole native surface of src/native-surface.ts. addon.cc has exports only; one .cc per group.
+      # The addon: the whole native surface of src/native-surface.ts and src/native-wasi.ts. addon.cc has exports only; one .cc per group.
       "target_name": "tandem",
       "sources": [
         "addon/addon.cc",
