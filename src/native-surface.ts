@@ -243,7 +243,8 @@ export interface SpawnOptions {
 export interface IsolateOptions {
   /** Files to write "0" into, to join cgroups. */
   readonly cgroupFiles: readonly string[];
-  readonly oomScoreAdj: number;
+  /** Its parent's when undefined. */
+  readonly oomScoreAdj: number | undefined;
   /** [resource number, soft, hard] */
   readonly rlimits: readonly (readonly [number, bigint, bigint])[];
   /** Descriptors of namespaces to enter. */
@@ -252,10 +253,13 @@ export interface IsolateOptions {
   /** CLONE_NEW* flags of the namespaces to be made; the mount namespace always is. */
   readonly unshare: number;
   readonly hostname: string | undefined;
-  /** The file system, root first; targets are resolved inside it. */
+  /** The file system; targets are resolved inside it, and it is empty but for directories `/0` to `/63` unless one of them is `/`. */
   readonly mounts: readonly { readonly fd: number; readonly target: string; readonly directory: boolean }[];
   readonly umask: number;
-  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** Uid and groups stay when undefined. */
+  readonly user:
+    | { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
+    | undefined;
   /** Besides 0, 1, 2 and the event loop's own: every other descriptor is closed, those in this object included. */
   readonly keepDescriptors: readonly number[];
   /** struct sock_filter[] */

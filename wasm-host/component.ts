@@ -1,7 +1,7 @@
 import { TandemError } from "../src/errors.ts";
 import { type CodeOptions, ComponentCode, type ComponentInstance, type World } from "./component-code.ts";
 import { exitStatuses } from "./exit.ts";
-import { type HttpLimits, type HttpService, serveHttp } from "./http/serve.ts";
+import { type HttpLimits, type HttpService, type ListenAddress, serveHttp } from "./http/serve.ts";
 import { reportTrap } from "./report.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
 import type { ComponentGrant } from "./wasi/p2/imports.ts";
@@ -10,8 +10,8 @@ export { readTranspiled, type TranspiledFiles } from "./transpiled.ts";
 
 export interface LoadOptions extends CodeOptions {
   readonly grant: ComponentGrant;
-  /** Port that an http component is served on, on every address; 8080 unless given. */
-  readonly httpPort?: number;
+  /** Where an http component is served: port 8080 on every address unless given. */
+  readonly http?: ListenAddress;
   readonly httpLimits?: Partial<HttpLimits>;
 }
 
@@ -67,11 +67,11 @@ class Service {
   }
 
   #serve(): Promise<HttpService> {
-    const { grant, httpPort, httpLimits } = this.#options;
+    const { grant, http, httpLimits } = this.#options;
     return serveHttp({
       code: this.#code,
       grant,
-      address: { port: httpPort ?? 8080 },
+      address: http ?? { port: 8080 },
       ...(httpLimits === undefined ? {} : { limits: httpLimits }),
     });
   }

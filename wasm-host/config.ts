@@ -1,26 +1,46 @@
+import type { Grant } from "./grant.ts";
+
 /**
- * What the shim tells a wasm process, as JSON in the "wasm" request (src/zygote/request.ts). The descriptors that come with it
- * are, in this order: stdin, stdout, stderr, the go pipe's read end, the status pipe's write end.
+ * What a wasm process is told, as JSON in the "wasm" request (src/zygote/request.ts). The descriptors that come with it are, in
+ * this order: stdin, stdout, stderr, the go pipe's read end, the status pipe's write end, listening sockets.
  */
 export interface WasmConfig {
   readonly id: string;
   readonly workload: Workload;
-  readonly args: readonly string[];
-  /** KEY=value */
-  readonly env: readonly string[];
-  /** Absolute path of the mounted root file system. */
-  readonly rootfs: string;
-  readonly readonlyRootfs: boolean;
-  readonly mounts: readonly WasmMount[];
+  readonly grant: GrantPlan;
+  /** How many listening sockets come with the request: the grant's, then that of an http component. */
+  readonly listeners: number;
   readonly isolation: WasmIsolation;
-  /** Port that an http component is served on, on every address of the pod. */
-  readonly httpPort: number;
+  /** Where an http component is served. */
+  readonly http: HttpPlan;
+}
+
+/** A port on every address of the process's network, or a listening socket, by its place among those of the request. */
+export type HttpPlan = { readonly port: number } | { readonly listener: number };
+
+/** A grant (grant.ts) before anything of it is open. Its stdio and listening sockets are descriptors of the request. */
+export interface GrantPlan extends Omit<Grant, "preopens" | "stdio" | "listeners"> {
+  readonly preopens: readonly PreopenPlan[];
+  /** What the guest gets of the request's listening sockets: how many, from the first on. */
+  readonly listeners: number;
+}
+
+/** A directory that the guest starts with, and what is mounted on it. */
+export interface PreopenPlan {
+  readonly guestPath: string;
+  readonly source: MountSource;
+  readonly readonly: boolean;
+  /** Targets are paths beneath it. */
+  readonly mounts: readonly WasmMount[];
 }
 
 /** What is run. Paths are on the host and are read before the process gives up its right to. */
 export type Workload =
-  | { readonly form: "module"; readonly file: WorkloadFile; readonly export: string | undefined }
+  | { readonly form: "module"; readonly file: LocatedFile; readonly export: string | undefined }
   | { readonly form: "component"; readonly transpiled: string; readonly export: string | undefined };
+
+/** A directory, and a path that is resolved in it: arguments of `native.openInRoot`. */
+export type LocatedFile = readonly [root: string, path: string];
 
 /** By what is trusted and, beneath it, a path that an image or another container may have filled with symlinks. */
 export type WorkloadFile =
@@ -28,25 +48,26 @@ export type WorkloadFile =
   | { readonly inRootfs: string }
   | { readonly mountSource: string; readonly inMount: string };
 
-/** The directory that a workload's file is resolved in, and its path there: arguments of `native.openInRoot`. */
-export function locate(file: WorkloadFile, rootfs: string): readonly [root: string, path: string] {
+export function locate(file: WorkloadFile, rootfs: string): LocatedFile {
   if ("inRootfs" in file) return [rootfs, file.inRootfs];
   if ("inMount" in file) return [file.mountSource, file.inMount];
   return ["/", file.path];
 }
 
+export type MountSource =
+  | { readonly bind: string; readonly recursive: boolean }
+  | { readonly tmpfs: readonly string[] };
+
 /** A mount of config.json that the guest gets. */
 export interface WasmMount {
   readonly target: string;
-  readonly source:
-    | { readonly bind: string; readonly recursive: boolean }
-    | { readonly tmpfs: readonly string[] };
+  readonly source: MountSource;
   readonly readonly: boolean;
 }
 
 export interface WasmIsolation {
   readonly cgroupFiles: readonly string[];
-  readonly oomScoreAdj: number;
+  readonly oomScoreAdj: number | undefined;
   /** [resource number, soft, hard], the limits as decimal strings: JSON has no 64-bit integers. */
   readonly rlimits: readonly (readonly [number, string, string])[];
   /** Paths of namespaces to enter. */
@@ -55,7 +76,10 @@ export interface WasmIsolation {
   readonly unshare: number;
   readonly hostname: string | undefined;
   readonly umask: number;
-  readonly user: { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] };
+  /** Whose rights it has; undefined: its parent's, without the capabilities. */
+  readonly user:
+    | { readonly uid: number; readonly gid: number; readonly additionalGids: readonly number[] }
+    | undefined;
 }
 
 /**

@@ -45,7 +45,12 @@ export interface NetworkGrant {
   readonly outbound: readonly string[];
   /** Where it may bind: `ADDRESS:PORT` or `ADDRESS:PORT-PORT`, with `*` for every address; port 0 is one that the kernel picks. */
   readonly inbound: readonly string[];
+  /** By which of these it may do so; by all when absent. */
+  readonly protocols?: readonly NetworkProtocol[];
 }
+
+/** `tcp` and `udp`: wasi:sockets; `dns`: wasi:sockets/ip-name-lookup; `http`: wasi:http's outgoing requests. */
+export type NetworkProtocol = "tcp" | "udp" | "dns" | "http";
 
 /** Clocks that tell the same in every run: reading one moves time on, and waiting takes no time but moves the clocks. */
 export interface MadeUpClocks {

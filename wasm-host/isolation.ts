@@ -1,7 +1,8 @@
-import { openSync, statSync } from "node:fs";
+import { closeSync, constants, openSync, statSync } from "node:fs";
 import { native } from "../src/native.ts";
 import type { IsolateOptions } from "../src/native-surface.ts";
-import type { WasmConfig, WasmMount } from "./config.ts";
+import type { MountSource, PreopenPlan, WasmConfig } from "./config.ts";
+import type { Preopen } from "./grant.ts";
 
 /** What the zygote made ahead for every wasm process. */
 export interface WasmHost {
@@ -11,11 +12,36 @@ export interface WasmHost {
   readonly filter: Buffer;
 }
 
+/** Where the grant's file system is behind the wall (native/addon/isolate.cc). */
+const INSIDE = "/fs";
+
 /**
- * Puts this process behind the kernel's wall, with no descriptors but stdio and `keep`. Returns one of the guest's root directory.
+ * Puts this process behind the kernel's wall, with no descriptors but stdio and `keep`. Returns the preopens, open.
+ * @throws TandemError, errors of the system: the wall cannot be built, or a directory cannot be opened
  */
-export function enterIsolation(host: WasmHost, config: WasmConfig, keep: readonly number[]): number {
-  return native.isolate(isolateOptions(host, config, keep)).root;
+export function enterIsolation(host: WasmHost, config: WasmConfig, keep: readonly number[]): Preopen[] {
+  const { root } = native.isolate(isolateOptions(host, config, keep));
+  const { preopens } = config.grant;
+  const places = placesOf(preopens);
+  // Then it is none of them, and nothing is in it.
+  if (preopens.length !== 1) closeSync(root);
+  return preopens.map(({ guestPath, readonly, mounts }, index) => ({
+    fd: openPlace(root, places[index] ?? "/"),
+    guestPath,
+    // A tree that is read-only may have something mounted on it that is not; then only the mounts say.
+    readonly: readonly && mounts.length === 0,
+  }));
+}
+
+const { O_PATH, O_DIRECTORY } = constants as typeof constants & { readonly O_PATH: number };
+
+function openPlace(root: number, place: string): number {
+  return place === "/" ? root : openSync(INSIDE + place, O_DIRECTORY | O_PATH);
+}
+
+/** A single preopen is the whole file system; several have a directory each, in one that nobody can write to. */
+function placesOf(preopens: readonly PreopenPlan[]): string[] {
+  return preopens.length === 1 ? ["/"] : preopens.map((_, index) => `/${index}`);
 }
 
 /** Everything that `native.isolate` wants, opened while the host can still be seen. The descriptors are the caller's. */
@@ -24,8 +50,8 @@ export function isolateOptions(
   config: WasmConfig,
   keep: readonly number[] = [],
 ): IsolateOptions {
-  const { isolation, rootfs, readonlyRootfs: readonly } = config;
-  const root = { fd: native.cloneMount(rootfs, { recursive: true, readonly }), target: "/", directory: true };
+  const { isolation, grant } = config;
+  const places = placesOf(grant.preopens);
   return {
     cgroupFiles: isolation.cgroupFiles,
     oomScoreAdj: isolation.oomScoreAdj,
@@ -34,7 +60,7 @@ export function isolateOptions(
     emptyMountNamespace: host.emptyMountNamespace,
     unshare: isolation.unshare,
     hostname: isolation.hostname,
-    mounts: [root, ...config.mounts.map(openMount)],
+    mounts: grant.preopens.flatMap((preopen, index) => openPreopen(preopen, places[index] ?? "/")),
     umask: isolation.umask,
     user: isolation.user,
     keepDescriptors: keep,
@@ -42,8 +68,20 @@ export function isolateOptions(
   };
 }
 
-function openMount({ source, target, readonly }: WasmMount): IsolateOptions["mounts"][number] {
-  if ("tmpfs" in source) return { fd: native.createTmpfs(source.tmpfs, readonly), target, directory: true };
+type OpenMount = IsolateOptions["mounts"][number];
+
+/** The tree itself, then what is mounted on it. */
+function openPreopen({ source, readonly, mounts }: PreopenPlan, place: string): OpenMount[] {
+  const own = { ...openMount(source, readonly), target: place };
+  const below = place === "/" ? "" : place;
+  return [
+    own,
+    ...mounts.map((mount) => ({ ...openMount(mount.source, mount.readonly), target: below + mount.target })),
+  ];
+}
+
+function openMount(source: MountSource, readonly: boolean): Omit<OpenMount, "target"> {
+  if ("tmpfs" in source) return { fd: native.createTmpfs(source.tmpfs, readonly), directory: true };
   const directory = statSync(source.bind).isDirectory();
-  return { fd: native.cloneMount(source.bind, { recursive: source.recursive, readonly }), target, directory };
+  return { fd: native.cloneMount(source.bind, { recursive: source.recursive, readonly }), directory };
 }

@@ -24,12 +24,17 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   let run: Run;
   try {
     const config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
-    takeStdio(fds);
+    const listeners = fds.slice(STATUS + 1, STATUS + 1 + config.listeners);
+    takeStdio(fds, listeners);
     native.setProcessName("tandem-wasm");
     // kill(0) reaches the whole process group, in whatever pid namespace its members are: the zygote's must not be the guest's.
     native.setSession();
     native.exitOnSignal(status);
-    run = prepareWorkload(config, (keep) => enterIsolation(host, config, [go, status, ...keep]));
+    run = prepareWorkload(config, {
+      stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
+      listeners,
+      enterIsolation: (keep) => enterIsolation(host, config, [go, status, ...keep]),
+    });
     say({ ready: true });
   } catch (error) {
     // Create fails with the reason.
@@ -46,14 +51,14 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   runToEnd(run, exit);
 }
 
-function takeStdio(fds: readonly number[]): void {
+function takeStdio(fds: readonly number[], listeners: readonly number[]): void {
   for (const [index, target] of [STDIN, STDOUT, STDERR].entries()) {
     const fd = fds[index] ?? -1;
     native.replaceFd(fd, target);
     closeSync(fd);
   }
   // A pid namespace's descriptor was for the fork.
-  for (const fd of fds.slice(STATUS + 1)) closeSync(fd);
+  for (const fd of fds.slice(STATUS + 1 + listeners.length)) closeSync(fd);
 }
 
 /** The end of the pipe instead of a byte: the shim died before Start. */

@@ -30,6 +30,8 @@ namespace tandem {
 namespace {
 
 constexpr const char* filesystemRoot = "/fs";
+// Directories in it, for file systems that are several trees side by side.
+constexpr int maxPlaces = 64;
 
 std::string text(Napi::Object object, const char* key) {
   return object.Get(key).As<Napi::String>();
@@ -91,8 +93,8 @@ Napi::Value createTmpfs(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(mounted));
 }
 
-// Made once, by the zygote: a mount namespace that holds nothing but a read-only tmpfs with one empty
-// directory. A wasm process enters a copy of it. Copying the host's namespace instead would cost more with
+// Made once, by the zygote: a mount namespace that holds nothing but a read-only tmpfs with empty
+// directories. A wasm process enters a copy of it. Copying the host's namespace instead would cost more with
 // every pod on the node.
 void buildEmptyNamespace(const std::string& scratch) {
   checked(unshare(CLONE_NEWNS), "unshare", "mount namespace");
@@ -101,6 +103,10 @@ void buildEmptyNamespace(const std::string& scratch) {
           "mount", scratch);
   checked(chdir(scratch.c_str()), "chdir", scratch);
   checked(mkdir("fs", 0755), "mkdir", "fs");
+  for (int i = 0; i < maxPlaces; i++) {
+    const std::string place = "fs/" + std::to_string(i);
+    checked(mkdir(place.c_str(), 0755), "mkdir", place);
+  }
   // "." twice: the old root ends up on top of the new one and is detached, no directory for it is needed
   // (pivot_root(2)).
   checked(syscall(SYS_pivot_root, ".", "."), "pivot_root", scratch);
@@ -186,14 +192,14 @@ void moveMount(int from, int to, const std::string& subject) {
           "move_mount", subject);
 }
 
-// The grants become the file system: the first tree at its root, the others where the spec wants them.
+// The grants become the file system: a tree at its root, the others where the spec wants them.
 int mountFilesystem(Napi::Array mounts) {
   UniqueFd place(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
   for (uint32_t i = 0; i < mounts.Length(); i++) {
     Napi::Object mount = mounts.Get(i).As<Napi::Object>();
     UniqueFd tree(number(mount, "fd"));
     const std::string target = text(mount, "target");
-    if (i == 0) {
+    if (target == "/") {
       moveMount(tree.get(), place.get(), target);
       place =
           UniqueFd(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
@@ -288,7 +294,8 @@ Napi::Value isolate(const Napi::CallbackInfo& info) {
   napi_get_uv_event_loop(info.Env(), &loop);
   noteRuntime(loop);
   joinCgroups(options.Get("cgroupFiles").As<Napi::Array>());
-  setOomScore(number(options, "oomScoreAdj"));
+  if (Napi::Value score = options.Get("oomScoreAdj"); score.IsNumber())
+    setOomScore(score.As<Napi::Number>().Int32Value());
   // Limits before the capability that lets them be raised is gone.
   setLimits(options.Get("rlimits").As<Napi::Array>());
   enterNamespaces(options);
@@ -296,7 +303,7 @@ Napi::Value isolate(const Napi::CallbackInfo& info) {
   enterRoot();
   umask(number(options, "umask"));
   dropCapabilities();
-  becomeUser(options.Get("user").As<Napi::Object>());
+  if (Napi::Value user = options.Get("user"); user.IsObject()) becomeUser(user.As<Napi::Object>());
   clearCapabilitySets();
   checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
   // Neighbours of the same uid may not read its memory through /proc or ptrace.

@@ -5,6 +5,7 @@ import { VERSION } from "../version.ts";
 import { addPs } from "./ps.ts";
 import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
+import { run } from "./run.ts";
 import { addZygote } from "./zygote.ts";
 
 const program = new Command("tandem")
@@ -27,6 +28,8 @@ addZygote(program);
 addPull(program);
 addPush(program);
 
+const [verb, ...rest] = process.argv.slice(2);
+if (verb === "run") process.exit(await run(rest));
 try {
   await program.parseAsync();
 } catch (error) {

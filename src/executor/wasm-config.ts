@@ -1,4 +1,12 @@
-import type { WasmConfig, WasmIsolation, WasmMount, Workload } from "../../wasm-host/config.ts";
+import {
+  locate,
+  type MountSource,
+  type PreopenPlan,
+  type WasmConfig,
+  type WasmIsolation,
+  type WasmMount,
+  type Workload,
+} from "../../wasm-host/config.ts";
 import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { CgroupEntrance } from "../isolation/cgroup.ts";
@@ -44,22 +52,33 @@ export function toWasmConfig(
   if (root === undefined) throw new TandemError("invalid_argument", "root: is missing");
   if (process === undefined) throw new TandemError("invalid_argument", "process: is missing");
   refuseForWasm(spec);
+  const rootfs: PreopenPlan = {
+    guestPath: "/",
+    source: { bind: request.rootfs, recursive: true },
+    readonly: root.readonly === true,
+    mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
+  };
+  const args = process.args ?? [];
+  const env = (process.env ?? []).map(splitVariable);
   return {
     id: request.id,
-    workload: toWorkload(selection, transpiled),
-    args: process.args ?? [],
-    env: process.env ?? [],
-    rootfs: request.rootfs,
-    readonlyRootfs: root.readonly === true,
-    mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
+    workload: toWorkload(selection, request.rootfs, transpiled),
+    grant: { args, env, preopens: [rootfs], listeners: 0 },
+    listeners: 0,
     isolation: toIsolation(spec, process, joinFiles(request.cgroup.entrance())),
-    httpPort: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]),
+    http: { port: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]) },
   };
 }
 
-function toWorkload(selection: WasmSelection, transpiled: string | undefined): Workload {
+function splitVariable(variable: string): [string, string] {
+  const equals = variable.indexOf("=");
+  return equals < 0 ? [variable, ""] : [variable.slice(0, equals), variable.slice(equals + 1)];
+}
+
+function toWorkload(selection: WasmSelection, rootfs: string, transpiled: string | undefined): Workload {
   const entry = selection.export;
-  if (selection.form === "module") return { form: "module", file: selection.module, export: entry };
+  if (selection.form === "module")
+    return { form: "module", file: locate(selection.module, rootfs), export: entry };
   if (transpiled === undefined) throw new TandemError("internal", "component without its transpiled form");
   return { form: "component", transpiled, export: entry };
 }
@@ -85,7 +104,7 @@ function toWasmMount(mount: SpecMount): WasmMount | undefined {
   );
 }
 
-function bindOf(mount: SpecMount, options: readonly string[]): WasmMount["source"] {
+function bindOf(mount: SpecMount, options: readonly string[]): MountSource {
   const { source } = mount;
   if (source === undefined)
     throw new TandemError("invalid_argument", `mounts: ${mount.destination}: bind without a source`);

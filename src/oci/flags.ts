@@ -7,6 +7,8 @@ export interface Flag {
   readonly short?: string;
   /** It may be given several times. */
   readonly many?: boolean;
+  /** Its value may follow the one letter at once: -Wx. */
+  readonly attached?: boolean;
 }
 
 export type Flags = Readonly<Record<string, Flag>>;
@@ -92,7 +94,7 @@ function readOption(
   const written = (equals < 0 ? arg : arg.slice(0, equals)).replace(/^--?/, "");
   const attached = equals < 0 ? undefined : arg.slice(equals + 1);
   const name = nameOf(flags, written);
-  if (name === undefined) return readCluster(flags, args, at, values);
+  if (name === undefined) return readLetters(flags, args, at, values);
   const add = (value: string): void => {
     const known = values.get(name) ?? [];
     known.push(value);
@@ -110,8 +112,8 @@ function readOption(
   return attached === undefined ? at + 2 : at + 1;
 }
 
-/** "-it": switches of one letter, written together. */
-function readCluster(
+/** "-it": switches of one letter, written together; "-Wx": one letter and its value. */
+function readLetters(
   flags: Flags,
   args: readonly string[],
   at: number,
@@ -119,6 +121,11 @@ function readCluster(
 ): number {
   const arg = args[at] ?? "";
   const names = [...arg.slice(1)].map((letter) => nameOf(flags, letter));
+  const [first] = names;
+  if (first !== undefined && flags[first]?.attached === true && !arg.startsWith("--")) {
+    values.set(first, [...(values.get(first) ?? []), arg.slice(2)]);
+    return at + 1;
+  }
   if (arg.startsWith("--") || names.some((name) => name === undefined || flags[name]?.value !== undefined))
     throw new TandemError("invalid_argument", `unknown option ${arg}`);
   for (const name of names) if (name !== undefined) values.set(name, ["true"]);

@@ -1,5 +1,4 @@
-import { createHash } from "node:crypto";
-import { closeSync, existsSync, fstatSync, readSync } from "node:fs";
+import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { locate } from "../../wasm-host/config.ts";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
@@ -12,6 +11,7 @@ import { createLinuxExecutor } from "../executor/linux.ts";
 import { spawnPlaceholder } from "../executor/placeholder.ts";
 import { selectExecutor, type WasmSelection } from "../executor/select.ts";
 import { createWasmExecutor } from "../executor/wasm.ts";
+import { digestOf } from "../image/digest-of.ts";
 import type { ImageInfo } from "../image/image-info.ts";
 import { ensureTranspiled } from "../image/transpile.ts";
 import { type Cgroup, type CgroupRequest, openCgroup } from "../isolation/cgroup.ts";
@@ -146,20 +146,4 @@ async function transpile(
   } finally {
     closeSync(fd);
   }
-}
-
-/** A sparse file has any size and costs its author nothing. */
-const MAX_COMPONENT_BYTES = 512 * 1024 * 1024;
-
-function digestOf(fd: number): string {
-  const { size } = fstatSync(fd);
-  if (size > MAX_COMPONENT_BYTES)
-    throw new TandemError("resource_exhausted", `component of ${size} bytes: too large`);
-  const hash = createHash("sha256");
-  const chunk = Buffer.allocUnsafe(1 << 18);
-  for (let at = 0, length = 1; length > 0; at += length) {
-    length = readSync(fd, chunk, 0, chunk.length, at);
-    hash.update(chunk.subarray(0, length));
-  }
-  return `sha256:${hash.digest("hex")}`;
 }

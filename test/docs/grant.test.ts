@@ -36,23 +36,23 @@ grant("has the limits of http in their order", () => {
 });
 
 grant("names the port and the annotation", () => {
-  assert.is(configOf().httpPort, 8080);
-  assert.is(configOf({ annotations: { "tandem.dev/http-port": "81" } }).httpPort, 81);
+  assert.equal(configOf().http, { port: 8080 });
+  assert.equal(configOf({ annotations: { "tandem.dev/http-port": "81" } }).http, { port: 81 });
   assert.match(document, /port\n8080 or what the annotation `tandem.dev\/http-port` says/);
 });
 
 grant("names the file systems that are left out", () => {
   assert.ok(document.includes(kernelFilesystems));
   const mounts = kernelFilesystems.split(", ").map((type) => ({ destination: "/x", type, source: type }));
-  assert.equal(configOf({ mounts }).mounts, []);
+  assert.equal(configOf({ mounts }).grant.preopens[0]?.mounts, []);
 });
 
 grant("tells what of /dev there is", () => {
   const bind = (destination: string) => ({ destination, type: "bind", source: "/srv", options: ["bind"] });
   const tmpfs = { destination: "/dev", type: "tmpfs", source: "tmpfs" };
-  const { mounts } = configOf({ mounts: [tmpfs, bind("/dev/shm"), bind("/dev/termination-log")] });
+  const [root] = configOf({ mounts: [tmpfs, bind("/dev/shm"), bind("/dev/termination-log")] }).grant.preopens;
   assert.equal(
-    mounts.map(({ target }) => target),
+    root?.mounts.map(({ target }) => target),
     ["/dev/termination-log"],
   );
 });

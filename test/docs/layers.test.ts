@@ -19,6 +19,7 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^src\/zygote\//],
   [/^src\/executor\//, /^src\/containerd\//],
   [/^src\/task\//, /^src\/oci\//],
+  [/^src\/run\//],
   [/^src\/shim\//],
   // The zygote plays whole pods before its first fork.
   [/^src\/zygote\/(warm-up|rehearsal)/],

@@ -74,16 +74,16 @@ function playGuest(wasm: WasmHost, stage: Stage): void {
   const config = JSON.parse(JSON.stringify(stage.guest)) as WasmConfig;
   const stdio = openSync("/dev/null", "r+");
   const root = openSync(stage.snapshot, "r");
-  const run = prepareWorkload(
-    config,
-    () => {
+  const run = prepareWorkload(config, {
+    // The guest closes its stdout, as a libc does at the end.
+    stdio: { stdin: stdio, stdout: openSync("/dev/null", "w"), stderr: stdio },
+    listeners: [],
+    enterIsolation: () => {
       const options = isolateOptions(wasm, config);
       for (const { fd } of options.mounts) closeSync(fd);
-      return root;
+      return [{ fd: root, guestPath: "/", readonly: false }];
     },
-    // The guest closes its stdout, as a libc does at the end.
-    { stdin: stdio, stdout: openSync("/dev/null", "w"), stderr: stdio },
-  );
+  });
   const status = run();
   if (status !== 0) throw new Error(`rehearsed guest ended with ${String(status)}`);
   // Whatever stays open here would be open in every child.

@@ -54,12 +54,21 @@ export class Stage {
     };
     this.guest = {
       id: "rehearsal",
-      workload: { form: "module", file: { inRootfs: "/module.wasm" }, export: undefined },
-      args: ["/module.wasm"],
-      env: ["PATH=/usr/bin:/bin"],
-      rootfs: snapshot,
-      readonlyRootfs: false,
-      mounts: [{ target: "/run", source: { tmpfs: ["mode=755", "size=65536k"] }, readonly: false }],
+      workload: { form: "module", file: [snapshot, "/module.wasm"], export: undefined },
+      grant: {
+        args: ["/module.wasm"],
+        env: [["PATH", "/usr/bin:/bin"]],
+        preopens: [
+          {
+            guestPath: "/",
+            source: { bind: snapshot, recursive: true },
+            readonly: false,
+            mounts: [{ target: "/run", source: { tmpfs: ["mode=755", "size=65536k"] }, readonly: false }],
+          },
+        ],
+        listeners: 0,
+      },
+      listeners: 0,
       isolation: {
         cgroupFiles: [],
         oomScoreAdj: 0,
@@ -70,7 +79,7 @@ export class Stage {
         umask: 0o022,
         user: { uid: 0, gid: 0, additionalGids: [0] },
       },
-      httpPort: 8080,
+      http: { port: 8080 },
     };
   }
 

@@ -1,0 +1,190 @@
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import type {
+  Limits,
+  MadeUpClocks,
+  NetworkGrant,
+  NetworkProtocol,
+  SeededRandom,
+} from "../../wasm-host/grant.ts";
+import { TandemError } from "../errors.ts";
+import { type Given, parseFlags } from "../oci/flags.ts";
+import {
+  type GroupGiven,
+  readCount,
+  readDuration,
+  readGroup,
+  wasiOptions,
+  wasmOptions,
+} from "./group-options.ts";
+import { runFlags } from "./run-flags.ts";
+
+/** What a command line of `tandem run` asks for. Paths are as they were written: relative to the caller's directory. */
+export interface RunRequest {
+  readonly file: string;
+  readonly entry: string | undefined;
+  /** argv of the guest. */
+  readonly args: readonly string[];
+  readonly env: readonly (readonly [name: string, value: string])[];
+  readonly directories: readonly RequestedDirectory[];
+  readonly network: NetworkGrant | undefined;
+  /** Addresses to listen at on the guest's behalf. */
+  readonly listen: readonly string[];
+  /** Whether the guest gets the sockets of socket activation. */
+  readonly listenFds: boolean;
+  /** Which of 0, 1 and 2 are the caller's; the others are at their end. */
+  readonly inheritStdio: readonly [boolean, boolean, boolean];
+  readonly clocks: MadeUpClocks | undefined;
+  readonly random: SeededRandom | undefined;
+  readonly limits: Limits | undefined;
+  readonly explain: "no" | "table" | "json";
+}
+
+export interface RequestedDirectory {
+  readonly host: string;
+  readonly guest: string;
+  readonly readonly: boolean;
+}
+
+export interface Caller {
+  readonly env: ReadonlyMap<string, string>;
+  /** Whether there is such a file, as the caller sees it. */
+  exists(path: string): boolean;
+}
+
+/**
+ * Reads the arguments after `tandem run`; "help" when that was asked for.
+ *
+ * @throws TandemError invalid_argument naming the option
+ */
+export function readRunRequest(args: readonly string[], caller: Caller): RunRequest | "help" {
+  const { given, read } = parseFlags(runFlags, args, true);
+  if (given.has("help")) return "help";
+  const [program, ...rest] = [...given.operands, ...args.slice(read)];
+  if (program === undefined || program === "")
+    throw new TandemError("invalid_argument", "the file to run: is missing");
+  const [file, named] = splitExport(program, caller);
+  const invoked = given.text("invoke");
+  if (invoked !== undefined && named !== undefined)
+    throw new TandemError("invalid_argument", `option --invoke ${invoked}: the file names ${named} already`);
+  const wasi = readGroup("-S", wasiOptions, given.all("wasi"));
+  const wasm = readGroup("-W", wasmOptions, given.all("wasm"));
+  return {
+    file,
+    entry: invoked ?? named,
+    args: [given.text("argv0") ?? basename(file), ...rest],
+    env: readEnv(given, wasi, caller),
+    directories: given.all("dir").map(readDirectory),
+    network: readNetwork(given, wasi),
+    listen: [...given.all("listen"), ...wasi.texts("tcplisten")],
+    listenFds: wasi.switch("listenfd") ?? false,
+    inheritStdio: [
+      wasi.switch("inherit-stdin") ?? true,
+      wasi.switch("inherit-stdout") ?? true,
+      wasi.switch("inherit-stderr") ?? true,
+    ],
+    clocks: readClock(given.text("clock")),
+    random: readSeed(given.text("seed")),
+    limits: readLimits(given, wasm),
+    explain: readExplain(given),
+  };
+}
+
+/** `FILE#EXPORT`; a file whose own name has a # is taken as it is. */
+function splitExport(program: string, caller: Caller): [file: string, entry: string | undefined] {
+  const at = program.lastIndexOf("#");
+  if (at <= 0 || caller.exists(program)) return [program, undefined];
+  return [program.slice(0, at), program.slice(at + 1)];
+}
+
+function readEnv(given: Given, wasi: GroupGiven, caller: Caller): [string, string][] {
+  const env = new Map<string, string>(wasi.switch("inherit-env") === true ? caller.env : []);
+  for (const text of given.all("env")) {
+    const equals = text.indexOf("=");
+    const name = equals < 0 ? text : text.slice(0, equals);
+    if (name === "") throw new TandemError("invalid_argument", `option --env ${text}: has no name`);
+    const value = equals < 0 ? caller.env.get(name) : text.slice(equals + 1);
+    // What the caller does not have, it cannot hand on.
+    if (value !== undefined) env.set(name, value);
+  }
+  return [...env];
+}
+
+function readDirectory(text: string): RequestedDirectory {
+  const [host = "", guest = host, mode, ...more] = text.split("::");
+  if (host === "" || guest === "" || more.length > 0)
+    throw new TandemError("invalid_argument", `option --dir ${text}: is HOST[::GUEST[::ro]]`);
+  if (mode !== undefined && mode !== "ro" && mode !== "rw")
+    throw new TandemError("invalid_argument", `option --dir ${text}: ${mode} is neither ro nor rw`);
+  return { host, guest, readonly: mode === "ro" };
+}
+
+const protocols = ["tcp", "udp", "dns", "http"] as const;
+
+/** Nothing but what is asked for; undefined without any of it. */
+function readNetwork(given: Given, wasi: GroupGiven): NetworkGrant | undefined {
+  const allowed = given.all("allow");
+  const inherit = wasi.switch("inherit-network") ?? false;
+  const http = wasi.switch("http") ?? false;
+  const lookup = wasi.switch("allow-ip-name-lookup") ?? false;
+  const bind = given.all("bind");
+  if (!inherit && !http && !lookup && allowed.length + bind.length === 0) return undefined;
+  const sockets = inherit || allowed.length > 0 || bind.length > 0;
+  const wanted: Readonly<Record<NetworkProtocol, boolean>> = {
+    tcp: sockets && wasi.switch("tcp") !== false,
+    udp: sockets && wasi.switch("udp") !== false,
+    dns: lookup || (allowed.length > 0 && wasi.switch("allow-ip-name-lookup") !== false),
+    http: http || (allowed.length > 0 && wasi.switch("http") !== false),
+  };
+  const by = protocols.filter((protocol) => wanted[protocol]);
+  const everywhere = inherit || http || lookup;
+  return {
+    outbound: everywhere ? ["*", ...allowed] : allowed,
+    inbound: inherit ? ["*:0-65535", ...bind] : bind,
+    ...(by.length === protocols.length ? {} : { protocols: by }),
+  };
+}
+
+const DEFAULT_STEP_NS = 1000;
+
+function readClock(text: string | undefined): MadeUpClocks | undefined {
+  if (text === undefined) return undefined;
+  const [, start = "", step = String(DEFAULT_STEP_NS)] = /^(\d+(?:\.\d{1,3})?)(?:,(\d+))?$/.exec(text) ?? [];
+  const clocks = { startMs: Math.round(Number(start) * 1000), stepNs: Number(step) };
+  if (start === "" || !Number.isSafeInteger(clocks.startMs) || !Number.isSafeInteger(clocks.stepNs))
+    throw new TandemError("invalid_argument", `option --clock ${text}: is START[,STEP]`);
+  return clocks;
+}
+
+/** Whatever its length, a text makes 32 bytes; 64 hexadecimal digits are these bytes themselves. */
+function readSeed(text: string | undefined): SeededRandom | undefined {
+  if (text === undefined) return undefined;
+  const isSeed = /^[0-9a-f]{64}$/i.test(text);
+  return { seed: isSeed ? text.toLowerCase() : createHash("sha256").update(text).digest("hex") };
+}
+
+function readLimits(given: Given, wasm: GroupGiven): Limits | undefined {
+  const count = (flag: string): number | undefined => {
+    const text = given.text(flag);
+    return text === undefined ? undefined : readCount(`option --${flag} ${text}`, text);
+  };
+  const cpuTime = given.text("cpu-time");
+  const limits: Partial<Record<keyof Limits, number | undefined>> = {
+    memoryBytes: wasm.number("max-memory-size"),
+    tableElements: wasm.number("max-table-elements"),
+    instances: wasm.number("max-instances"),
+    cpuMs: cpuTime === undefined ? undefined : readDuration(`option --cpu-time ${cpuTime}`, cpuTime),
+    wallMs: wasm.number("timeout"),
+    openFiles: count("max-open-files"),
+    outputBytes: count("max-output"),
+  };
+  const set = Object.entries(limits).filter(([, value]) => value !== undefined);
+  return set.length === 0 ? undefined : (Object.fromEntries(set) as Limits);
+}
+
+function readExplain(given: Given): RunRequest["explain"] {
+  if (given.has("json") && !given.has("explain"))
+    throw new TandemError("invalid_argument", "option --json: goes with --explain");
+  if (!given.has("explain")) return "no";
+  return given.has("json") ? "json" : "table";
+}
