@@ -10,10 +10,10 @@ import { type Context, clientPath, containerId } from "./command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
 import { openContainerCgroup } from "./container-cgroup.ts";
 import type { Flags } from "./flags.ts";
-import { startTimeOf } from "./live.ts";
+import { startTimeOf } from "./live-container.ts";
 import { pidFileFlags, writePidFile } from "./pid-file.ts";
 import { pidfdFlags, sendPidfd } from "./pidfd-socket.ts";
-import { preservedDescriptors } from "./preserved.ts";
+import { preservedDescriptors } from "./preserved-descriptors.ts";
 import type { ContainerRecord } from "./store.ts";
 
 /** Options that `create` and `run` share. */

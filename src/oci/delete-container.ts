@@ -2,7 +2,7 @@ import { TandemError } from "../errors.ts";
 import { runHooks } from "../executor/hooks.ts";
 import { unmountShared } from "../executor/shared-mounts.ts";
 import type { Context } from "./command.ts";
-import type { LiveContainer } from "./live.ts";
+import type { LiveContainer } from "./live-container.ts";
 
 const SIGKILL = 9;
 const END_TIMEOUT_MS = 10_000;

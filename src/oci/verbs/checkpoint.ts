@@ -6,7 +6,7 @@ import { TandemError } from "../../errors.ts";
 import { type Command, type Context, containerId } from "../command.ts";
 import { criuFlags, criuSettings } from "../criu-flags.ts";
 import { deleteContainer } from "../delete-container.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const checkpoint: Command = {
   summary: "write a running container to disk with criu, and delete it",

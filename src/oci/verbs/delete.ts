@@ -2,7 +2,7 @@ import { TandemError } from "../../errors.ts";
 import { type Command, type Context, containerId } from "../command.ts";
 import { deleteContainer } from "../delete-container.ts";
 import { deleteDamaged, deleteHalfMade } from "../delete-damaged.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const deleteVerb: Command = {
   summary: "delete a container that has ended or was never started",

@@ -4,7 +4,7 @@ import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
 import { type Command, containerId } from "../command.ts";
 import { parseDuration } from "../durations.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const events: Command = {
   summary: "print what a container uses, again and again, and each time it runs out of memory",

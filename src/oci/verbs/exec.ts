@@ -4,10 +4,10 @@ import { createExec } from "../../executor/linux-init.ts";
 import { ownRights } from "../../rights.ts";
 import { type Command, type Context, readClientFile } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 import { pidFileFlags, writePidFile } from "../pid-file.ts";
 import { pidfdFlags, sendPidfd } from "../pidfd-socket.ts";
-import { preservedDescriptors } from "../preserved.ts";
+import { preservedDescriptors } from "../preserved-descriptors.ts";
 import { parseSubCgroups, subCgroup } from "../sub-cgroup.ts";
 
 const EXEC_TIMEOUT_MS = 60_000;

@@ -1,6 +1,6 @@
 import { TandemError } from "../../errors.ts";
 import { type Command, containerId } from "../command.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 import { parseSignal } from "../signals.ts";
 
 const SIGKILL = 9;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import Table from "cli-table3";
 import { TandemError } from "../../errors.ts";
 import type { Command, Context } from "../command.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 import { describe } from "./state.ts";
 
 export const list: Command = {

@@ -1,5 +1,5 @@
 import { type Command, containerId } from "../command.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const pause: Command = {
   summary: "stop every process of a container until `resume`",

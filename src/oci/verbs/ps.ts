@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { TandemError } from "../../errors.ts";
 import { type Command, type Context, containerId } from "../command.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 /** Where `ps` is when the caller has no PATH. */
 const USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

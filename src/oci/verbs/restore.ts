@@ -12,7 +12,7 @@ import { openContainerCgroup } from "../container-cgroup.ts";
 import { firstRecord } from "../create-container.ts";
 import { criuFlags, criuSettings } from "../criu-flags.ts";
 import { deleteContainer } from "../delete-container.ts";
-import { LiveContainer, startTimeOf } from "../live.ts";
+import { LiveContainer, startTimeOf } from "../live-container.ts";
 import { pidFileFlags, writePidFile } from "../pid-file.ts";
 import type { ContainerRecord } from "../store.ts";
 

@@ -3,7 +3,7 @@ import { runHooks } from "../../executor/hooks.ts";
 import type { Command, Context } from "../command.ts";
 import { type CreatedContainer, createContainer, createFlags } from "../create-container.ts";
 import { deleteContainer } from "../delete-container.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const run: Command = {
   summary: "create and start a container, and delete it when it has ended",

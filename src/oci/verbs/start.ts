@@ -5,7 +5,7 @@ import { InitSocket } from "../../executor/init-socket.ts";
 import { sendListener } from "../../executor/seccomp-agent.ts";
 import { type Command, containerId } from "../command.ts";
 import { deleteContainer } from "../delete-container.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const start: Command = {
   summary: "start the program of a created container",

@@ -1,5 +1,5 @@
 import { type Command, containerId } from "../command.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const state: Command = {
   summary: 'print the state of a container as JSON (runtime-spec, runtime.md "State")',

@@ -5,7 +5,7 @@ import { mountedResctrl } from "../../isolation/cgroup.ts";
 import { updateIntelRdt } from "../../isolation/intel-rdt.ts";
 import { type Command, type Context, containerId, readClientFile } from "../command.ts";
 import type { Given } from "../flags.ts";
-import { LiveContainer } from "../live.ts";
+import { LiveContainer } from "../live-container.ts";
 
 export const update: Command = {
   summary: "change the limits of a container",
