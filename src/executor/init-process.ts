@@ -1,10 +1,9 @@
 import { closeSync } from "node:fs";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
+import { SIGKILL } from "../signals.ts";
 import type { ExecutorProcess, ExitStatus } from "./executor.ts";
 import { type InitSocket, toInitError } from "./init-socket.ts";
-
-const SIGKILL = 9;
 
 /** A process that container-init becomes or became. */
 export class InitProcess implements ExecutorProcess {

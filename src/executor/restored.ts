@@ -4,10 +4,10 @@ import { findCriu } from "../criu/find-criu.ts";
 import { restore } from "../criu/restore.ts";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
+import { SIGKILL } from "../signals.ts";
 import type { CreateRequest, ExecutorProcess, ExitStatus } from "./executor.ts";
 import { runHooks } from "./hooks.ts";
 
-const SIGKILL = 9;
 /** A checkpoint may have gigabytes to read. */
 const RESTORE_TIMEOUT_MS = 600_000;
 

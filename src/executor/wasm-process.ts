@@ -3,12 +3,11 @@ import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { type ErrorCode, errorCodes, TandemError } from "../errors.ts";
 import { native } from "../native.ts";
+import { SIGKILL } from "../signals.ts";
 import { forkFromZygote, type ZygoteAddress } from "../zygote/client.ts";
 import type { ExecutorProcess, ExitStatus } from "./executor.ts";
 
 const KILLED = 137;
-const SIGKILL = 9;
-
 export interface WasmSpawn {
   readonly config: WasmConfig;
   readonly stdio: Stdio;

@@ -3,6 +3,7 @@ import { locate, type WasmConfig } from "../../wasm-host/config.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
+import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
 import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
@@ -42,7 +43,7 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
         await options.runHooks("prestart", init.pid);
         await options.runHooks("createRuntime", init.pid);
       } catch (error) {
-        init.kill(9);
+        init.kill(SIGKILL);
         await init.exited;
         await runPoststop();
         throw error;
@@ -60,7 +61,7 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
               await options.runHooks("poststart", init.pid);
             } catch (error) {
               // The container is stopped (runtime-spec, runtime.md "Lifecycle" 9); its client deletes it.
-              init.kill(9);
+              init.kill(SIGKILL);
               await init.exited;
               throw error;
             }

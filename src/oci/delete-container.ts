@@ -1,10 +1,10 @@
 import { TandemError } from "../errors.ts";
 import { runHooks } from "../executor/hooks.ts";
 import { unmountShared } from "../executor/shared-mounts.ts";
+import { SIGKILL } from "../signals.ts";
 import type { Context } from "./command.ts";
 import type { LiveContainer } from "./live-container.ts";
 
-const SIGKILL = 9;
 const END_TIMEOUT_MS = 10_000;
 
 /** Kills what is left of a container and forgets it. @throws TandemError when something hangs in the kernel */

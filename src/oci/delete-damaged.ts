@@ -1,8 +1,7 @@
 import { loadCgroup } from "../isolation/cgroup.ts";
+import { SIGKILL } from "../signals.ts";
 import type { Context } from "./command.ts";
 import { usualCgroups } from "./container-cgroup.ts";
-
-const SIGKILL = 9;
 
 type Parts = Pick<Context, "call" | "store">;
 

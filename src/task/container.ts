@@ -10,6 +10,7 @@ import type { Selection } from "../executor/select.ts";
 import { sharesMounts } from "../executor/shared-mounts.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
+import { SIGKILL } from "../signals.ts";
 import type { EventSink } from "./events.ts";
 import { Execs } from "./execs.ts";
 import { assertCan } from "./status.ts";
@@ -42,8 +43,6 @@ export interface ContainerDependencies {
     parts: { spec: Spec; rootfs: string; cgroup: Cgroup; stdio: OpenStdio | undefined },
   ): Promise<ExecutorContainer>;
 }
-
-const SIGKILL = 9;
 
 /** @throws TandemError unimplemented for a wasm container */
 function refuseCheckpoint({ id, checkpoint }: CreateOptions, selection: Selection): void {

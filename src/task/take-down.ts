@@ -2,8 +2,7 @@ import type { Rootfs } from "../bundle/rootfs.ts";
 import { TandemError } from "../errors.ts";
 import type { ExecutorContainer, ExecutorProcess } from "../executor/executor.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
-
-const SIGKILL = 9;
+import { SIGKILL } from "../signals.ts";
 
 /** Takes a container's cgroup and rootfs away; each is tried whatever becomes of the other. Safe to repeat. */
 export async function takeDown(rootfs: Rootfs, cgroup: Cgroup | undefined): Promise<void> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { directories } from "../directories.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
+import { SIGKILL } from "../signals.ts";
 import { removeDeadSocket } from "./dead-socket.ts";
 import { decodeFields, encodeReply, openRequest, toShimParameters } from "./request.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
@@ -141,7 +142,7 @@ function turnAway({ fd, data, fds }: ZygoteMessage): void {
 /** Nobody was told a shim's address when its launcher is dead; a wasm process finds its pipes without a peer and ends itself. */
 function abandon(child: Child, fields: readonly Buffer[]): void {
   if (kindOf(fields) !== "shim") return;
-  native.pidfdSendSignal(child.pidfd, 9);
+  native.pidfdSendSignal(child.pidfd, SIGKILL);
   rmSync(toShimParameters(fields).socketPath, { force: true });
 }
 

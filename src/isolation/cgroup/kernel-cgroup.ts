@@ -1,6 +1,7 @@
 import type { LinuxResources } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
+import { SIGKILL } from "../../signals.ts";
 import type { Cgroup, CgroupEntrance, SystemdUnit } from "../cgroup.ts";
 import type { IntelRdt } from "../intel-rdt.ts";
 import { applyResources } from "./apply.ts";
@@ -13,7 +14,6 @@ import { isGone, pidsIn, signalAll, sleep, subtree } from "./processes.ts";
 import { type CgroupStats, cgroupStats } from "./stats.ts";
 import { cgroupUsage, type Usage } from "./usage.ts";
 
-const SIGKILL = 9;
 const removalPatienceMs = 5000;
 
 /** A cgroup that nobody but us looks after. */

@@ -1,9 +1,8 @@
 import { TandemError } from "../../errors.ts";
+import { SIGKILL } from "../../signals.ts";
 import { type Command, containerId } from "../command.ts";
 import { LiveContainer } from "../live-container.ts";
-import { parseSignal } from "../signals.ts";
-
-const SIGKILL = 9;
+import { parseSignal } from "../parse-signal.ts";
 
 export const kill: Command = {
   summary: "send a signal, SIGTERM unless given, to a container's init",

@@ -6,6 +6,7 @@ import { TandemError } from "../../errors.ts";
 import { runHooks } from "../../executor/hooks.ts";
 import type { Cgroup } from "../../isolation/cgroup.ts";
 import { native } from "../../native.ts";
+import { SIGKILL } from "../../signals.ts";
 import { type Command, type Context, clientPath, containerId } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
 import { openContainerCgroup } from "../container-cgroup.ts";
@@ -15,8 +16,6 @@ import { deleteContainer } from "../delete-container.ts";
 import { LiveContainer, startTimeOf } from "../live-container.ts";
 import { pidFileFlags, writePidFile } from "../pid-file.ts";
 import type { ContainerRecord } from "../store.ts";
-
-const SIGKILL = 9;
 
 export const restore: Command = {
   summary: "make a container from a checkpoint and let it go on",

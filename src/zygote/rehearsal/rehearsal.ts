@@ -8,6 +8,7 @@ import { Events } from "../../api/gen/containerd/services/events/ttrpc/v1/events
 import { Task } from "../../api/gen/containerd/task/v2/task_pb.ts";
 import { native } from "../../native.ts";
 import { type ShimHost, serveShim } from "../../shim/shim.ts";
+import { SIGKILL } from "../../signals.ts";
 import { settleHeaps } from "../heaps.ts";
 import { type SpareKinds, Spares } from "../spares.ts";
 import { serveRequests } from "../zygote.ts";
@@ -61,7 +62,7 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
   closeSync(listener);
   return {
     end: () => {
-      native.pidfdSendSignal(pidfd, 9);
+      native.pidfdSendSignal(pidfd, SIGKILL);
       native.waitReadable(pidfd, -1);
       native.waitPidfd(pidfd);
       closeSync(pidfd);

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { parseSignal } from "../../src/oci/signals.ts";
+import { parseSignal } from "../../src/oci/parse-signal.ts";
 
 const signals = suite("signals on the command line");
 
