@@ -18,7 +18,7 @@ import { type Cgroup, type CgroupRequest, openCgroup } from "../isolation/cgroup
 import { compileSeccomp } from "../isolation/seccomp.ts";
 import type { Log } from "../log.ts";
 import { native } from "../native.ts";
-import type { ContainerDependencies, CreateOptions } from "../task/container.ts";
+import type { ContainerDependencies, CreateOptions } from "../task/create-container.ts";
 import type { EventSink } from "../task/events.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
 

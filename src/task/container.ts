@@ -1,59 +1,34 @@
 import type { LinuxResources } from "../bundle/resources.ts";
-import { mountRootfs, type Rootfs, type RootfsMount } from "../bundle/rootfs.ts";
-import type { RuntimeOptions } from "../bundle/runtime-options.ts";
-import { poststopHooks, type Spec, type SpecProcess } from "../bundle/spec.ts";
-import { recordPid, removeStateFile, writeStateFile } from "../bundle/state-file.ts";
-import { type OpenStdio, openStdio, type StdioPaths } from "../bundle/stdio.ts";
+import type { Rootfs } from "../bundle/rootfs.ts";
+import type { Spec, SpecProcess } from "../bundle/spec.ts";
+import { recordPid, removeStateFile } from "../bundle/state-file.ts";
+import type { StdioPaths } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import type { CheckpointRequest, ExecutorContainer, ExitStatus } from "../executor/executor.ts";
 import type { Selection } from "../executor/select.ts";
-import { sharesMounts } from "../executor/shared-mounts.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Log } from "../log.ts";
 import { SIGKILL } from "../signals.ts";
 import type { EventSink } from "./events.ts";
 import { Execs } from "./execs.ts";
 import { assertCan } from "./status.ts";
-import { discardContainer, takeDown } from "./take-down.ts";
-import { TaskProcess } from "./task-process.ts";
+import { takeDown } from "./take-down.ts";
+import type { TaskProcess } from "./task-process.ts";
 
-export interface CreateOptions {
+/** What a container is made of once it is created. */
+export interface ContainerParts {
   readonly id: string;
   readonly namespace: string;
   readonly bundle: string;
-  readonly rootfs: readonly RootfsMount[];
-  readonly stdio: StdioPaths;
-  readonly options: RuntimeOptions;
-  /** Directory of a checkpoint to start from; "" for none. */
-  readonly checkpoint: string;
+  readonly selection: Selection;
+  readonly spec: Spec;
+  readonly init: TaskProcess;
+  readonly cgroup: Cgroup;
+  readonly rootfs: Rootfs;
+  readonly executor: ExecutorContainer;
 }
 
-/** What a container is made with. The shim passes the real things, tests pass fakes. */
-export interface ContainerDependencies {
-  readonly events: EventSink;
-  readonly log: Log;
-  /** Path of the pod's ttrpc socket, for the state file. */
-  readonly socketPath: string;
-  loadSpec(bundle: string): Spec;
-  openCgroup(request: CreateOptions, spec: Spec): Cgroup | Promise<Cgroup>;
-  select(request: CreateOptions, spec: Spec, rootfs: string): Promise<Selection>;
-  createContainer(
-    selection: Selection,
-    request: CreateOptions,
-    parts: { spec: Spec; rootfs: string; cgroup: Cgroup; stdio: OpenStdio | undefined },
-  ): Promise<ExecutorContainer>;
-}
-
-/** @throws TandemError unimplemented for a wasm container */
-function refuseCheckpoint({ id, checkpoint }: CreateOptions, selection: Selection): void {
-  if (checkpoint !== "" && selection.kind !== "linux")
-    throw new TandemError(
-      "unimplemented",
-      `container ${id}: only a Linux container goes on from a checkpoint`,
-    );
-}
-
-/** One container: its init, its execs, its cgroup and rootfs. Every rule of the Task service's states lives here. */
+/** One container from "created" on: its init, its execs, its cgroup and rootfs. Every rule of the Task service's states lives here. */
 export class Container {
   readonly id: string;
   readonly bundle: string;
@@ -62,13 +37,9 @@ export class Container {
   /** Whether its processes outlive their parents in somebody else's pid namespace. */
   readonly sharesPids: boolean;
   readonly #execs: Execs;
-  readonly #parts: {
-    readonly cgroup: Cgroup;
-    readonly rootfs: Rootfs;
-    readonly executor: ExecutorContainer;
-    readonly namespace: string;
-  };
-  readonly #deps: ContainerDependencies;
+  readonly #parts: ContainerParts;
+  readonly #events: EventSink;
+  readonly #log: Log;
   readonly #stopWatchingOom: () => void;
   #oomReported = 0;
   #starting: Promise<void> = Promise.resolve();
@@ -76,90 +47,22 @@ export class Container {
   /** Mutating requests on one container, one after the other; State, Wait and Stats never queue here. */
   #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(
-    request: CreateOptions,
-    selection: Selection,
-    init: TaskProcess,
-    parts: { spec: Spec; cgroup: Cgroup; rootfs: Rootfs; executor: ExecutorContainer },
-    deps: ContainerDependencies,
-  ) {
-    this.id = request.id;
-    this.bundle = request.bundle;
+  constructor(parts: ContainerParts, { events, log }: { readonly events: EventSink; readonly log: Log }) {
+    const { id, namespace, bundle, selection, spec, init, cgroup, executor } = parts;
+    this.id = id;
+    this.bundle = bundle;
     this.selection = selection;
     this.init = init;
-    const pids = parts.spec.linux?.namespaces?.find(({ type }) => type === "pid");
+    const pids = spec.linux?.namespaces?.find(({ type }) => type === "pid");
     this.sharesPids = selection.kind === "linux" && (pids === undefined || (pids.path ?? "") !== "");
-    this.#parts = { ...parts, namespace: request.namespace };
-    this.#deps = deps;
-    this.#execs = new Execs({
-      containerId: request.id,
-      namespace: request.namespace,
-      executor: parts.executor,
-      events: deps.events,
-      log: deps.log,
-    });
-    this.#stopWatchingOom = parts.cgroup.watchOom(() => this.#reportOom());
-    parts.executor.init.exited
+    this.#parts = parts;
+    this.#events = events;
+    this.#log = log;
+    this.#execs = new Execs({ containerId: id, namespace, executor, events, log });
+    this.#stopWatchingOom = cgroup.watchOom(() => this.#reportOom());
+    executor.init.exited
       .then((exit) => this.#initExited(exit))
-      .catch((error: unknown) => deps.log.error({ err: error, id: this.id }, "handling an exit"));
-  }
-
-  /** Brings a container to "created" and publishes TaskCreate. On failure nothing of it is left. */
-  static async create(request: CreateOptions, deps: ContainerDependencies): Promise<Container> {
-    const spec = deps.loadSpec(request.bundle);
-    const rootfs = mountRootfs(request.bundle, request.rootfs, spec.root?.path ?? "rootfs");
-    let cgroup: Cgroup | undefined;
-    let stdio: OpenStdio | undefined;
-    let executor: ExecutorContainer | undefined;
-    try {
-      const selection = await deps.select(request, spec, rootfs.path);
-      refuseCheckpoint(request, selection);
-      cgroup = await deps.openCgroup(request, spec);
-      writeStateFile(request.bundle, {
-        cgroups: cgroup.dirs,
-        // Those of a container that shares the runtime's mount namespace are taken away with its root.
-        mounts: sharesMounts(spec) ? [...rootfs.mountPoints, rootfs.path] : rootfs.mountPoints,
-        socket: deps.socketPath,
-        poststop: poststopHooks(spec),
-      });
-      stdio = request.stdio.terminal ? undefined : openStdio(request.stdio, request);
-      executor = await deps.createContainer(selection, request, {
-        spec,
-        rootfs: rootfs.path,
-        cgroup,
-        stdio,
-      });
-      // A checkpoint's pid is known at its start: until then nothing of it is in the cgroup.
-      if (executor.init.pid !== 0) {
-        await cgroup.settle();
-        recordPid(request.bundle, executor.init.pid);
-      }
-      const init = new TaskProcess("", request.stdio);
-      init.attach(executor.init, stdio);
-      const container = new Container(request, selection, init, { spec, cgroup, rootfs, executor }, deps);
-      deps.events.publish({
-        topic: "/tasks/create",
-        containerId: request.id,
-        bundle: request.bundle,
-        rootfs: request.rootfs,
-        io: request.stdio,
-        checkpoint: request.checkpoint,
-        pid: init.pid,
-      });
-      return container;
-    } catch (error) {
-      try {
-        // The process was there, but its terminal could not be opened, for example.
-        if (executor !== undefined) await discardContainer(executor);
-        await stdio?.close();
-        await takeDown(rootfs, cgroup);
-        removeStateFile(request.bundle);
-      } catch (late) {
-        // The caller is to hear the cause. The state file stays: `delete` takes down what is left.
-        deps.log.error({ err: late, id: request.id }, "cleaning up");
-      }
-      throw error;
-    }
+      .catch((error: unknown) => log.error({ err: error, id }, "handling an exit"));
   }
 
   /** @throws TandemError not_found */
@@ -189,7 +92,7 @@ export class Container {
       const started = process.start();
       // The exit handler waits for this: TaskExit never overtakes TaskStart.
       this.#starting = started.then(
-        () => this.#deps.events.publish({ topic: "/tasks/start", containerId: this.id, pid: process.pid }),
+        () => this.#events.publish({ topic: "/tasks/start", containerId: this.id, pid: process.pid }),
         () => undefined,
       );
       await started;
@@ -234,7 +137,7 @@ export class Container {
       assertCan("pause", this.init.status, this.#name(""));
       this.#parts.cgroup.freeze();
       this.init.status = "paused";
-      this.#deps.events.publish({ topic: "/tasks/paused", containerId: this.id });
+      this.#events.publish({ topic: "/tasks/paused", containerId: this.id });
     });
   }
 
@@ -243,7 +146,7 @@ export class Container {
       assertCan("resume", this.init.status, this.#name(""));
       this.#parts.cgroup.thaw();
       this.init.status = "running";
-      this.#deps.events.publish({ topic: "/tasks/resumed", containerId: this.id });
+      this.#events.publish({ topic: "/tasks/resumed", containerId: this.id });
     });
   }
 
@@ -285,7 +188,7 @@ export class Container {
     await this.#parts.executor.release();
     removeStateFile(this.bundle);
     const pid = init.pid;
-    this.#deps.events.publish({ topic: "/tasks/delete", containerId: this.id, id: this.id, pid, exit });
+    this.#events.publish({ topic: "/tasks/delete", containerId: this.id, id: this.id, pid, exit });
     return { pid, exit };
   }
 
@@ -302,11 +205,9 @@ export class Container {
     await Promise.all(running.map((exec) => exec.wait()));
     this.#reportOom();
     this.#stopWatchingOom();
-    this.init
-      .closeStreams()
-      .catch((error: unknown) => this.#deps.log.warn({ err: error }, "closing streams"));
+    this.init.closeStreams().catch((error: unknown) => this.#log.warn({ err: error }, "closing streams"));
     this.init.stopped(exit);
-    this.#deps.events.publish({
+    this.#events.publish({
       topic: "/tasks/exit",
       containerId: this.id,
       id: this.id,
@@ -315,9 +216,7 @@ export class Container {
     });
     // Between the exit and the client's Delete there is time for what costs some.
     setImmediate(() => {
-      this.#release().catch((error: unknown) =>
-        this.#deps.log.error({ err: error, id: this.id }, "cleaning up"),
-      );
+      this.#release().catch((error: unknown) => this.#log.error({ err: error, id: this.id }, "cleaning up"));
     });
   }
 
@@ -327,7 +226,7 @@ export class Container {
       if (hasExecs || this.#parts.cgroup.pids().length > 0) this.#parts.cgroup.kill(SIGKILL);
     } catch (error) {
       // The client is told of init's end in any case: it waits for that and nothing else.
-      this.#deps.log.error({ err: error, id: this.id }, "killing what is left");
+      this.#log.error({ err: error, id: this.id }, "killing what is left");
     }
   }
 
@@ -344,8 +243,8 @@ export class Container {
     const kills = this.#parts.cgroup.oomKills();
     if (kills <= this.#oomReported) return;
     this.#oomReported = kills;
-    this.#deps.log.warn({ id: this.id, kills }, "out of memory");
-    this.#deps.events.publish({ topic: "/tasks/oom", containerId: this.id });
+    this.#log.warn({ id: this.id, kills }, "out of memory");
+    this.#events.publish({ topic: "/tasks/oom", containerId: this.id });
   }
 
   #name(execId: string): string {

@@ -1,6 +1,7 @@
 import { TandemError } from "../errors.ts";
 import type { ExitStatus } from "../executor/executor.ts";
-import { Container, type ContainerDependencies, type CreateOptions } from "./container.ts";
+import type { Container } from "./container.ts";
+import { type ContainerDependencies, type CreateOptions, createContainer } from "./create-container.ts";
 import { reapOrphans } from "./orphans.ts";
 
 /** The containers of one shim, by id. */
@@ -33,7 +34,7 @@ export class Registry {
     this.#everUsed = true;
     this.#creating.add(id);
     try {
-      const container = await Container.create(request, this.#deps);
+      const container = await createContainer(request, this.#deps);
       this.#containers.set(id, container);
       if (container.sharesPids && !this.#reaping) this.#startReaping();
       return container;

@@ -4,7 +4,7 @@ import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import { Task as TaskV3 } from "../api/gen/containerd/task/v3/task_pb.ts";
 import { TandemError } from "../errors.ts";
 import type { Log } from "../log.ts";
-import type { ContainerDependencies } from "./container.ts";
+import type { ContainerDependencies } from "./create-container.ts";
 import { Registry } from "./registry.ts";
 import { createTaskService } from "./service.ts";
 

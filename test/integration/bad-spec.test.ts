@@ -32,7 +32,8 @@ import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { cgroupPaths } from "../../src/isolation/cgroup/paths.ts";
 import { createLog } from "../../src/log.ts";
 import { createContainerDependencies } from "../../src/shim/dependencies.ts";
-import { Container, type CreateOptions } from "../../src/task/container.ts";
+import type { Container } from "../../src/task/container.ts";
+import { type CreateOptions, createContainer } from "../../src/task/create-container.ts";
 import { type Mutation, mutate, mutationsOf, type Place, placesOf } from "../bad-input/mutations.ts";
 import { isReadable, namesPlace } from "../bad-input/naming.ts";
 import { runnableSpec, runnableUserSpec } from "../bad-input/runnable-spec.ts";
@@ -116,7 +117,7 @@ async function live(config: string): Promise<TandemError | undefined> {
   let container: Container | undefined;
   try {
     const options = createOptions(loadSpec(bundle).process?.terminal === true);
-    container = await Container.create(options, dependencies);
+    container = await createContainer(options, dependencies);
     assert.is(container.init.status, "created");
     assert.ok(existsSync(`/proc/${container.init.pid}`), "a container that was created has a process");
     await container.start("");
@@ -321,7 +322,7 @@ bad(
   async () => {
     const spec = runnableSpec(`${parent}/c1`);
     writeFileSync(join(bundle, "config.json"), JSON.stringify(spec));
-    const container = await Container.create(createOptions(false), dependencies);
+    const container = await createContainer(createOptions(false), dependencies);
     const places = placesOf(spec).filter(({ rule }) => rule.path.startsWith("process."));
     const change = fc
       .constantFrom(...places)

@@ -10,7 +10,12 @@ import { TandemError } from "../../src/errors.ts";
 import type { ExecutorProcess, ExitStatus } from "../../src/executor/executor.ts";
 import type { Cgroup } from "../../src/isolation/cgroup.ts";
 import { createLog } from "../../src/log.ts";
-import { Container, type ContainerDependencies, type CreateOptions } from "../../src/task/container.ts";
+import type { Container } from "../../src/task/container.ts";
+import {
+  type ContainerDependencies,
+  type CreateOptions,
+  createContainer,
+} from "../../src/task/create-container.ts";
 
 const spec = parseSpec(
   JSON.stringify({ ociVersion: "1.2.0", root: { path: "rootfs" }, process: { cwd: "/", args: ["a"] } }),
@@ -108,7 +113,7 @@ function sceneWith(failures: Failures, console?: number): Scene {
     process,
     calls,
     create: (stdio) =>
-      Container.create(
+      createContainer(
         {
           ...options,
           stdio: { stdin: "", stdout: "", stderr: "", terminal: false, ...stdio },
