@@ -1,5 +1,6 @@
 import { spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 
 /** Which criu: TANDEM_TEST_CRIU, or Debian's. */
 export const criu = process.env["TANDEM_TEST_CRIU"] ?? "/usr/sbin/criu";
@@ -14,4 +15,22 @@ export function whyNoCriu(): string {
   const { status, stdout, stderr } = spawnSync(criu, ["check"], options);
   if (status === 0) return "";
   return `criu check: status ${status} ${stdout}${stderr}`.trim();
+}
+
+/** Counts, a line each tenth of a second, and says when it gets a signal. */
+export const counter = "trap 'echo got it' USR1; i=0; while true; do echo $i; i=$((i+1)); sleep 0.1; done";
+
+/** What the machine's administrator wants of criu is none of these tests' business. */
+export const annotations = { "org.criu.config": "" };
+
+/** What a counter has written to a file. */
+export const numbers = (file: string): number[] =>
+  (existsSync(file) ? readFileSync(file, "utf8") : "")
+    .split("\n")
+    .filter(Boolean)
+    .filter((line) => /^\d+$/.test(line))
+    .map(Number);
+
+export async function waitForCount(file: string, most: number): Promise<void> {
+  await waitFor(() => (numbers(file).at(-1) ?? -1) >= most, 15_000, `${most} in ${file}`);
 }

@@ -1,11 +1,11 @@
 /** checkpoint and restore through criu; on a kernel or machine on which criu itself does not work, only what needs none of it. */
-import { existsSync, mkdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { native } from "../../src/native.ts";
-import { criu, whyNoCriu } from "./criu.ts";
+import { annotations, counter, criu, numbers, waitForCount, whyNoCriu } from "./criu.ts";
 import { screen } from "./linux-container.ts";
 import { exitOf, OciCommands } from "./oci-commands.ts";
 
@@ -22,23 +22,6 @@ checkpoint.before(() => {
 checkpoint.after(async () => {
   await oci[Symbol.asyncDispose]();
 });
-
-/** Counts, a line each tenth of a second, and says when it gets a signal. */
-const counter = "trap 'echo got it' USR1; i=0; while true; do echo $i; i=$((i+1)); sleep 0.1; done";
-
-/** What the machine's administrator wants of criu is none of these tests' business. */
-const annotations = { "org.criu.config": "" };
-
-const numbers = (file: string): number[] =>
-  (existsSync(file) ? readFileSync(file, "utf8") : "")
-    .split("\n")
-    .filter(Boolean)
-    .filter((line) => /^\d+$/.test(line))
-    .map(Number);
-
-async function waitForCount(file: string, most: number): Promise<void> {
-  await waitFor(() => (numbers(file).at(-1) ?? -1) >= most, 15_000, `${most} in ${file}`);
-}
 
 withCriu(
   "a container goes on where it was, as the client's child, with its stdio, mounts and cgroup",

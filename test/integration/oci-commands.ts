@@ -28,8 +28,14 @@ export class OciCommands {
   readonly runDirectory = join(this.directory, "run");
   readonly root = join(this.directory, "root");
   readonly cgroup = `/${basename(this.directory)}`;
+  readonly #general: readonly string[];
   readonly #bundles: { remove(): void }[] = [];
   readonly #children: ChildProcess[] = [];
+
+  /** @param general options before each verb, besides --root */
+  constructor(general: readonly string[] = []) {
+    this.#general = ["--root", this.root, ...general];
+  }
 
   /** A bundle with a busybox in it that runs a shell script. */
   bundle(script: string, change: SpecChange = {}): string {
@@ -50,7 +56,7 @@ export class OciCommands {
   }
 
   call(args: readonly string[], options: CommandOptions = {}): Promise<Finished> {
-    return run(ociBinary, ["--root", this.root, ...args], {
+    return run(ociBinary, [...this.#general, ...args], {
       ...options,
       environment: { ...this.environment, ...options.environment },
     });
@@ -74,7 +80,7 @@ export class OciCommands {
 
   /** A script that finds `tandem-oci --root …` in $OCI: a shell closes descriptors and leaves directories as no test can. */
   shell(script: string, wrapper: readonly string[] = []): Promise<Finished> {
-    const environment = { ...this.environment, OCI: `${ociBinary} --root ${this.root}` };
+    const environment = { ...this.environment, OCI: [ociBinary, ...this.#general].join(" ") };
     const [program = "/bin/sh", ...rest] = [...wrapper, "/bin/sh", "-c", script];
     return run(program, rest, { environment });
   }
@@ -90,7 +96,7 @@ export class OciCommands {
   spawn(args: readonly string[], output: string, how: "w" | "a" = "w"): ChildProcess {
     const fd = openSync(output, how);
     try {
-      const child = spawn(ociBinary, ["--root", this.root, ...args], {
+      const child = spawn(ociBinary, [...this.#general, ...args], {
         env: { ...process.env, ...this.environment },
         stdio: ["ignore", fd, fd],
       });

@@ -13,6 +13,7 @@ import { loadScope } from "../../src/isolation/systemd/scope.ts";
 import { rejects } from "../support/rejects.ts";
 import { skipSuite } from "../support/skip.ts";
 import { createBundle, create as createContainer, executable, exitOf, specOf } from "./linux-container.ts";
+import { showUnit, whyNoScopes } from "./systemd.ts";
 
 const scopes = suite("systemd scopes");
 const slice = `tandemtest${process.pid}-pod1.slice`;
@@ -35,12 +36,6 @@ async function create(
   });
   open.push(made);
   return made;
-}
-
-function show(unit: string, ...properties: string[]): Record<string, string> {
-  const args = ["show", ...properties.flatMap((name) => ["-p", name]), unit];
-  const lines = execFileSync("systemctl", args, { encoding: "utf8" }).trim().split("\n");
-  return Object.fromEntries(lines.map((line) => line.split(/=(.*)/s).slice(0, 2)));
 }
 
 function runIn(group: Cgroup, script: string): ChildProcess {
@@ -85,7 +80,7 @@ scopes("a scope is in its slice and delegated, and systemd knows the limits as t
     "CPUQuotaPeriodUSec",
     "AllowedCPUs",
   ];
-  assert.equal(show(unit, "ActiveState", "Slice", "Delegate", "ControlGroup", ...known), {
+  assert.equal(showUnit(unit, "ActiveState", "Slice", "Delegate", "ControlGroup", ...known), {
     ActiveState: "active",
     Slice: slice,
     Delegate: "yes",
@@ -127,7 +122,7 @@ scopes("an update reaches systemd and the kernel", async () => {
     memory: { limit: 128 << 20 },
     cpu: { quota: 20_000, period: 100_000 },
   });
-  assert.equal(show(`test-c${count}.scope`, "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax"), {
+  assert.equal(showUnit(`test-c${count}.scope`, "MemoryMax", "CPUQuotaPerSecUSec", "TasksMax"), {
     MemoryMax: String(128 << 20),
     CPUQuotaPerSecUSec: "200ms",
     TasksMax: "17",
@@ -143,10 +138,10 @@ scopes("a scope lives as long as its processes, and its name is free again at on
   await until(() => group.pids().includes(child.pid ?? 0), "joined");
   await group.settle();
   assert.equal(group.pids(), [child.pid]);
-  assert.is(show(unit, "ActiveState")["ActiveState"], "active");
+  assert.is(showUnit(unit, "ActiveState")["ActiveState"], "active");
   group.kill(9);
   await group.remove();
-  assert.is(show(unit, "LoadState")["LoadState"], "not-found");
+  assert.is(showUnit(unit, "LoadState")["LoadState"], "not-found");
   assert.not.ok(existsSync(group.dirs[0] ?? ""));
   count--;
   assert.equal((await create()).dirs, group.dirs);
@@ -158,7 +153,7 @@ scopes("a scope that nobody removes goes with its last process", async () => {
   await until(() => group.pids().includes(child.pid ?? 0), "joined");
   await group.settle();
   group.kill(9);
-  await until(() => show(group.unit?.name ?? "", "LoadState")["LoadState"] === "not-found", "forgotten");
+  await until(() => showUnit(group.unit?.name ?? "", "LoadState")["LoadState"] === "not-found", "forgotten");
   assert.not.ok(existsSync(group.dirs[0] ?? ""));
 });
 
@@ -173,7 +168,7 @@ scopes("annotations set what else a unit has", async () => {
     "org.systemd.property.TimeoutStopSec": "uint64 7",
     "org.systemd.property.Wants": "['basic.target']",
   });
-  assert.equal(show(`test-c${count}.scope`, "TimeoutStopUSec", "Wants"), {
+  assert.equal(showUnit(`test-c${count}.scope`, "TimeoutStopUSec", "Wants"), {
     TimeoutStopUSec: "7s",
     Wants: "basic.target",
   });
@@ -185,7 +180,7 @@ scopes("a limit that cannot be kept leaves no unit behind", async () => {
     "invalid_argument",
     /^scope test-c\d+\.scope: linux\.resources\.cpu\.cpus: "4000" is refused/,
   );
-  assert.is(show(`test-c${count}.scope`, "LoadState")["LoadState"], "not-found");
+  assert.is(showUnit(`test-c${count}.scope`, "LoadState")["LoadState"], "not-found");
   assert.not.ok(existsSync(`${parent}/${slice}/test-c${count}.scope`));
 });
 
@@ -248,25 +243,18 @@ scopes("the command line makes, updates and removes a scope", async () => {
   };
   try {
     oci("create", "--bundle", bundle.path, id);
-    assert.is(show(unit, "Slice")["Slice"], slice);
+    assert.is(showUnit(unit, "Slice")["Slice"], slice);
     oci("start", id);
     oci("update", "--pids-limit", "33", id);
-    assert.is(show(unit, "TasksMax")["TasksMax"], "33");
+    assert.is(showUnit(unit, "TasksMax")["TasksMax"], "33");
     assert.is(readFileSync(`${parent}/${slice}/${unit}/pids.max`, "utf8"), "33\n");
     oci("delete", "--force", id);
-    assert.is(show(unit, "LoadState")["LoadState"], "not-found");
+    assert.is(showUnit(unit, "LoadState")["LoadState"], "not-found");
   } finally {
     bundle.remove();
   }
 });
 
-const missing =
-  process.getuid?.() !== 0
-    ? "not root"
-    : !existsSync("/run/systemd/system")
-      ? "systemd does not run here"
-      : existsSync("/sys/fs/cgroup/cgroup.controllers")
-        ? undefined
-        : "cgroup v2 is not what is mounted";
+const missing = whyNoScopes();
 if (missing !== undefined) skipSuite("systemd scopes", missing);
 else scopes.run();

@@ -1,5 +1,5 @@
 /** `SystemdCgroup` of containerd's runtime options, with the systemd of this machine; `npm run test:vm` has one. */
-import { execFileSync, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
@@ -13,6 +13,7 @@ import { isAlive, processesNaming } from "./lifecycle/proc.ts";
 import { type Runtime, tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
 import { Scene } from "./lifecycle/scene.ts";
 import { specOf } from "./lifecycle/spec.ts";
+import { showUnit, whyNoScopes } from "./systemd.ts";
 
 const shim = suite("containers of containerd in systemd scopes");
 const slice = `tandemtest${process.pid}-pod1.slice`;
@@ -33,8 +34,7 @@ shim.after(async () => {
   for (const path of [`${parent}/${slice}`, parent]) if (existsSync(path)) rmdirSync(path);
 });
 
-const stateOf = (unit: string) =>
-  execFileSync("systemctl", ["show", "--value", "-p", "LoadState", unit], { encoding: "utf8" }).trim();
+const stateOf = (unit: string) => showUnit(unit, "LoadState")["LoadState"];
 
 let count = 0;
 
@@ -92,13 +92,6 @@ shim("no scope is left after the death of a shim", async () => {
   );
 });
 
-const missing =
-  process.getuid?.() !== 0
-    ? "not root"
-    : !existsSync("/run/systemd/system")
-      ? "systemd does not run here"
-      : existsSync("/sys/fs/cgroup/cgroup.controllers")
-        ? undefined
-        : "cgroup v2 is not what is mounted";
+const missing = whyNoScopes();
 if (missing !== undefined) skipSuite("containers of containerd in systemd scopes", missing);
 else shim.run();
