@@ -4,6 +4,7 @@
  * `errno` the positive number, `syscall` its name, and whose message is `<syscall> <path>: <strerror>`. File descriptors are
  * plain numbers, opened O_CLOEXEC, owned by the caller.
  */
+import type { NativeSockets } from "./native-sockets.ts";
 import type { NativeWasi } from "./native-wasi.ts";
 
 /** A request as the zygote accepts it. The receiver owns every descriptor in it. */
@@ -16,7 +17,7 @@ export interface ZygoteMessage {
   readonly peerPid: number;
 }
 
-export interface Native extends NativeWasi {
+export interface Native extends NativeWasi, NativeSockets {
   // --- process (addon/process.cc) -------------------------------------------------------------------------------------
   /** fork(2) and uv_loop_fork; returns 0 in the child. With newPid, the child is pid 1 of a new pid namespace; with pidNamespace, it is born into that one (descriptor of /proc/x/ns/pid). */
   fork(options: { readonly newPid?: boolean; readonly pidNamespace?: number }): {
@@ -81,30 +82,6 @@ export interface Native extends NativeWasi {
   whenReady(fd: number, events: number, callback: () => void): number;
   /** What whenReady returned will not call back; nothing happens if it already has. */
   stopWaiting(token: number): void;
-
-  // --- sockets of guests (addon/socket.cc) ------------------------------------------------------------------------------
-  // These throw nothing and never wait: they return what the system call does, or minus its errno. An address is 28 bytes that
-  // hold a struct sockaddr_in or sockaddr_in6 (wasm-host/network/sockaddr.ts).
-  /** Family 4 or 6, type 1 (stream) or 2 (datagram). IPv6 only where it is IPv6; SO_REUSEADDR and TCP_NODELAY on streams. */
-  socketOpen(family: number, type: number): number;
-  socketBind(fd: number, address: Uint8Array): number;
-  /** -EINPROGRESS for a stream: it becomes writable, and its option `error` tells how it went. */
-  socketConnect(fd: number, address: Uint8Array): number;
-  /** A datagram socket without a peer again. */
-  socketDisconnect(fd: number): number;
-  socketListen(fd: number, backlog: number): number;
-  socketAccept(fd: number, peer: Uint8Array): number;
-  socketAddress(fd: number, out: Uint8Array): number;
-  socketPeer(fd: number, out: Uint8Array): number;
-  /** 0 receiving, 1 sending, 2 both. */
-  socketShutdown(fd: number, how: number): number;
-  socketReceive(fd: number, buffer: Uint8Array, length: number): number;
-  socketReceiveFrom(fd: number, buffer: Uint8Array, length: number, peer: Uint8Array): number;
-  socketSend(fd: number, bytes: Uint8Array, offset: number, length: number): number;
-  socketSendTo(fd: number, bytes: Uint8Array, length: number, address: Uint8Array): number;
-  /** Option: a number of wasm-host/network/socket-option.ts. */
-  socketOption(fd: number, option: number): number;
-  socketSetOption(fd: number, option: number, value: number): number;
 
   // --- unix sockets (addon/unix_socket.cc) ----------------------------------------------------------------------------
   socketpair(): readonly [number, number];

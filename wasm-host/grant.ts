@@ -47,6 +47,19 @@ export interface NetworkGrant {
   readonly inbound: readonly string[];
   /** By which of these it may do so; by all when absent. */
   readonly protocols?: readonly NetworkProtocol[];
+  /** What names are looked up in. Without it nobody is asked, and only addresses and `localhost` resolve. */
+  readonly resolver?: ResolverFiles;
+}
+
+/**
+ * The contents of files that decide which addresses a name has, and with that where the guest may go: the machine's, or those that
+ * config.json mounts, as they were before the guest began. Never the image's own.
+ */
+export interface ResolverFiles {
+  /** resolv.conf(5) */
+  readonly resolvConf: string;
+  /** hosts(5) */
+  readonly hosts: string;
 }
 
 /** `tcp` and `udp`: wasi:sockets; `dns`: wasi:sockets/ip-name-lookup; `http`: wasi:http's outgoing requests. */

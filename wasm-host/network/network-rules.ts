@@ -1,4 +1,4 @@
-import type { NetworkGrant } from "../grant.ts";
+import type { NetworkGrant, NetworkProtocol } from "../grant.ts";
 import {
   canonical,
   familyOf,
@@ -31,13 +31,20 @@ type NameRule = Extract<OutboundRule, { kind: "name" | "suffix" }>;
 export class NetworkRules {
   readonly #outbound: readonly OutboundRule[];
   readonly #inbound: readonly InboundRule[];
+  readonly #protocols: readonly NetworkProtocol[] | undefined;
   /** By address: the rules whose names it was resolved from. In the order of the last look-up. */
   readonly #noted = new Map<string, Set<NameRule>>();
 
   /** @throws TandemError `invalid_argument` naming the rule that is wrong */
-  constructor({ outbound, inbound }: Pick<NetworkGrant, "outbound" | "inbound">) {
+  constructor({ outbound, inbound, protocols }: Omit<NetworkGrant, "resolver">) {
+    this.#protocols = protocols;
     this.#outbound = outbound.map(parseOutboundRule);
     this.#inbound = inbound.map(parseInboundRule);
+  }
+
+  /** Whether anything at all may be done by it. */
+  allowsProtocol(protocol: NetworkProtocol): boolean {
+    return this.#protocols?.includes(protocol) ?? true;
   }
 
   /** Whether a name (parseHost's) may be looked up. */

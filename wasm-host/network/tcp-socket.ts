@@ -46,7 +46,7 @@ export class TcpSocket extends OpenSocket {
 
   /** @param rules of the grant; without one every socket is `access-denied` */
   static open(rules: NetworkRules | undefined, family: AddressFamily): Outcome<TcpSocket> {
-    if (rules === undefined) return accessDenied;
+    if (rules?.allowsProtocol("tcp") !== true) return accessDenied;
     const fd = openSocket(family, "stream");
     if (fd < 0) return err(fd === -constants.errno.EAFNOSUPPORT ? "not-supported" : errorCodeFrom(fd));
     return ok(new TcpSocket(fd, family, rules));

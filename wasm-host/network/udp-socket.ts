@@ -47,7 +47,7 @@ export class UdpSocket extends OpenSocket {
 
   /** @param rules of the grant; without one every socket is `access-denied` */
   static open(rules: NetworkRules | undefined, family: AddressFamily): Outcome<UdpSocket> {
-    if (rules === undefined) return accessDenied;
+    if (rules?.allowsProtocol("udp") !== true) return accessDenied;
     const fd = openSocket(family, "datagram");
     if (fd < 0) return err(fd === -EAFNOSUPPORT ? "not-supported" : errorCodeFrom(fd));
     return ok(new UdpSocket(fd, family, rules));

@@ -9,7 +9,7 @@ import { alwaysReady } from "./waiting.ts";
  */
 export function createDescriptorInput(fd: number): InputSource {
   let ended = false;
-  const ready = (): boolean => ended || native.waitReadable(fd, 0);
+  const ready = (polled?: boolean): boolean => ended || (polled ?? native.waitReadable(fd, 0));
   return {
     source: { ready, readable: fd },
     read(length) {

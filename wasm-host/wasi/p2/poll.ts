@@ -22,10 +22,11 @@ export class Pollable {
   static poll(pollables: readonly Pollable[]): Uint32Array | Promise<Uint32Array> {
     const [first] = pollables;
     if (first === undefined) throw new Error("wasi:io/poll#poll: the list is empty");
-    const sources = pollables.map((pollable) => pollable.#source);
-    const readyOnes = (): Uint32Array =>
-      Uint32Array.from(sources.flatMap((source, index) => (source.ready() ? [index] : [])));
-    const waiting = first.#waiter.untilAny(sources);
-    return waiting === undefined ? readyOnes() : waiting.then(readyOnes);
+    const ready = first.#waiter.poll(pollables.map((pollable) => pollable.#source));
+    return ready instanceof Promise ? ready.then(toList) : toList(ready);
   }
+}
+
+function toList(indexes: readonly number[]): Uint32Array {
+  return Uint32Array.from(indexes);
 }

@@ -31,6 +31,8 @@ export interface InputSource {
   readonly source: Source;
   /** Up to `length` bytes; empty when there are none yet, undefined at the end. Throws what the system said. */
   read(length: number): Uint8Array | undefined;
+  /** A read is safe at any time, and most likely finds something. Without it, a blocking read waits before it reads. */
+  readonly eager?: boolean;
   close(): void;
 }
 
@@ -69,10 +71,11 @@ export class InputStream {
   }
 
   blockingRead(length: bigint): Result<Uint8Array, StreamError> | Promise<Result<Uint8Array, StreamError>> {
-    if (length === 0n) return this.read(length);
+    const result = length === 0n || this.#input.eager === true ? this.read(length) : undefined;
+    if (result !== undefined && (length === 0n || isSomething(result))) return result;
     return whenReady(this.#waiter, this.#input.source, () => {
-      const result = this.read(length);
-      return result.tag === "ok" && result.val.length === 0 ? this.blockingRead(length) : result;
+      const later = this.read(length);
+      return isSomething(later) ? later : this.blockingRead(length);
     });
   }
 
@@ -207,6 +210,10 @@ export class OutputStream {
   [Symbol.dispose](): void {
     this.#sink.close();
   }
+}
+
+function isSomething(result: Result<Uint8Array, StreamError>): boolean {
+  return result.tag === "err" || result.val.length > 0;
 }
 
 function lengthOf(result: Result<Uint8Array, StreamError>): Result<bigint, StreamError> {

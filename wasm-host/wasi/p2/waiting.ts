@@ -1,4 +1,5 @@
 import { native } from "../../../src/native.ts";
+import { sweep } from "./sweep.ts";
 
 /**
  * How a component waits. Glue transpiled for plain calls blocks its thread in the kernel; glue transpiled for JSPI suspends
@@ -7,11 +8,18 @@ import { native } from "../../../src/native.ts";
 
 /** Something that can be waited for: what a `pollable` stands for. */
 export interface Source {
-  ready(): boolean;
+  /**
+   * Whether it is ready. `polled` says whether its descriptors, or those of its parts, were found ready just now; without it, a source
+   * finds out by itself.
+   */
+  ready(polled?: boolean): boolean;
   /** Monotonic nanoseconds at which it becomes ready by itself. */
   readonly deadline?: bigint;
-  /** A descriptor whose being readable makes it ready. */
-  readonly readable?: number;
+  /** Descriptors that may make it ready by being readable or writable, or by failing. */
+  readonly readable?: number | undefined;
+  readonly writable?: number | undefined;
+  /** Several of these at once, in place of its own. */
+  parts?(): readonly Source[];
   /** For sources fed by the event loop: calls `wake` when `ready` may have changed; the returned function stops that. */
   watch?(wake: () => void): () => void;
 }
@@ -19,6 +27,10 @@ export interface Source {
 export interface Waiter {
   /** Returns, or resolves, once one of the sources is ready. */
   untilAny(sources: readonly Source[]): undefined | Promise<void>;
+  /** The same, with the indexes of those that are. */
+  poll(sources: readonly Source[]): readonly number[] | Promise<readonly number[]>;
+  /** Calls `step` whenever the source is ready, while the guest does something else, until it returns true. */
+  inBackground(source: Source, step: () => boolean): void;
 }
 
 export const alwaysReady: Source = { ready: () => true };
@@ -29,72 +41,106 @@ export function monotonicNow(): bigint {
 
 /** Runs `then` once the source is ready: at once, without a promise, when it already is. */
 export function whenReady<T>(waiter: Waiter, source: Source, then: () => T | Promise<T>): T | Promise<T> {
-  if (source.ready()) return then();
-  const waiting = waiter.untilAny([source]);
-  return waiting === undefined
-    ? whenReady(waiter, source, then)
-    : waiting.then(() => whenReady(waiter, source, then));
+  const waiting = source === alwaysReady ? undefined : waiter.untilAny([source]);
+  return waiting === undefined ? then() : waiting.then(then);
 }
 
-const sleeper = new Int32Array(new SharedArrayBuffer(4));
+/** What goes on beside the guest as long as its thread waits for something. */
+const chores = new Map<Source, () => boolean>();
 
 /** Blocks the thread. What only the event loop can make ready is not for it: glue for http suspends. */
 export const blocking: Waiter = {
   untilAny(sources) {
-    while (!sources.some((source) => source.ready())) {
-      const timeoutMs = millisecondsUntilFirst(sources);
-      // Only stdin has to be waited for, and all its streams share one descriptor.
-      const fd = sources.find((source) => source.readable !== undefined)?.readable;
-      if (fd !== undefined) native.waitReadable(fd, timeoutMs);
-      else if (timeoutMs >= 0) Atomics.wait(sleeper, 0, 0, timeoutMs);
-      else throw new Error("the component waits for something that can never happen");
-    }
+    waitWithThread(sources);
     return undefined;
   },
+  poll: waitWithThread,
+  inBackground(source, step) {
+    chores.set(source, step);
+  },
 };
+
+function waitWithThread(sources: readonly Source[]): readonly number[] {
+  for (;;) {
+    const ready = sweep(chores.size === 0 ? sources : [...sources, ...chores.keys()], true);
+    const own = ready.filter((index) => index < sources.length);
+    if (ready.length > own.length) doChores(ready.slice(own.length).map((index) => index - sources.length));
+    if (own.length > 0) return own;
+  }
+}
+
+function doChores(indexes: readonly number[]): void {
+  const entries = [...chores];
+  for (const index of indexes) {
+    const [source, step] = entries[index] ?? [];
+    if (source !== undefined && step?.() === true) chores.delete(source);
+  }
+}
 
 /** Suspends the component; timers, descriptors and the network wake it. */
 export const suspending: Waiter = {
   untilAny(sources) {
-    if (sources.some((source) => source.ready())) return undefined;
-    return new Promise((resolve) => {
-      const stops: (() => void)[] = [];
-      const wake = (): void => {
-        if (!sources.some((source) => source.ready())) return;
-        for (const stop of stops.splice(0)) stop();
-        resolve();
-      };
-      for (const source of sources) stops.push(...watchSource(source, wake));
-    });
+    const waiting = this.poll(sources);
+    return waiting instanceof Promise ? waiting.then(() => undefined) : undefined;
+  },
+  poll(sources) {
+    const ready = sweep(sources, false);
+    if (ready.length === 0) return whenWoken(sources);
+    // A guest that polls in a loop must not keep the loop from what feeds the others.
+    const starving = sources.some(({ watch }, index) => watch !== undefined && !ready.includes(index));
+    return starving ? new Promise((resolve) => setImmediate(() => resolve(sweep(sources, false)))) : ready;
+  },
+  inBackground(source, step) {
+    const goOn = (): void => {
+      if (!step()) void whenWoken([source]).then(goOn);
+    };
+    void whenWoken([source]).then(goOn);
   },
 };
 
+function whenWoken(sources: readonly Source[]): Promise<readonly number[]> {
+  return new Promise((resolve, reject) => {
+    const stops: (() => void)[] = [];
+    const wake = (): void => {
+      for (const stop of stops.splice(0)) stop();
+      try {
+        const ready = sweep(sources, false);
+        if (ready.length > 0) resolve(ready);
+        else watchAll();
+      } catch (error) {
+        reject(error);
+      }
+    };
+    const watchAll = (): void => {
+      for (const source of sources)
+        for (const part of source.parts?.() ?? [source]) stops.push(...watchSource(part, wake));
+    };
+    watchAll();
+  });
+}
+
+const READABLE = 1;
+const WRITABLE = 2;
+
 function watchSource(source: Source, wake: () => void): (() => void)[] {
   const stops: (() => void)[] = [];
+  const { readable, writable, deadline } = source;
   if (source.watch !== undefined) stops.push(source.watch(wake));
-  if (source.readable !== undefined) stops.push(native.onReadable(source.readable, wake));
-  if (source.deadline !== undefined) stops.push(wakeAt(source.deadline, wake));
+  if (readable !== undefined) stops.push(watchDescriptor(readable, READABLE, wake));
+  if (writable !== undefined) stops.push(watchDescriptor(writable, WRITABLE, wake));
+  if (deadline !== undefined) stops.push(wakeAt(deadline, wake));
   return stops;
+}
+
+function watchDescriptor(fd: number, events: number, wake: () => void): () => void {
+  const token = native.whenReady(fd, events, wake);
+  return () => native.stopWaiting(token);
 }
 
 /** setTimeout holds 31 bits of milliseconds and may fire early by a fraction of one. */
 function wakeAt(deadline: bigint, wake: () => void): () => void {
-  let timer: NodeJS.Timeout;
-  const arm = (): void => {
-    const left = millisecondsUntil(deadline);
-    if (left <= 0) wake();
-    else timer = setTimeout(arm, left);
-  };
-  timer = setTimeout(arm, millisecondsUntil(deadline));
+  const timer = setTimeout(wake, millisecondsUntil(deadline));
   return () => clearTimeout(timer);
-}
-
-function millisecondsUntilFirst(sources: readonly Source[]): number {
-  let first: bigint | undefined;
-  for (const { deadline } of sources) {
-    if (deadline !== undefined && (first === undefined || deadline < first)) first = deadline;
-  }
-  return first === undefined ? -1 : millisecondsUntil(first);
 }
 
 function millisecondsUntil(deadline: bigint): number {
