@@ -47,6 +47,7 @@
       "type": "executable",
       "sources": [
         "launcher/main.c",
+        "launcher/message.c",
         "launcher/args.c",
         "launcher/annotations.c",
         "launcher/cgroup.c",
@@ -109,6 +110,7 @@
         "client/server.c",
         "client/silence.c",
         "launcher/household.c",
+        "launcher/message.c",
         "launcher/places.c",
         "launcher/sha256.c",
         "launcher/spawn.c",

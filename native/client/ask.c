@@ -10,29 +10,8 @@ extern char **environ;
 
 bool say(int server, enum ToServer kind, const void *data, size_t length, int fd) {
   char byte = (char)kind;
-  struct iovec parts[2] = {{&byte, 1}, {(void *)data, length}};
-  union {
-    struct cmsghdr header;
-    char space[CMSG_SPACE(sizeof(int))];
-  } control;
-  memset(&control, 0, sizeof control);
-  struct msghdr header = {.msg_iov = parts, .msg_iovlen = 2};
-  if (fd >= 0) {
-    header.msg_control = &control;
-    header.msg_controllen = sizeof control;
-    struct cmsghdr *item = CMSG_FIRSTHDR(&header);
-    item->cmsg_level = SOL_SOCKET;
-    item->cmsg_type = SCM_RIGHTS;
-    item->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(item), &fd, sizeof fd);
-  }
-  ssize_t sent = 0;
-  do {
-    sent = sendmsg(server, &header, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) return true;
-  if (errno == EPIPE || errno == ECONNRESET) return false;
-  fail(errno, "server: sendmsg", NULL);
+  const struct iovec parts[2] = {{&byte, 1}, {(void *)data, length}};
+  return sendMessage(server, "server", parts, 2, &fd, fd < 0 ? 0 : 1);
 }
 
 static void takeDescriptors(struct msghdr *header, Message *message) {

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 enum { maxPath = 4096, sha256HexSize = 65 };
 
@@ -121,8 +122,19 @@ extern bool zygoteLeavesCgroups;
 extern const char *zygoteRole;
 // Cold mode: a Node of its own is the shim; descriptor 3 is the socket, 4 a memfd with the request.
 void startColdShim(int listener, const Bytes *request);
-// Connects to a SEQPACKET socket; -1 with errno.
+
+// ---- message.c: messages on SEQPACKET sockets
+// ----------------------------------------------------------------------------------------------------
+
+enum { maxSentDescriptors = 2 };
+
+// -1 with errno.
 int connectSeqpacket(const char *path);
+// The parts as one message, with at most maxSentDescriptors. False when the peer is gone; fails by the peer's
+// name for any other reason.
+bool sendMessage(int connection, const char *peer, const struct iovec *parts, size_t partCount,
+                 const int *fds, size_t fdCount);
+// For what is too long for a message.
 int memfdOf(const Bytes *bytes);
 
 // ---- household.c: whose child and in which cgroup a zygote is

@@ -2,26 +2,12 @@
 #include <errno.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "launcher.h"
 
 enum { maxMessage = 200 * 1024, replyTimeoutMs = 30 * 1000, dyingMs = 500 };
-
-int connectSeqpacket(const char *path) {
-  struct sockaddr_un address = {.sun_family = AF_UNIX};
-  if (!concat(address.sun_path, sizeof address.sun_path, path, NULL)) return errno = ENAMETOOLONG, -1;
-  const int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) return fd;
-  const int error = errno;
-  close(fd);
-  errno = error;
-  return -1;
-}
 
 int connectZygote(const char *directory) {
   char path[maxPath];
@@ -33,37 +19,6 @@ int connectZygote(const char *directory) {
   }
   if (fd < 0) fail(errno, "connect ", path, NULL);
   return fd;
-}
-
-int memfdOf(const Bytes *bytes) {
-  const int fd = memfd_create("tandem-request", MFD_CLOEXEC);
-  if (fd < 0) fail(errno, "memfd_create", NULL);
-  if (!writeAll(fd, bytes->data, bytes->length) || lseek(fd, 0, SEEK_SET) != 0) fail(errno, "memfd", NULL);
-  return fd;
-}
-
-static bool sendWith(int connection, const Bytes *message, const int *fds, size_t count) {
-  union {
-    struct cmsghdr header;
-    char space[CMSG_SPACE(2 * sizeof(int))];
-  } control;
-  memset(&control, 0, sizeof control);
-  struct iovec part = {message->data, message->length};
-  struct msghdr header = {.msg_iov = &part,
-                          .msg_iovlen = 1,
-                          .msg_control = &control,
-                          .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-  struct cmsghdr *item = CMSG_FIRSTHDR(&header);
-  *item = (struct cmsghdr){
-      .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
-  memcpy(CMSG_DATA(item), fds, count * sizeof(int));
-  ssize_t sent = 0;
-  do {
-    sent = sendmsg(connection, &header, MSG_NOSIGNAL);
-  } while (sent < 0 && errno == EINTR);
-  if (sent >= 0) return true;
-  if (errno == EPIPE || errno == ECONNRESET) return false;
-  fail(errno, "zygote: sendmsg", NULL);
 }
 
 // Returns the length of the reply, 0 when there is nobody left to send one. The pidfd that comes with it is
@@ -100,13 +55,14 @@ bool askZygote(const char *directory, int listener, const Bytes *request) {
   const int connection = connectZygote(directory);
   bool sent = false;
   if (request->length <= maxMessage) {
-    sent = sendWith(connection, request, &listener, 1);
+    const struct iovec all = {request->data, request->length};
+    sent = sendMessage(connection, "zygote", &all, 1, &listener, 1);
   } else {
     // Too much for one message: the fields travel in a memfd, the last descriptor.
     static const char kind[] = "\1\0\0\0\5\0\0\0shim@";
-    const Bytes message = {(char *)kind, sizeof kind - 1};
+    const struct iovec message = {(char *)kind, sizeof kind - 1};
     const int fds[2] = {listener, memfdOf(request)};
-    sent = sendWith(connection, &message, fds, 2);
+    sent = sendMessage(connection, "zygote", &message, 1, fds, 2);
     close(fds[1]);
   }
   char reply[1024];
