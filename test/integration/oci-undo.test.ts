@@ -197,6 +197,8 @@ undo("run whose client is killed leaves a container that can be asked after and 
   const output = join(bundle, "output");
   const client = oci.spawn(["run", "--bundle", bundle, "u4"], output);
   await waitFor(() => readFileSync(output, "utf8") === "up\n", 20_000, "the program");
+  // The program does not wait for its record: with the client gone before that, nothing of it would stay.
+  await oci.waitForStatus("u4", "running");
   client.kill("SIGKILL");
   await waitFor(() => client.signalCode !== null, 5_000, "the client's end");
   assert.is((await oci.state("u4"))["status"], "running");
