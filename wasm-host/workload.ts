@@ -6,7 +6,8 @@ import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
 import type { ListenAddress } from "./http/serve.ts";
-import { compileModule, prepareModule } from "./module.ts";
+import { compileModule } from "./module.ts";
+import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 
 /** Runs the guest to its end; resolves, or returns, its exit status. */
@@ -39,7 +40,9 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const module = openModule(workload.file);
   const grant = toGrant(config, held, [module]);
   const entry = workload.export;
-  return prepareModule(compileModule(readWhole(module)), grant, entry === undefined ? {} : { export: entry });
+  const bytes = readWhole(module);
+  const compiled = { module: compileModule(bytes), bytes };
+  return prepareModule(compiled, grant, entry === undefined ? {} : { export: entry });
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */

@@ -1,6 +1,7 @@
 // Runs a module as a wasm process would, in a process of its own: node run-guest.ts '<Run as JSON>'.
 import { openSync, readFileSync } from "node:fs";
-import { compileModule, runModule } from "../../../../wasm-host/module.ts";
+import { compileModule } from "../../../../wasm-host/module.ts";
+import { runModule } from "../../../../wasm-host/run-module.ts";
 import { O_PATH } from "./guest.ts";
 
 export interface Run {
@@ -12,8 +13,9 @@ export interface Run {
 }
 
 const run = JSON.parse(process.argv[2] ?? "") as Run;
+const bytes = readFileSync(run.wasm);
 process.exitCode = runModule(
-  compileModule(readFileSync(run.wasm)),
+  { module: compileModule(bytes), bytes },
   {
     args: ["guest", ...(run.args ?? [])],
     env: run.env ?? [],

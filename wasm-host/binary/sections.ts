@@ -1,0 +1,16 @@
+import { wasmPreambleLength } from "../detect.ts";
+import { ByteReader } from "./byte-reader.ts";
+
+/** Section ids of a core module. */
+export const sectionIds = { custom: 0, type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
+
+/** The contents of the first section with this id; undefined when there is none. @throws RangeError for a module that is cut off */
+export function findSection(bytes: Uint8Array, id: number): ByteReader | undefined {
+  const reader = new ByteReader(bytes, wasmPreambleLength);
+  while (!reader.isAtEnd) {
+    const found = reader.u8();
+    const contents = reader.part(reader.u32());
+    if (found === id) return contents;
+  }
+  return undefined;
+}
