@@ -1,12 +1,16 @@
 import { Script } from "node:vm";
 import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
+import { isWasi03, wasi03Key } from "../src/image/wasi-version.ts";
 import { ExitIntercept } from "./exit-intercept.ts";
 import type { TranspiledFiles } from "./transpiled.ts";
 import type { FilesystemHost } from "./wasi/p2/descriptor.ts";
 import { type ComponentGrant, createImports } from "./wasi/p2/imports.ts";
 import { createNativeFiles } from "./wasi/p2/native-files.ts";
 import { blocking, suspending } from "./wasi/p2/waiting.ts";
+import { createWasi03 } from "./wasi/p3/imports.ts";
+import { Outflow } from "./wasi/p3/outflow.ts";
+import { findWorld, type WorldEntry } from "./world.ts";
 
 /** Exports by interface (`wasi:cli/run@0.2.3`, and `run` for short) or by name. */
 export type ComponentInstance = Readonly<Record<string, unknown>>;
@@ -17,7 +21,14 @@ type Instantiate = (
   instantiateCore: (module: WebAssembly.Module, imports?: WebAssembly.Imports) => WebAssembly.Instance,
 ) => ComponentInstance;
 
-export type World = "command" | "http" | "reactor";
+/** An instance, and what its host must know of its end. */
+export interface Instantiated {
+  readonly instance: ComponentInstance;
+  readonly exit: ExitIntercept;
+  readonly outflow: Outflow;
+  /** Rejects when the guest traps in what it does after an export of its has returned. */
+  readonly trapped: Promise<never>;
+}
 
 export interface CodeOptions {
   readonly files: TranspiledFiles;
@@ -25,11 +36,15 @@ export interface CodeOptions {
   readonly compile?: (bytes: Uint8Array, name: string) => WebAssembly.Module;
 }
 
+/** Where the glue finds the function to call with a late trap (src/image/glue-patches.ts). */
+const lateTrapKey = "tandem:late-trap";
+
 const fileSystem = createNativeFiles();
 
 /** A component with its glue evaluated and its core modules compiled: to be instantiated any number of times. */
 export class ComponentCode {
-  readonly world: World;
+  /** What it is made for, and the interface that it exports for it. */
+  readonly entry: WorldEntry;
   readonly manifest: ComponentManifest;
   /** Whether V8 took the glue's code cache. */
   readonly glueWasCached: boolean;
@@ -40,7 +55,7 @@ export class ComponentCode {
   /** @throws WebAssembly.CompileError for a core module that V8 refuses */
   constructor({ files, compile }: CodeOptions) {
     this.manifest = files.manifest;
-    this.world = worldOf(files.manifest.exports);
+    this.entry = findWorld(files.manifest.exports);
     const script = new Script(files.glue, { filename: "glue.js", cachedData: files.codeCache });
     this.glueWasCached = script.cachedDataRejected === false;
     this.#instantiate = script.runInThisContext() as Instantiate;
@@ -56,20 +71,25 @@ export class ComponentCode {
    * A fresh instance with exactly this grant.
    * @throws TandemError `invalid_argument` naming an import that nobody implements; whatever a start function traps with
    */
-  instantiate(grant: ComponentGrant): { readonly instance: ComponentInstance; readonly exit: ExitIntercept } {
-    const imports = this.#imports(grant);
+  instantiate(grant: ComponentGrant): Instantiated {
+    const outflow = new Outflow();
+    const { promise: trapped, reject } = Promise.withResolvers<never>();
+    trapped.catch(() => {}); // for whoever is interested
+    const imports = { ...this.#imports(grant, outflow), [lateTrapKey]: reject };
     const exit = new ExitIntercept();
     const instance = this.#instantiate((name) => this.#module(name), imports, exit.instantiateCore);
-    return { instance, exit };
+    return { instance, exit, outflow, trapped };
   }
 
   /** @throws TandemError `invalid_argument` naming an import that nobody implements */
   checkImports(grant: ComponentGrant): void {
-    this.#imports(grant);
+    this.#imports(grant, new Outflow());
   }
 
-  #imports(grant: ComponentGrant): Record<string, unknown> {
+  #imports(grant: ComponentGrant, outflow: Outflow): Record<string, unknown> {
     const provided = createImports(grant, this.#host);
+    if (this.manifest.imports.some(isWasi03))
+      Object.assign(provided, createWasi03(grant, { files: this.#host.files, outflow }));
     const missing = this.manifest.imports.find((name) => !isProvided(name, provided));
     if (missing !== undefined) {
       throw new TandemError("invalid_argument", `component imports ${missing}, which nobody grants`);
@@ -84,14 +104,9 @@ export class ComponentCode {
   }
 }
 
-function worldOf(exports: readonly string[]): World {
-  if (exports.some((name) => /^wasi:cli\/run@0\.2\./.test(name))) return "command";
-  if (exports.some((name) => /^wasi:http\/incoming-handler@0\.2\./.test(name))) return "http";
-  return "reactor";
-}
-
 /** Every 0.2.x is the same to us; 0.3 is another interface under the same name. */
 function isProvided(name: string, provided: Record<string, unknown>): boolean {
+  if (isWasi03(name)) return wasi03Key(name) in provided;
   const [unversioned = name, version] = name.split("@");
   return unversioned in provided && (version?.startsWith("0.2.") ?? true);
 }

@@ -1,10 +1,16 @@
 import { TandemError } from "../src/errors.ts";
-import { type CodeOptions, ComponentCode, type ComponentInstance, type World } from "./component-code.ts";
+import {
+  type CodeOptions,
+  ComponentCode,
+  type ComponentInstance,
+  type Instantiated,
+} from "./component-code.ts";
 import { exitStatuses } from "./exit.ts";
 import { type HttpLimits, type HttpService, type ListenAddress, serveHttp } from "./http/serve.ts";
 import { reportTrap } from "./report.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
 import type { ComponentGrant } from "./wasi/p2/imports.ts";
+import type { World } from "./world.ts";
 
 export { readTranspiled, type TranspiledFiles } from "./transpiled.ts";
 
@@ -36,10 +42,12 @@ export function loadComponent(options: LoadOptions): LoadedComponent {
   code.checkImports(options.grant);
   const service = new Service(code, options);
   return {
-    world: code.world,
+    world: code.entry.world,
     code,
     run: (entry) =>
-      code.world === "http" && entry === undefined ? service.run() : runExport(code, options.grant, entry),
+      code.entry.world === "http" && entry === undefined
+        ? service.run()
+        : runExport(code, options.grant, entry),
     close: () => service.close(),
   };
 }
@@ -87,16 +95,22 @@ async function runExport(
   grant: ComponentGrant,
   entry: string | undefined,
 ): Promise<number> {
-  let exitStatus = (exit: ComponentExit): number => exit.status;
+  let instantiated: Instantiated | undefined;
   try {
-    const { instance, exit } = code.instantiate(grant);
-    exitStatus = (error) => exit.statusOf(error);
-    await findEntry(instance, entry)();
+    instantiated = code.instantiate(grant);
+    await findEntry(instantiated.instance, entry ?? defaultEntry(code))();
     return 0;
   } catch (error) {
-    if (error instanceof ComponentExit) return exitStatus(error);
+    await instantiated?.outflow.settled();
+    if (error instanceof ComponentExit) return instantiated?.exit.statusOf(error) ?? error.status;
     return statusOf(error, grant);
+  } finally {
+    await instantiated?.outflow.settled();
   }
+}
+
+function defaultEntry({ entry }: ComponentCode): string {
+  return entry.world === "command" ? `${entry.name}#run` : "run#run";
 }
 
 function statusOf(error: unknown, grant: ComponentGrant): number {
@@ -106,8 +120,8 @@ function statusOf(error: unknown, grant: ComponentGrant): number {
   return exitStatuses.trap;
 }
 
-/** `run` of wasi:cli/run, or the named function: `name`, or `interface#name`. */
-function findEntry(instance: ComponentInstance, entry = "run#run"): () => unknown {
+/** The named function: `name`, or `interface#name`. */
+function findEntry(instance: ComponentInstance, entry: string): () => unknown {
   const [scope, name] = entry.includes("#") ? entry.split("#") : [undefined, entry];
   const holder = scope === undefined ? instance : instance[scope];
   const found: unknown =

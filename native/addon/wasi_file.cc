@@ -61,11 +61,19 @@ void storeStat(const GuestMemory& memory, uint32_t offset, const struct stat& fr
 
 int timesFrom(int64_t atime, int64_t mtime, uint32_t flags, timespec out[2]) {
   constexpr uint32_t kAtime = 1, kAtimeNow = 2, kMtime = 4, kMtimeNow = 8;
-  if ((flags & kAtime && flags & kAtimeNow) || (flags & kMtime && flags & kMtimeNow) || flags > 15)
+  constexpr uint32_t kSigned = 1u << 16;  // beyond the 16 bits of WASI 0.1
+  if ((flags & kAtime && flags & kAtimeNow) || (flags & kMtime && flags & kMtimeNow) ||
+      (flags & ~kSigned) > 15)
     return EINVAL;
+  constexpr int64_t kSecond = 1'000'000'000;
   const auto one = [&](uint64_t time, uint32_t set, uint32_t setNow) -> timespec {
     if (flags & setNow) return {0, UTIME_NOW};
     if ((flags & set) == 0) return {0, UTIME_OMIT};
+    if (const auto before = static_cast<int64_t>(time); flags & kSigned && before < 0) {
+      // The nanoseconds count forwards also before 1970.
+      const int64_t rest = (before % kSecond + kSecond) % kSecond;
+      return {static_cast<time_t>((before - rest) / kSecond), static_cast<long>(rest)};
+    }
     return {static_cast<time_t>(time / 1'000'000'000u), static_cast<long>(time % 1'000'000'000u)};
   };
   out[0] = one(static_cast<uint64_t>(atime), kAtime, kAtimeNow);

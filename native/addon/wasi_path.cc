@@ -240,7 +240,11 @@ int wasiPathRemove(const Arguments& in) {
   Target target;
   if (const int error = target.resolve(in.i32(1), in.memory(0), in.u32(2), in.u32(3)); error != 0)
     return error;
-  return result(unlinkat(target.parent(), target.name(), in.i32(4) != 0 ? AT_REMOVEDIR : 0));
+  const int error = result(unlinkat(target.parent(), target.name(), in.i32(4) != 0 ? AT_REMOVEDIR : 0));
+  if (error != ENOTDIR || !target.directoryWanted()) return error;
+  // "link/" is what the link leads to, which is not removed by that name; but that it leads out comes first.
+  UniqueFd found;
+  return target.openFollowing(&found) == EPERM ? EPERM : ENOTDIR;
 }
 
 // wasiPathReadLink(memory, directory, path, length, buffer, size, result)

@@ -20,6 +20,7 @@ import { TandemError } from "../errors.ts";
 import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
 import { readComponentInterfaces } from "./component-interfaces.ts";
 import { runWalled } from "./walled-child.ts";
+import { isWasi03, wasi03Key } from "./wasi-version.ts";
 
 async function main([path, digest, directory, walled]: readonly string[]): Promise<void> {
   if (path === undefined || digest === undefined || directory === undefined) {
@@ -30,6 +31,7 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
     throw new TandemError("invalid_argument", `component ${path}: its sha256 is not ${digest}`);
   const { imports, exports } = readComponentInterfaces(bytes);
   const suspends =
+    [...imports, ...exports].some(isWasi03) ||
     imports.some((name) => /^wasi:(http|sockets)\//.test(name)) ||
     exports.some((name) => name.startsWith("wasi:http/"));
   await $init;
@@ -40,8 +42,7 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
 
 /** Transpiles and writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */
 function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, directory: string): void {
-  const { suspends } = about;
-  const generated = generate(bytes, generateOptions(suspends));
+  const generated = generate(bytes, generateOptions(about));
 
   const files: Record<string, FileRecord> = {};
   const keep = (name: string, content: Uint8Array): void => {
@@ -64,11 +65,13 @@ function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, 
 
 /**
  * Every function that may wait is suspending in glue for JSPI. A plain command has none: its calls block in the kernel, and
- * each import and export is a plain WebAssembly call.
+ * each import and export is a plain WebAssembly call. Of WASI 0.3 the types themselves say what is async.
  */
-function generateOptions(suspends: boolean): GenerateOptions {
+function generateOptions({ imports, suspends }: Omit<ComponentManifest, "files">): GenerateOptions {
   return {
     name: "component",
+    // jco leaves the version out of a name; but a component may import an interface in 0.2 and in 0.3.
+    map: imports.filter(isWasi03).map((name) => [name, wasi03Key(name)]),
     instantiation: { tag: "sync" },
     noTypescript: true,
     noComponentErrorWrapping: true,
@@ -108,7 +111,7 @@ const suspendingExports = ["wasi:cli/run#run", "wasi:http/incoming-handler#handl
  */
 function toScript(module: string): string {
   const body = module
-    .replace(/^export (function instantiate|const _util)\b/gm, "$1")
+    .replace(/^[ \t]*export (function instantiate|const _util)\b/gm, "$1")
     // asked on each call of each function, and each time the environment is searched for it
     .replaceAll("globalThis?.process?.env?.JCO_DEBUG", "false")
     // a fifth of the text; each page of it is a page fault of the process that reads it

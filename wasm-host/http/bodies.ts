@@ -90,18 +90,22 @@ export class OutgoingBody {
   }
 }
 
-function createMessageInput(message: IncomingMessage, limit: number): InputSource {
+/** The bytes of a message as they arrive; more than `limit` of them fail with HTTP-request-body-size. */
+export function createMessageInput(message: IncomingMessage, limit: number): InputSource {
   let received = 0;
   return {
     source: {
       ready: () => message.readableLength > 0 || message.readableEnded || message.destroyed,
       watch(wake) {
+        const ask = (): void => {
+          if (message.readableLength === 0) message.read(0); // at the end it is what makes Node emit `end`
+        };
         const onEvent = (): void => {
-          if (message.readableLength === 0) message.read(0); // asks for more; at the end it is what makes Node emit `end`
+          ask();
           wake();
         };
         const stop = listen(message, ["readable", "end", "error", "close"], onEvent);
-        onEvent();
+        ask();
         return stop;
       },
     },
@@ -123,11 +127,13 @@ function createMessageInput(message: IncomingMessage, limit: number): InputSourc
   };
 }
 
-function failureOf(message: IncomingMessage): Error {
+/** Why a message ended before its end. */
+export function failureOf(message: IncomingMessage): Error {
   return message.errored ?? new HttpError({ tag: "connection-terminated" });
 }
 
-function messageEnd(message: IncomingMessage): Source {
+/** Ready once nothing of the message will come any more. */
+export function messageEnd(message: IncomingMessage): Source {
   return {
     ready: () => message.readableEnded || message.destroyed,
     watch: (wake) => listen(message, ["end", "error", "close"], wake),

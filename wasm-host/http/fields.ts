@@ -16,7 +16,7 @@ const forbidden: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** The resource `fields` of wasi:http/types 0.2: headers or trailers. Values are bytes; names compare without case. */
+/** The resource `fields` of wasi:http/types 0.2 and 0.3: headers or trailers. Values are bytes; names compare without case. */
 export class Fields {
   #entries: [string, Uint8Array][] = [];
   #immutable = false;
@@ -26,7 +26,7 @@ export class Fields {
     for (const [name, value] of entries) {
       const problem = check(name, value);
       if (problem !== undefined) return err(problem);
-      fields.#entries.push([name, value]);
+      fields.#entries.push([fields.#spelling(name), value]);
     }
     return ok(fields);
   }
@@ -71,15 +71,27 @@ export class Fields {
     return done;
   }
 
+  /** 0.3: also what was there. */
+  getAndDelete(name: string): Result<Uint8Array[], HeaderError> {
+    const values = this.get(name);
+    const deleted = this.delete(name);
+    return deleted.tag === "err" ? deleted : ok(values);
+  }
+
   append(name: string, value: Uint8Array): Result<undefined, HeaderError> {
     const problem = this.#refuse(name, value);
     if (problem !== undefined) return err(problem);
-    this.#entries.push([name, value]);
+    this.#entries.push([this.#spelling(name), value]);
     return done;
   }
 
   entries(): [string, Uint8Array][] {
     return this.#entries.map(([name, value]) => [name, value]);
+  }
+
+  /** What 0.3 calls `entries`. */
+  copyAll(): [string, Uint8Array][] {
+    return this.entries();
   }
 
   clone(): Fields {
@@ -97,6 +109,12 @@ export class Fields {
   /** As Node's writeHead and addTrailers take them. */
   toRaw(): [string, string][] {
     return this.#entries.map(([name, value]) => [name, Buffer.from(value).toString("latin1")]);
+  }
+
+  /** A name that is there keeps the case that it came with. */
+  #spelling(name: string): string {
+    const wanted = name.toLowerCase();
+    return this.#entries.find(([other]) => other.toLowerCase() === wanted)?.[0] ?? name;
   }
 
   #refuse(name: string, value: Uint8Array): HeaderError | undefined {

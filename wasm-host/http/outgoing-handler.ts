@@ -1,7 +1,6 @@
-import { type ClientRequest, request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
 import { err, ok, type Result } from "../wasi/p2/result.ts";
-import { errorCodeOf, HttpError, type HttpErrorCode } from "./error-code.ts";
+import { errorCodeOf, type HttpErrorCode } from "./error-code.ts";
+import { openRequest, requestTarget, type Target } from "./outgoing-request.ts";
 import {
   FutureIncomingResponse,
   IncomingResponse,
@@ -26,16 +25,20 @@ function handle(
   options: RequestOptions | undefined,
   outboundHosts: readonly string[],
 ): Result<FutureIncomingResponse, HttpErrorCode> {
-  const scheme = request.scheme()?.tag ?? "HTTPS";
-  const authority = request.authority();
-  if (scheme !== "HTTP" && scheme !== "HTTPS") return err({ tag: "HTTP-protocol-error" });
-  if (authority === undefined) return err({ tag: "HTTP-request-URI-invalid" });
-  const url = URL.parse(`${scheme.toLowerCase()}://${authority}${request.pathWithQuery() ?? "/"}`);
-  if (url === null || url.username !== "") return err({ tag: "HTTP-request-URI-invalid" });
-  const port = url.port === "" ? (scheme === "HTTP" ? 80 : 443) : Number(url.port);
-  if (!outboundHosts.some((pattern) => matches(pattern, url.hostname, port)))
-    return err({ tag: "HTTP-request-denied" });
-  return ok(send(url, request, options));
+  const target = requestTarget({
+    method: request.method(),
+    scheme: request.scheme(),
+    authority: request.authority(),
+    pathWithQuery: request.pathWithQuery(),
+  });
+  if (target.tag === "err") return target;
+  if (!isGranted(outboundHosts, target.val)) return err({ tag: "HTTP-request-denied" });
+  return ok(send(target.val, request, options));
+}
+
+/** Whether the grant has this host and port. */
+export function isGranted(outboundHosts: readonly string[], { hostname, port }: Target): boolean {
+  return outboundHosts.some((pattern) => matches(pattern, hostname, port));
 }
 
 /** Whether an entry of the grant allows this host and port. */
@@ -49,54 +52,24 @@ export function matches(pattern: string, hostname: string, port: number): boolea
 }
 
 function send(
-  url: URL,
+  target: Target,
   request: OutgoingRequest,
   options: RequestOptions | undefined,
 ): FutureIncomingResponse {
   const future = new FutureIncomingResponse();
-  const method = request.method();
-  const message = (url.protocol === "http:" ? requestHttp : requestHttps)(url, {
-    method: method.tag === "other" ? (method.val ?? "") : method.tag.toUpperCase(),
-    headers: ["Host", url.host, ...request.headers().toRaw().flat()],
-  });
+  const message = openRequest(
+    target,
+    { method: request.method(), headers: request.headers().toRaw() },
+    options,
+  );
   message.on("response", (response) => {
     response.on("error", () => {}); // the body's stream tells the guest
     response.on("readable", () => {}); // paused, not flowing: the guest reads
     future.settle(ok(new IncomingResponse(response)));
   });
   message.on("error", (error) => future.settle(err(errorCodeOf(error))));
-  setTimeouts(message, options);
   const pipe = request.pipe();
   if (pipe === undefined) message.end();
   else pipe.attach(message);
   return future;
-}
-
-function setTimeouts(message: ClientRequest, options: RequestOptions | undefined): void {
-  const connect = milliseconds(options?.connectTimeout());
-  const firstByte = milliseconds(options?.firstByteTimeout());
-  const betweenBytes = milliseconds(options?.betweenBytesTimeout());
-  const failAfter = (delay: number | undefined, tag: string): NodeJS.Timeout | undefined =>
-    delay === undefined ? undefined : setTimeout(() => message.destroy(new HttpError({ tag })), delay);
-  const connecting = failAfter(connect, "connection-timeout");
-  const waiting = failAfter(firstByte, "HTTP-response-timeout");
-  message.on("socket", (socket) => {
-    if (socket.connecting) socket.once("connect", () => clearTimeout(connecting));
-    else clearTimeout(connecting);
-  });
-  message.on("response", () => clearTimeout(waiting));
-  message.on("close", () => {
-    clearTimeout(connecting);
-    clearTimeout(waiting);
-  });
-  if (betweenBytes !== undefined)
-    message.setTimeout(betweenBytes, () =>
-      message.destroy(new HttpError({ tag: "connection-read-timeout" })),
-    );
-}
-
-function milliseconds(duration: bigint | undefined): number | undefined {
-  return duration === undefined
-    ? undefined
-    : Math.max(1, Math.min(Number(duration / 1_000_000n), 0x7fffffff));
 }

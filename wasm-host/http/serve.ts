@@ -1,10 +1,12 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { TandemError } from "../../src/errors.ts";
-import type { ComponentCode, ComponentInstance } from "../component-code.ts";
+import { isWasi03 } from "../../src/image/wasi-version.ts";
+import type { ComponentCode } from "../component-code.ts";
 import { reportLine } from "../report.ts";
 import type { ComponentGrant } from "../wasi/p2/imports.ts";
-import { IncomingRequest, ResponseOutparam } from "./types.ts";
+import { createAnswer03 } from "../wasi/p3/http/answer.ts";
+import { type Answer, createAnswer02 } from "./answer.ts";
 
 export interface HttpLimits {
   /** Requests that one instance serves, one after the other. 1: no request sees what another has left behind. */
@@ -47,15 +49,18 @@ export interface HttpService {
 }
 
 /**
- * Serves a component of the world wasi:http/proxy. A request that traps costs that request: 500, and one line on the
+ * Serves a component of the world wasi:http/proxy of 0.2 or wasi:http/service of 0.3. A request that traps costs that request: 500, and one line on the
  * granted stderr.
  * @throws TandemError `failed_precondition` when the port is taken; `invalid_argument` when the component is of another world;
  *   what a first instance traps with
  */
 export async function serveHttp(options: ServeOptions): Promise<HttpService> {
   const { code } = options;
-  if (code.world !== "http")
-    throw new TandemError("invalid_argument", "component does not export wasi:http/incoming-handler");
+  if (code.entry.world !== "http")
+    throw new TandemError(
+      "invalid_argument",
+      "component exports neither wasi:http/incoming-handler nor wasi:http/handler",
+    );
   const limits = { ...defaultHttpLimits, ...options.limits };
   const dispatcher = new Dispatcher(code, options.grant, limits);
   const server = createServer({ requestTimeout: limits.requestTimeoutMs }, (request, response) =>
@@ -74,11 +79,9 @@ interface Exchange {
 }
 
 interface PooledInstance {
-  readonly handle: Handle;
+  readonly answer: Answer;
   uses: number;
 }
-
-type Handle = (request: IncomingRequest, out: ResponseOutparam) => unknown;
 
 /** Gives each request an instance, and sees to its answer. */
 class Dispatcher {
@@ -108,16 +111,26 @@ class Dispatcher {
 
   async #run({ request, response }: Exchange): Promise<void> {
     this.#running++;
+    const report = (failure: string): void =>
+      reportLine(this.#grant.stdio.stderr, `${request.method} ${request.url}: ${failure}`);
     const timer = setTimeout(() => fail(response, 504), this.#limits.requestTimeoutMs);
     response.once("close", () => clearTimeout(timer));
     try {
       const instance = this.#idle.pop() ?? this.#instantiate();
       instance.uses++;
-      await this.#handle(instance.handle, request, response);
+      await instance.answer({
+        request,
+        response,
+        maxBodyBytes: this.#limits.maxBodyBytes,
+        onError: (code) => {
+          report(`component answered with ${code}`);
+          fail(response, code === "HTTP-request-body-size" ? 413 : 500);
+        },
+      });
       if (instance.uses < this.#limits.maxInstanceReuse) this.#idle.push(instance);
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error);
-      reportLine(this.#grant.stdio.stderr, `${request.method} ${request.url}: component trapped: ${failure}`);
+      report(`component trapped: ${failure}`);
       fail(response, 500);
     } finally {
       this.#running--;
@@ -125,24 +138,6 @@ class Dispatcher {
       if (next === undefined) setImmediate(() => this.#prepareNext());
       else void this.#run(next);
     }
-  }
-
-  async #handle(handle: Handle, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let answered = false;
-    request.on("readable", () => {}); // paused, not flowing: the guest reads
-    request.on("error", () => {}); // the body's stream tells the guest
-    const out = new ResponseOutparam((answer) => {
-      answered = true;
-      if (response.headersSent || response.destroyed) return;
-      if (answer.tag === "ok") return answer.val.send(response);
-      reportLine(
-        this.#grant.stdio.stderr,
-        `${request.method} ${request.url}: component answered with ${answer.val.tag}`,
-      );
-      refuse(response, answer.val.tag === "HTTP-request-body-size" ? 413 : 500);
-    });
-    await handle(new IncomingRequest(request, this.#limits.maxBodyBytes), out);
-    if (!answered) throw new Error("returned without an answer");
   }
 
   /** Without those whose client has given up. */
@@ -168,14 +163,11 @@ class Dispatcher {
   }
 
   #instantiate(): PooledInstance {
-    const { instance } = this.#code.instantiate(this.#grant);
-    return { handle: findHandle(instance), uses: 0 };
+    const instantiated = this.#code.instantiate(this.#grant);
+    const { name = "" } = this.#code.entry;
+    const createAnswer = isWasi03(name) ? createAnswer03 : createAnswer02;
+    return { answer: createAnswer(instantiated, name), uses: 0 };
   }
-}
-
-function findHandle(instance: ComponentInstance): Handle {
-  const handler = instance["incomingHandler"] as { readonly handle: Handle };
-  return (request, out) => handler.handle(request, out);
 }
 
 function listen(server: Server, address: ListenAddress): Promise<void> {

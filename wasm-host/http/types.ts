@@ -6,23 +6,15 @@ import { FutureTrailers, IncomingBody, OutgoingBody } from "./bodies.ts";
 import { type HttpErrorCode, httpErrorCode } from "./error-code.ts";
 import { Fields } from "./fields.ts";
 import { OutgoingPipe } from "./outgoing-pipe.ts";
-
-interface Variant {
-  readonly tag: string;
-  readonly val?: string;
-}
-
-const knownMethods: ReadonlySet<string> = new Set([
-  "get",
-  "head",
-  "post",
-  "put",
-  "delete",
-  "connect",
-  "options",
-  "trace",
-  "patch",
-]);
+import {
+  checkMethod,
+  checkScheme,
+  contentLength,
+  isAuthority,
+  isPathWithQuery,
+  methodVariant,
+  type Variant,
+} from "./syntax.ts";
 
 /** The resource `incoming-request`: one that this server received. */
 export class IncomingRequest {
@@ -36,9 +28,7 @@ export class IncomingRequest {
   }
 
   method(): Variant {
-    const method = this.#message.method ?? "GET";
-    const tag = method.toLowerCase();
-    return knownMethods.has(tag) ? { tag } : { tag: "other", val: method };
+    return methodVariant(this.#message.method ?? "GET");
   }
 
   pathWithQuery(): string | undefined {
@@ -89,9 +79,10 @@ export class OutgoingResponse {
   }
 
   body(): Result<OutgoingBody, undefined> {
-    if (this.#pipe !== undefined) return err(undefined);
+    const length = contentLength(this.#headers.get("content-length"));
+    if (this.#pipe !== undefined || length.tag === "err") return err(undefined);
     this.#pipe = new OutgoingPipe();
-    return ok(new OutgoingBody(this.#pipe, contentLength(this.#headers)));
+    return ok(new OutgoingBody(this.#pipe, length.val));
   }
 
   /** Begins the answer; without a body it is the whole answer. */
@@ -129,9 +120,10 @@ export class OutgoingRequest {
   }
 
   body(): Result<OutgoingBody, undefined> {
-    if (this.#pipe !== undefined) return err(undefined);
+    const length = contentLength(this.#headers.get("content-length"));
+    if (this.#pipe !== undefined || length.tag === "err") return err(undefined);
     this.#pipe = new OutgoingPipe();
-    return ok(new OutgoingBody(this.#pipe, contentLength(this.#headers)));
+    return ok(new OutgoingBody(this.#pipe, length.val));
   }
 
   method(): Variant {
@@ -139,9 +131,9 @@ export class OutgoingRequest {
   }
 
   setMethod(method: Variant): Result<undefined, undefined> {
-    if (method.tag === "other" && !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(method.val ?? ""))
-      return err(undefined);
-    this.#method = method;
+    const checked = checkMethod(method);
+    if (checked === undefined) return err(undefined);
+    this.#method = checked;
     return done;
   }
 
@@ -150,8 +142,7 @@ export class OutgoingRequest {
   }
 
   setPathWithQuery(path: string | undefined): Result<undefined, undefined> {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not get into a request line
-    if (path !== undefined && /[\u0000-\u0020\u007f]/.test(path)) return err(undefined);
+    if (path !== undefined && !isPathWithQuery(path)) return err(undefined);
     this.#path = path;
     return done;
   }
@@ -161,7 +152,9 @@ export class OutgoingRequest {
   }
 
   setScheme(scheme: Variant | undefined): Result<undefined, undefined> {
-    this.#scheme = scheme;
+    const checked = scheme === undefined ? undefined : checkScheme(scheme);
+    if (scheme !== undefined && checked === undefined) return err(undefined);
+    this.#scheme = checked;
     return done;
   }
 
@@ -170,7 +163,7 @@ export class OutgoingRequest {
   }
 
   setAuthority(authority: string | undefined): Result<undefined, undefined> {
-    if (authority !== undefined && !/^[\w.:[\]~%!$&'()*+,;=-]+$/.test(authority)) return err(undefined);
+    if (authority !== undefined && !isAuthority(authority)) return err(undefined);
     this.#authority = authority;
     return done;
   }
@@ -285,8 +278,3 @@ export const httpTypes: Readonly<Record<string, unknown>> = {
   ResponseOutparam,
   httpErrorCode,
 };
-
-function contentLength(headers: Fields): number | undefined {
-  const [value] = headers.get("content-length");
-  return value === undefined ? undefined : Number(Buffer.from(value).toString("latin1"));
-}

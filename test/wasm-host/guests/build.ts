@@ -1,9 +1,9 @@
 /**
- * Builds the guests of the tests: node build.ts command|http|foreign <output>. A process of its own, because jco's tools import
+ * Builds the guests of the tests: node build.ts <kind of guest> <output>. A process of its own, because jco's tools import
  * preview2-shim, which starts a worker thread.
  */
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -20,21 +20,44 @@ async function build(kind: string, scratch: string): Promise<Uint8Array> {
       const adapter = readFileSync(join(jco, "wasi_snapshot_preview1.command.wasm"));
       return await componentNew(module, [["wasi_snapshot_preview1", adapter]]);
     }
-    case "http": {
-      const binary = compile("http.c", scratch, ["--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry"]);
-      const wit = join(scratch, "wit");
-      mkdirSync(wit);
-      cpSync(join(here, "world.wit"), join(wit, "world.wit"));
-      cpSync(join(jco, "wit/builtin/0.2.12"), join(wit, "deps"), { recursive: true });
-      // jco's tools read WIT by a preopened root; the shim's types are those of its build for browsers
-      (_addPreopen as unknown as (guest: string, host: string) => void)("/", "/");
-      return await componentNew(await componentEmbed({ binary, witPath: wit, world: "http" }), []);
-    }
+    case "http":
+      return await bare(scratch, { source: "http.c", wit: "world.wit", wasi: ["0.2.12"], world: "http" });
+    case "command03":
+      return await bare(scratch, {
+        source: "wasi03.c",
+        wit: "wasi03.wit",
+        wasi: ["0.2.12", "0.3.0"],
+        world: "command",
+      });
     case "foreign":
       return await parse('(component (import "acme:anvil/drop@1.0.0" (instance (export "now" (func)))))');
     default:
       throw new Error(`no such guest: ${kind}`);
   }
+}
+
+interface Bare {
+  readonly source: string;
+  readonly wit: string;
+  /** Versions of the WASI packages that the world is made of. */
+  readonly wasi: readonly string[];
+  readonly world: string;
+}
+
+/** A component of a C program without libc, whose imports and exports are named as the canonical ABI names them. */
+async function bare(scratch: string, { source, wit, wasi, world }: Bare): Promise<Uint8Array> {
+  const binary = compile(source, scratch, ["--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry"]);
+  const witPath = join(scratch, "wit");
+  mkdirSync(witPath);
+  cpSync(join(here, wit), join(witPath, wit));
+  for (const version of wasi) {
+    const packages = join(jco, "wit/builtin", version);
+    for (const name of readdirSync(packages))
+      cpSync(join(packages, name), join(witPath, "deps", `${name}-${version}`), { recursive: true });
+  }
+  // jco's tools read WIT by a preopened root; the shim's types are those of its build for browsers
+  (_addPreopen as unknown as (guest: string, host: string) => void)("/", "/");
+  return await componentNew(await componentEmbed({ binary, witPath, world }), []);
 }
 
 function compile(source: string, scratch: string, flags: readonly string[]): Uint8Array {

@@ -15,7 +15,9 @@ export function createScratch(): string {
   return scratch;
 }
 
-export function buildGuest(kind: "command" | "http" | "foreign", scratch: string): string {
+export type GuestKind = "command" | "http" | "foreign" | "command03";
+
+export function buildGuest(kind: GuestKind, scratch: string): string {
   const path = join(scratch, `${kind}.wasm`);
   execFileSync(process.execPath, [fileURLToPath(new URL("build.ts", import.meta.url)), kind, path], {
     stdio: ["ignore", "ignore", "inherit"],

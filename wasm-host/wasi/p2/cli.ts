@@ -53,25 +53,36 @@ export function createCli(grant: CliGrant, waiter: Waiter): Record<string, unkno
     },
     "wasi:cli/stdout": { getStdout: () => openOutput(stdout, waiter) },
     "wasi:cli/stderr": { getStderr: () => openOutput(stderr, waiter) },
-    "wasi:cli/terminal-input": { TerminalInput },
-    "wasi:cli/terminal-output": { TerminalOutput },
-    "wasi:cli/terminal-stdin": {
+    ...createTerminals(grant.stdio, ""),
+  };
+}
+
+/** The terminals among a guest's stdio, by interface; of 0.2 the names have no version. */
+export function createTerminals(
+  { stdin, stdout, stderr }: CliGrant["stdio"],
+  version: "" | "@0.3",
+): Record<string, unknown> {
+  return {
+    [`wasi:cli/terminal-input${version}`]: { TerminalInput },
+    [`wasi:cli/terminal-output${version}`]: { TerminalOutput },
+    [`wasi:cli/terminal-stdin${version}`]: {
       getTerminalStdin: () => (isTerminal(stdin) ? new TerminalInput() : undefined),
     },
-    "wasi:cli/terminal-stdout": {
+    [`wasi:cli/terminal-stdout${version}`]: {
       getTerminalStdout: () => (isTerminal(stdout) ? new TerminalOutput() : undefined),
     },
-    "wasi:cli/terminal-stderr": {
+    [`wasi:cli/terminal-stderr${version}`]: {
       getTerminalStderr: () => (isTerminal(stderr) ? new TerminalOutput() : undefined),
     },
   };
 }
 
-function exit(status: Result<unknown, unknown>): never {
+/** wasi:cli/exit */
+export function exit(status: Result<unknown, unknown>): never {
   throw new ComponentExit(status.tag === "ok" ? 0 : 1);
 }
 
-function exitWithCode(code: number): never {
+export function exitWithCode(code: number): never {
   throw new ComponentExit(code);
 }
 

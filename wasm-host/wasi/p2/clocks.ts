@@ -24,7 +24,8 @@ export function createClocks(waiter: Waiter): Record<string, unknown> {
   };
 }
 
-function wallClockNow(): { readonly seconds: bigint; readonly nanoseconds: number } {
+/** Since 1970, in UTC. */
+export function wallClockNow(): { readonly seconds: bigint; readonly nanoseconds: number } {
   // The fraction of performance.now is finer than Date.now, and its origin is the zygote's: only Date is right after a fork.
   const milliseconds = Date.now();
   return { seconds: BigInt(Math.floor(milliseconds / 1000)), nanoseconds: (milliseconds % 1000) * 1_000_000 };

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import type { FileStat, FileTimes } from "./files.ts";
 
 interface Datetime {
@@ -44,11 +45,15 @@ function fileTime(time: NewTimestamp): bigint | "now" | undefined {
   }
 }
 
-/** Changes whenever the file's identity or content does. */
-export function metadataHash(stat: FileStat): unknown {
-  const mask = 0xffffffffffffffffn;
-  return {
-    lower: (stat.inode ^ (stat.size << 32n)) & mask,
-    upper: (stat.modified ^ (stat.device << 48n)) & mask,
-  };
+/**
+ * `lower` tells files apart and stays while the file does: libc makes the inode number of it. `upper` changes with its size and its
+ * time of modification. Neither shows the numbers that it was made of.
+ */
+export function metadataHash(stat: FileStat): { readonly lower: bigint; readonly upper: bigint } {
+  const identity = `${stat.device} ${stat.inode}`;
+  return { lower: hash64(identity), upper: hash64(`${identity} ${stat.size} ${stat.modified}`) };
+}
+
+function hash64(text: string): bigint {
+  return createHash("sha256").update(text).digest().readBigUInt64LE();
 }

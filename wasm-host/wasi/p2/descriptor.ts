@@ -1,7 +1,14 @@
-import { closeSync, fdatasyncSync, fsyncSync, ftruncateSync, readSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { descriptorStat, fileTimes, metadataHash, type NewTimestamp } from "./descriptor-stat.ts";
-import { createFileInput, createFileOutput } from "./file-streams.ts";
-import { errorCodeOf, type Files, type FileType, type OpenHow, statDescriptor } from "./files.ts";
+import { createFileInput, createFileOutput, readAt, writeAt } from "./file-streams.ts";
+import {
+  type Advice,
+  errorCodeOf,
+  type Files,
+  type FileType,
+  type OpenHow,
+  statDescriptor,
+} from "./files.ts";
 import { err, ok, type Result } from "./result.ts";
 import { InputStream, OutputStream } from "./streams.ts";
 import type { Waiter } from "./waiting.ts";
@@ -63,19 +70,19 @@ export class Descriptor {
     return this.#write(() => new OutputStream(createFileOutput(this.#fd, "append"), this.#host.waiter));
   }
 
-  /** Advice is advice: nothing here is made better by it. */
-  advise(): Outcome<void> {
+  advise(offset: bigint, length: bigint, advice: Advice): Outcome<void> {
     return attempt(() => {
       if (statDescriptor(this.#fd).type === "directory") throw errno("EBADF");
+      this.#host.files.advise(this.#fd, { offset, length }, advice);
     });
   }
 
   syncData(): Outcome<void> {
-    return attempt(() => fdatasyncSync(this.#fd));
+    return attempt(() => this.#host.files.sync(this.#fd, "data"));
   }
 
   sync(): Outcome<void> {
-    return attempt(() => fsyncSync(this.#fd));
+    return attempt(() => this.#host.files.sync(this.#fd, "all"));
   }
 
   getFlags(): Outcome<DescriptorFlags> {
@@ -87,7 +94,7 @@ export class Descriptor {
   }
 
   setSize(size: bigint): Outcome<void> {
-    return this.#write(() => ftruncateSync(this.#fd, Number(size)));
+    return this.#write(() => this.#host.files.setSize(this.#fd, size));
   }
 
   setTimes(accessed: NewTimestamp, modified: NewTimestamp): Outcome<void> {
@@ -96,14 +103,13 @@ export class Descriptor {
 
   read(length: bigint, offset: bigint): Outcome<[Uint8Array, boolean]> {
     return this.#read(() => {
-      const buffer = Buffer.allocUnsafe(length < 1_048_576n ? Number(length) : 1_048_576);
-      const count = readSync(this.#fd, buffer, 0, buffer.length, offset);
-      return [buffer.subarray(0, count), count === 0 && length > 0n];
+      const bytes = readAt(this.#fd, length < 1_048_576n ? Number(length) : 1_048_576, offset);
+      return [bytes, bytes.length === 0 && length > 0n];
     });
   }
 
   write(buffer: Uint8Array, offset: bigint): Outcome<bigint> {
-    return this.#write(() => BigInt(writeSync(this.#fd, buffer, 0, buffer.length, Number(offset))));
+    return this.#write(() => BigInt(writeAt(this.#fd, buffer, offset)));
   }
 
   stat(): Outcome<unknown> {

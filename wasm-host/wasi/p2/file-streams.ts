@@ -9,10 +9,9 @@ export function createFileInput(fd: number, offset: bigint): InputSource {
     source: alwaysReady,
     read(length) {
       if (length === 0) return new Uint8Array(0);
-      const buffer = Buffer.allocUnsafe(length);
-      const count = readSync(fd, buffer, 0, length, position);
-      position += BigInt(count);
-      return count === 0 ? undefined : buffer.subarray(0, count);
+      const bytes = readAt(fd, length, position);
+      position += BigInt(bytes.length);
+      return bytes.length === 0 ? undefined : bytes;
     },
     close() {},
   };
@@ -25,14 +24,33 @@ export function createFileOutput(fd: number, offset: bigint | "append"): OutputS
     source: alwaysReady,
     capacity: () => 1_048_576,
     write(bytes) {
-      for (let written = 0; written < bytes.length; ) {
-        const at = position ?? fstatSync(fd, { bigint: true }).size;
-        const count = writeSync(fd, bytes, written, bytes.length - written, Number(at));
-        written += count;
+      for (let rest = bytes; rest.length > 0; ) {
+        const count = writeAt(fd, rest, position ?? fstatSync(fd, { bigint: true }).size);
+        rest = rest.subarray(count);
         if (position !== undefined) position += BigInt(count);
       }
     },
     flush: () => alwaysReady,
     close() {},
   };
+}
+
+/** off_t is signed. */
+const largestOffset = 0x7fff_ffff_ffff_ffffn;
+
+/** pread(2) of at most `length` bytes; EINVAL for an offset that no file has. */
+export function readAt(fd: number, length: number, offset: bigint): Uint8Array {
+  if (offset + BigInt(length) > largestOffset) throw failure("EINVAL");
+  const buffer = Buffer.allocUnsafe(length);
+  return buffer.subarray(0, readSync(fd, buffer, 0, length, offset));
+}
+
+/** pwrite(2); EFBIG beyond what a JavaScript number can say: Node would write at the descriptor's own position there. */
+export function writeAt(fd: number, bytes: Uint8Array, offset: bigint): number {
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw failure("EFBIG");
+  return writeSync(fd, bytes, 0, bytes.length, Number(offset));
+}
+
+function failure(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }

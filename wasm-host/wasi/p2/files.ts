@@ -18,7 +18,17 @@ export interface Files {
   /** Names and types, without `.` and `..`. */
   readDirectory(directory: number): readonly { readonly name: string; readonly type: FileType }[];
   setTimes(fd: number, times: FileTimes): void;
+  /** A file's size in bytes; ones that are new are zero. */
+  setSize(fd: number, size: bigint): void;
+  /** Waits until the disk has it: everything, or no more of the metadata than the data needs. */
+  sync(fd: number, what: "all" | "data"): void;
+  /** posix_fadvise(2) */
+  advise(fd: number, range: { readonly offset: bigint; readonly length: bigint }, advice: Advice): void;
 }
+
+/** In the order of WASI 0.1. */
+export const advices = ["normal", "sequential", "random", "will-need", "dont-need", "no-reuse"] as const;
+export type Advice = (typeof advices)[number];
 
 /** How a file is opened. Without `follow` the last name must not be a link. */
 export interface OpenHow {
@@ -34,7 +44,7 @@ export interface OpenHow {
   readonly sync: boolean;
 }
 
-/** Times are nanoseconds since the epoch. */
+/** Times are nanoseconds since the epoch, negative before it. */
 export interface FileStat {
   readonly device: bigint;
   readonly inode: bigint;
@@ -109,7 +119,7 @@ const errorCodes: Readonly<Record<string, string>> = {
   EROFS: "read-only",
   ESPIPE: "invalid-seek",
   ETXTBSY: "text-file-busy",
-  EXDEV: "not-permitted", // what openat2 says of a path that leaves the tree
+  EXDEV: "cross-device",
 };
 
 /** fstat(2) */

@@ -1,5 +1,5 @@
 import { native } from "../../../src/native.ts";
-import type { FileStat, Files, FileTimes, FileType, OpenHow } from "./files.ts";
+import { advices, type FileStat, type Files, type FileTimes, type FileType, type OpenHow } from "./files.ts";
 
 /** Where things lie in the scratch: two paths, then a result. PATH_MAX is 4096; the addon refuses what is longer. */
 const pathRoom = 8192;
@@ -58,6 +58,11 @@ export function createNativeFiles(): Files {
     setTimes(fd, times) {
       const { accessed, modified, flags } = timeArguments(times);
       check(native.wasiSetTimes(fd, accessed, modified, flags));
+    },
+    setSize: (fd, size) => check(native.wasiSetSize(fd, signed(size))),
+    sync: (fd, what) => check(native.wasiSync(fd, Number(what === "data"))),
+    advise(fd, { offset, length }, advice) {
+      check(native.wasiAdvise(fd, signed(offset), signed(length), advices.indexOf(advice)));
     },
     createDirectoryAt: (directory, path) =>
       check(native.wasiPathMakeDirectory(memory, directory, firstPath, put(path))),
@@ -125,15 +130,16 @@ function readEntries(
 
 function readStat(view: DataView): FileStat {
   const word = (offset: number): bigint => view.getBigUint64(resultAt + offset, true);
+  const time = (offset: number): bigint => view.getBigInt64(resultAt + offset, true);
   return {
     device: word(0),
     inode: word(8),
     type: fileTypes[view.getUint8(resultAt + 16)] ?? "unknown",
     links: word(24),
     size: word(32),
-    accessed: word(40),
-    modified: word(48),
-    changed: word(56),
+    accessed: time(40),
+    modified: time(48),
+    changed: time(56),
   };
 }
 
@@ -153,7 +159,13 @@ function openBits(how: OpenHow): number {
   return bits.reduce((sum, [set, bit]) => (set ? sum | bit : sum), 0);
 }
 
-/** WASI 0.1's fstflags: 1 and 2 for the access time, 4 and 8 for the other. */
+/** off_t: what the kernel would take for a negative number is larger than any file. */
+function signed(size: bigint): bigint {
+  if (size > 0x7fff_ffff_ffff_ffffn) throw failure(28);
+  return size;
+}
+
+/** WASI 0.1's fstflags: 1 and 2 for the access time, 4 and 8 for the other; and our own 1 << 16: a negative time is one before 1970. */
 function timeArguments(times: FileTimes): {
   readonly accessed: bigint;
   readonly modified: bigint;
@@ -165,7 +177,7 @@ function timeArguments(times: FileTimes): {
   return {
     accessed: value(times.accessed),
     modified: value(times.modified),
-    flags: flag(times.accessed, 1) | flag(times.modified, 4),
+    flags: flag(times.accessed, 1) | flag(times.modified, 4) | (1 << 16),
   };
 }
 
@@ -178,7 +190,7 @@ function failure(errno: number): Error {
   return Object.assign(new Error(code), { code });
 }
 
-/** Errnos of WASI 0.1 that wasi:filesystem 0.2 has a name for. */
+/** Errnos of WASI 0.1 that wasi:filesystem has a name for. */
 const errnoNames: Readonly<Record<number, string>> = {
   2: "EACCES",
   6: "EAGAIN",

@@ -10,15 +10,23 @@ const largestRequest = 64n * 1024n * 1024n;
 export function createRandom(): Record<string, unknown> {
   const bytes = (length: bigint): Uint8Array => {
     if (length > largestRequest) throw new RangeError(`wasi:random: ${length} bytes in one request`);
-    const buffer = new Uint8Array(Number(length));
-    const errno = native.wasiRandom(buffer, 0, buffer.length);
-    if (errno !== 0) throw new Error(`wasi:random: errno ${errno}`);
-    return buffer;
+    return randomBytes(Number(length));
   };
-  const u64 = (): bigint => new DataView(bytes(8n).buffer).getBigUint64(0, true);
   return {
-    "wasi:random/random": { getRandomBytes: bytes, getRandomU64: u64 },
-    "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: u64 },
-    "wasi:random/insecure-seed": { insecureSeed: () => [u64(), u64()] },
+    "wasi:random/random": { getRandomBytes: bytes, getRandomU64: randomU64 },
+    "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: randomU64 },
+    "wasi:random/insecure-seed": { insecureSeed: () => [randomU64(), randomU64()] },
   };
+}
+
+/** From the kernel's generator. */
+export function randomBytes(length: number): Uint8Array {
+  const buffer = new Uint8Array(length);
+  const errno = native.wasiRandom(buffer, 0, length);
+  if (errno !== 0) throw new Error(`wasi:random: errno ${errno}`);
+  return buffer;
+}
+
+export function randomU64(): bigint {
+  return new DataView(randomBytes(8).buffer).getBigUint64(0, true);
 }

@@ -1,0 +1,27 @@
+import type { FilesystemHost } from "../p2/descriptor.ts";
+import type { ComponentGrant } from "../p2/imports.ts";
+import { createCli } from "./cli.ts";
+import { createClocks } from "./clocks.ts";
+import { createFilesystem } from "./filesystem.ts";
+import { createClient } from "./http/client.ts";
+import { httpTypes } from "./http/types.ts";
+import type { Outflow } from "./outflow.ts";
+import { createRandom } from "./random.ts";
+import { createSockets } from "./sockets/sockets.ts";
+
+export interface Wasi03Host extends Pick<FilesystemHost, "files"> {
+  readonly outflow: Outflow;
+}
+
+/** WASI 0.3 for one instance, keyed as transpile-worker.ts has jco's glue ask for it: interface names with `@0.3`. */
+export function createWasi03(grant: ComponentGrant, host: Wasi03Host): Record<string, unknown> {
+  return {
+    ...createCli(grant, host.outflow),
+    ...createClocks(),
+    ...createRandom(),
+    ...createFilesystem(grant.preopens, host.files),
+    ...createSockets(grant.network),
+    ...httpTypes,
+    ...createClient(grant.network?.outbound ?? []),
+  };
+}

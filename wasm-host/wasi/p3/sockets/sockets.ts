@@ -1,0 +1,31 @@
+import type { NetworkGrant } from "../../../grant.ts";
+import { lookUp } from "../../../network/name-lookup.ts";
+import { NetworkRules } from "../../../network/network-rules.ts";
+import { rulesOf } from "../../../network/rules-of.ts";
+import { ok, type Result } from "../../p2/result.ts";
+import { type ErrorCode, refused } from "./error-code.ts";
+import { toAddress, type WitAddress } from "./socket-address.ts";
+import { createTcpSocketClass } from "./tcp-socket.ts";
+import { createUdpSocketClass } from "./udp-socket.ts";
+
+/** Without a grant a socket can be made, and its options set, but no address is for it. */
+const noNetwork = new NetworkRules({ outbound: [], inbound: [] });
+
+/** wasi:sockets 0.3 under the rules of a grant; without one every address and name is `access-denied`. */
+export function createSockets(grant: NetworkGrant | undefined): Record<string, unknown> {
+  const rules = rulesOf(grant) ?? noNetwork;
+  return {
+    "wasi:sockets/types@0.3": {
+      TcpSocket: createTcpSocketClass(rules),
+      UdpSocket: createUdpSocketClass(rules),
+    },
+    "wasi:sockets/ip-name-lookup@0.3": {
+      resolveAddresses: (name: string) => resolveAddresses(name, grant ?? { outbound: [], inbound: [] }),
+    },
+  };
+}
+
+async function resolveAddresses(name: string, grant: NetworkGrant): Promise<Result<WitAddress[], ErrorCode>> {
+  const found = await lookUp(name, grant);
+  return found.tag === "ok" ? ok(found.val.map(toAddress)) : refused(found.val);
+}
