@@ -32,7 +32,7 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
   const { imports, exports } = readComponentInterfaces(bytes);
   const suspends =
     [...imports, ...exports].some(isWasi03) ||
-    imports.some((name) => /^wasi:(http|sockets)\//.test(name)) ||
+    imports.some((name) => /^wasi:http\//.test(name)) ||
     exports.some((name) => name.startsWith("wasi:http/"));
   await $init;
   const write = (output: string): void => writeEntry(bytes, { imports, exports, suspends }, output);

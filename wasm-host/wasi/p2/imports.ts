@@ -7,7 +7,7 @@ import type { FilesystemHost } from "./descriptor.ts";
 import { createFilesystem } from "./filesystem.ts";
 import { Pollable } from "./poll.ts";
 import { createRandom } from "./random.ts";
-import { createSockets } from "./sockets.ts";
+import { createSockets } from "./sockets/sockets.ts";
 import { InputStream, IoError, OutputStream } from "./streams.ts";
 
 /** What of a grant (grant.ts) a component can be given. stdio that is undefined reads as empty and swallows what is written. */
@@ -23,7 +23,7 @@ export function createImports(grant: ComponentGrant, host: FilesystemHost): Reco
     ...createClocks(host.waiter),
     ...createRandom(),
     ...createFilesystem(grant.preopens, host),
-    ...createSockets({ allowed: grant.network !== undefined }),
+    ...createSockets(grant.network, host.waiter),
     "wasi:http/types": httpTypes,
     ...createOutgoingHandler(grant.network?.outbound ?? []),
   };

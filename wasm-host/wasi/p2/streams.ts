@@ -24,6 +24,11 @@ export type StreamError =
   | { readonly tag: "closed" }
   | { readonly tag: "last-operation-failed"; readonly val: IoError };
 
+/** Thrown by a source or sink that has no error to tell, only its end. */
+export class StreamClosed extends Error {
+  override readonly name = "StreamClosed";
+}
+
 const closed: Result<never, StreamError> = err({ tag: "closed" });
 
 /** Where an input stream's bytes come from. */
@@ -221,5 +226,6 @@ function lengthOf(result: Result<Uint8Array, StreamError>): Result<bigint, Strea
 }
 
 function failed(error: unknown): Result<never, StreamError> {
+  if (error instanceof StreamClosed) return closed;
   return err({ tag: "last-operation-failed", val: new IoError(error) });
 }
