@@ -3,7 +3,6 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { native } from "../../src/native.ts";
 import { Fields } from "../../wasm-host/http/fields.ts";
-import { matches } from "../../wasm-host/http/outgoing-handler.ts";
 import { OutgoingRequest } from "../../wasm-host/http/types.ts";
 import { createClocks } from "../../wasm-host/wasi/p2/clocks.ts";
 import {
@@ -133,18 +132,6 @@ test("Nothing is granted unless it is listed", () => {
     val: "access-denied",
   });
   assert.equal(call("wasi:sockets/ip-name-lookup", "resolveAddresses"), { tag: "err", val: "access-denied" });
-});
-
-test("Outbound hosts are matched whole, by suffix and by port", () => {
-  assert.ok(matches("*", "anything", 1));
-  assert.ok(matches("api.example", "API.example", 443));
-  assert.not.ok(matches("api.example", "evil-api.example", 443));
-  assert.not.ok(matches("api.example", "api.example.evil", 443));
-  assert.ok(matches("*.example", "a.b.example", 80));
-  assert.not.ok(matches("*.example", "example", 80));
-  assert.not.ok(matches("*.example", "badexample", 80));
-  assert.ok(matches("api.example:8443", "api.example", 8443));
-  assert.not.ok(matches("api.example:8443", "api.example", 443));
 });
 
 test("Headers compare without case, keep their order and cannot carry a line break", () => {

@@ -2,6 +2,7 @@ import { type ClientRequest, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { err, ok, type Result } from "../wasi/p2/result.ts";
 import { HttpError, type HttpErrorCode } from "./error-code.ts";
+import type { OutgoingAccess } from "./outgoing-access.ts";
 import { methodName, type Variant } from "./syntax.ts";
 
 /** Where a request goes to. */
@@ -63,20 +64,25 @@ export interface Timeouts {
   betweenBytesTimeout(): bigint | undefined;
 }
 
-/** Begins a request; the caller listens to it, and writes and ends it. */
-export function openRequest(
-  target: Target,
-  message: { readonly method: Variant; readonly headers: readonly (readonly [string, string])[] },
-  timeouts: Timeouts | undefined,
-): ClientRequest {
-  const request = (target.secure ? requestHttps : requestHttp)({
-    host: target.hostname,
-    port: target.port,
-    path: target.path,
+/** What a request says of itself. */
+interface Message {
+  readonly method: Variant;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly timeouts: Timeouts | undefined;
+}
+
+/** Begins a request to a target that the access allows; the caller listens to it, and writes and ends it. */
+export function openRequest(access: OutgoingAccess, target: Target, message: Message): ClientRequest {
+  const { secure, hostname, port, path, host } = target;
+  const request = (secure ? requestHttps : requestHttp)({
+    ...access.connectionOptions(secure, port),
+    host: hostname,
+    port,
+    path,
     method: methodName(message.method),
-    headers: ["Host", target.host, ...message.headers.flat()],
+    headers: ["Host", host, ...message.headers.flat()],
   });
-  if (timeouts !== undefined) setTimeouts(request, timeouts);
+  if (message.timeouts !== undefined) setTimeouts(request, message.timeouts);
   return request;
 }
 

@@ -47,9 +47,13 @@ export class NetworkRules {
     return this.#protocols?.includes(protocol) ?? true;
   }
 
-  /** Whether a name (parseHost's) may be looked up. */
-  allowsName(name: string): boolean {
-    return this.#outbound.some((rule) => rule.kind === "everything" || matchesName(rule, name));
+  /** Whether a name (parseHost's) may be looked up; with a port, by a rule that is of this port too. */
+  allowsName(name: string, port?: number): boolean {
+    return this.#outbound.some(
+      (rule) =>
+        (port === undefined || includes(rule.ports, port)) &&
+        (rule.kind === "everything" || matchesName(rule, name)),
+    );
   }
 
   /** Whether a connection may be made, or a datagram sent, there. `*` leaves out link-local and multicast addresses. */

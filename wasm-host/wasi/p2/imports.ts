@@ -1,4 +1,5 @@
 import type { Grant } from "../../grant.ts";
+import { outgoingAccess } from "../../http/outgoing-access.ts";
 import { createOutgoingHandler } from "../../http/outgoing-handler.ts";
 import { httpTypes } from "../../http/types.ts";
 import { type CliGrant, createCli } from "./cli.ts";
@@ -25,6 +26,6 @@ export function createImports(grant: ComponentGrant, host: FilesystemHost): Reco
     ...createFilesystem(grant.preopens, host),
     ...createSockets(grant.network, host.waiter),
     "wasi:http/types": httpTypes,
-    ...createOutgoingHandler(grant.network?.outbound ?? []),
+    ...createOutgoingHandler(outgoingAccess(grant.network)),
   };
 }

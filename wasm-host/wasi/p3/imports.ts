@@ -1,3 +1,4 @@
+import { outgoingAccess } from "../../http/outgoing-access.ts";
 import type { FilesystemHost } from "../p2/descriptor.ts";
 import type { ComponentGrant } from "../p2/imports.ts";
 import { createCli } from "./cli.ts";
@@ -22,6 +23,6 @@ export function createWasi03(grant: ComponentGrant, host: Wasi03Host): Record<st
     ...createFilesystem(grant.preopens, host.files),
     ...createSockets(grant.network),
     ...httpTypes,
-    ...createClient(grant.network?.outbound ?? []),
+    ...createClient(outgoingAccess(grant.network)),
   };
 }

@@ -1,6 +1,6 @@
 import type { ClientRequest } from "node:http";
 import { errorCodeOf, type HttpErrorCode } from "../../../http/error-code.ts";
-import { isGranted } from "../../../http/outgoing-handler.ts";
+import type { OutgoingAccess } from "../../../http/outgoing-access.ts";
 import { openRequest, requestTarget, type Target } from "../../../http/outgoing-request.ts";
 import { contentLength } from "../../../http/syntax.ts";
 import { err, ok, type Result } from "../../p2/result.ts";
@@ -11,12 +11,12 @@ import { sendBody } from "./send-body.ts";
 
 type Answer = Result<Response, HttpErrorCode>;
 
-/** wasi:http/client 0.3: requests to the hosts of the grant, and to no other. */
-export function createClient(outboundHosts: readonly string[]): Record<string, unknown> {
-  return { "wasi:http/client@0.3": { send: (request: Request) => send(request, outboundHosts) } };
+/** wasi:http/client 0.3: requests to the hosts of the grant, and to no other. Without a grant there are none. */
+export function createClient(access: OutgoingAccess | undefined): Record<string, unknown> {
+  return { "wasi:http/client@0.3": { send: (request: Request) => send(request, access) } };
 }
 
-async function send(request: Request, outboundHosts: readonly string[]): Promise<Answer> {
+async function send(request: Request, access: OutgoingAccess | undefined): Promise<Answer> {
   const target = requestTarget({
     method: request.getMethod(),
     scheme: request.getScheme(),
@@ -24,10 +24,11 @@ async function send(request: Request, outboundHosts: readonly string[]): Promise
     pathWithQuery: request.getPathWithQuery(),
   });
   if (target.tag === "err") return refuse(request, target.val);
-  if (!isGranted(outboundHosts, target.val)) return refuse(request, { tag: "HTTP-request-denied" });
+  const { hostname, port } = target.val;
+  if (access?.allows(hostname, port) !== true) return refuse(request, { tag: "HTTP-request-denied" });
   const length = contentLength(request.headers.get("content-length"));
   if (length.tag === "err") return refuse(request, { tag: "HTTP-request-body-size", val: undefined });
-  return await transmit(request, target.val, length.val);
+  return await transmit(access, target.val, { request, length: length.val });
 }
 
 /** The guest learns it from the answer, and from the future that `new` gave it. */
@@ -37,10 +38,21 @@ function refuse({ body }: Request, code: HttpErrorCode): Answer {
   return err(code);
 }
 
-async function transmit(request: Request, target: Target, length: number | undefined): Promise<Answer> {
+interface Outgoing {
+  readonly request: Request;
+  /** Of the body, if it is known. */
+  readonly length: number | undefined;
+}
+
+async function transmit(
+  access: OutgoingAccess,
+  target: Target,
+  { request, length }: Outgoing,
+): Promise<Answer> {
   const headers = request.headers.toRaw();
   if (length === undefined) headers.push(...(await framing(request)));
-  const message = openRequest(target, { method: request.getMethod(), headers }, request.options);
+  const { options: timeouts } = request;
+  const message = openRequest(access, target, { method: request.getMethod(), headers, timeouts });
   const answer = responseTo(message);
   void sendBody(request.body, message, { length, wrongLength: "HTTP-request-body-size" });
   return await answer;
