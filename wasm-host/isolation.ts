@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, statSync } from "node:fs";
+import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import type { IsolateOptions } from "../src/native-surface.ts";
 import type { MountSource, PreopenPlan, WasmConfig } from "./config.ts";
@@ -8,19 +9,26 @@ import type { Preopen } from "./grant.ts";
 export interface WasmHost {
   /** A mount namespace with an empty root (native.createEmptyMountNamespace). */
   readonly emptyMountNamespace: number;
-  /** The seccomp filter of a wasm process (src/isolation/wasm-seccomp.ts). */
-  readonly filter: Buffer;
+  /** The seccomp filters of a wasm process, by what it needs of sockets (src/isolation/wasm-seccomp.ts). */
+  readonly filters: Readonly<Record<SocketUse, Buffer>>;
+}
+
+/** What a process keeps behind the wall. */
+export interface ProcessNeeds {
+  /** Descriptors, besides stdio. */
+  readonly keep: readonly number[];
+  readonly sockets: SocketUse;
 }
 
 /** Where the grant's file system is behind the wall (native/addon/isolate.cc). */
 const INSIDE = "/fs";
 
 /**
- * Puts this process behind the kernel's wall, with no descriptors but stdio and `keep`. Returns the preopens, open.
+ * Puts this process behind the kernel's wall, with no descriptors but stdio and what it needs. Returns the preopens, open.
  * @throws TandemError, errors of the system: the wall cannot be built, or a directory cannot be opened
  */
-export function enterIsolation(host: WasmHost, config: WasmConfig, keep: readonly number[]): Preopen[] {
-  const { root } = native.isolate(isolateOptions(host, config, keep));
+export function enterIsolation(host: WasmHost, config: WasmConfig, needs: ProcessNeeds): Preopen[] {
+  const { root } = native.isolate(isolateOptions(host, config, needs));
   const { preopens } = config.grant;
   const places = placesOf(preopens);
   // Then it is none of them, and nothing is in it.
@@ -48,7 +56,7 @@ function placesOf(preopens: readonly PreopenPlan[]): string[] {
 export function isolateOptions(
   host: WasmHost,
   config: WasmConfig,
-  keep: readonly number[] = [],
+  { keep, sockets }: ProcessNeeds,
 ): IsolateOptions {
   const { isolation, grant } = config;
   const places = placesOf(grant.preopens);
@@ -64,7 +72,7 @@ export function isolateOptions(
     umask: isolation.umask,
     user: isolation.user,
     keepDescriptors: keep,
-    filter: host.filter,
+    filter: host.filters[sockets],
   };
 }
 

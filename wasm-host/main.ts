@@ -33,7 +33,8 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     run = prepareWorkload(config, {
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
-      enterIsolation: (keep) => enterIsolation(host, config, [go, status, ...keep]),
+      enterIsolation: ({ keep, sockets }) =>
+        enterIsolation(host, config, { keep: [go, status, ...keep], sockets }),
     });
     say({ ready: true });
   } catch (error) {

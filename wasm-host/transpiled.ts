@@ -11,18 +11,19 @@ export interface TranspiledFiles {
   readonly modules: ReadonlyMap<string, Uint8Array>;
 }
 
-/** Files that are open and not read yet. */
-export interface OpenFiles<T> {
+/** A transpiled component whose files are open and not read yet. */
+export interface OpenComponent {
+  readonly manifest: ComponentManifest;
   readonly fds: readonly number[];
   /** Reads and closes them. */
-  read(): T;
+  read(): TranspiledFiles;
 }
 
 /**
  * Opens an entry of the component cache (src/image/compile-cache.ts).
  * @throws TandemError when a file cannot be opened
  */
-export function openTranspiled(dir: string): OpenFiles<TranspiledFiles> {
+export function openTranspiled(dir: string): OpenComponent {
   try {
     const manifest = JSON.parse(readFileSync(join(dir, "manifest.json"), "utf8")) as ComponentManifest;
     const names = Object.keys(manifest.files).filter((name) => name.endsWith(".wasm"));
@@ -30,6 +31,7 @@ export function openTranspiled(dir: string): OpenFiles<TranspiledFiles> {
     const codeCache = openSync(join(dir, "glue.cache"), "r");
     const modules = names.map((name) => [name, openSync(join(dir, name), "r")] as const);
     return {
+      manifest,
       fds: [glue, codeCache, ...modules.map(([, fd]) => fd)],
       read: () => ({
         manifest,

@@ -1,14 +1,17 @@
 import { closeSync, fstatSync } from "node:fs";
 import { TandemError } from "../src/errors.ts";
+import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import { loadComponent } from "./component.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
 import type { ListenAddress } from "./http/serve.ts";
+import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
 import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
+import { findWorld } from "./world.ts";
 
 /** Runs the guest to its end; resolves, or returns, its exit status. */
 export type Run = () => number | Promise<number>;
@@ -18,8 +21,8 @@ export interface Held {
   readonly stdio: Grant["stdio"];
   /** Listening sockets, in the order of the request. */
   readonly listeners: readonly number[];
-  /** Gives up every right but the grant's and these descriptors; returns the preopens, open. */
-  enterIsolation(keep: readonly number[]): readonly Preopen[];
+  /** Gives up every right but the grant's and these; returns the preopens, open. */
+  enterIsolation(needs: ProcessNeeds): readonly Preopen[];
 }
 
 /**
@@ -33,12 +36,14 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const { workload } = config;
   if (workload.form === "component") {
     const files = openTranspiled(workload.transpiled);
-    const grant = toGrant(config, held, files.fds);
+    const serves = findWorld(files.manifest.exports).world === "http" && workload.export === undefined;
+    const sockets = socketUse(config, serves ? config.http : undefined);
+    const grant = toGrant(config, held, { keep: files.fds, sockets });
     const http = toAddress(config.http, held.listeners);
     return prepareComponent(files.read(), { grant, http, entry: workload.export });
   }
   const module = openModule(workload.file);
-  const grant = toGrant(config, held, [module]);
+  const grant = toGrant(config, held, { keep: [module], sockets: socketUse(config) });
   const entry = workload.export;
   const bytes = readWhole(module);
   const compiled = { module: compileModule(bytes), bytes };
@@ -80,9 +85,16 @@ function openModule(file: LocatedFile): number {
   throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
 }
 
-function toGrant(config: WasmConfig, held: Held, keep: readonly number[]): Grant {
+/** What the kernel has to let through: sockets of the grant, and, of a component that is served, the one it is served on. */
+function socketUse({ grant, listeners }: WasmConfig, served?: HttpPlan): SocketUse {
+  if (grant.network !== undefined) return "network";
+  if (served !== undefined && "port" in served) return "listen";
+  return listeners > 0 ? "accept" : "none";
+}
+
+function toGrant(config: WasmConfig, held: Held, { keep, sockets }: ProcessNeeds): Grant {
   const { preopens: _, listeners, ...rest } = config.grant;
-  const preopens = held.enterIsolation([...held.listeners, ...keep]);
+  const preopens = held.enterIsolation({ keep: [...held.listeners, ...keep], sockets });
   return { ...rest, preopens, stdio: held.stdio, listeners: held.listeners.slice(0, listeners) };
 }
 

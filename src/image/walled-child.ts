@@ -27,7 +27,7 @@ const INSIDE = "/fs";
  */
 export function runWalled(directory: string, work: (directory: string) => void): number {
   const emptyMountNamespace = native.createEmptyMountNamespace(directory);
-  const filter = wasmFilter({ network: false });
+  const filter = wasmFilter("none");
   const child = native.fork({ newPid: true });
   if (child.pid === 0) return becomeChild({ directory, emptyMountNamespace, filter }, work);
   native.waitReadable(child.pidfd, -1);

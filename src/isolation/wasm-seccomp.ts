@@ -1,13 +1,7 @@
-import type { LinuxSeccompArg, LinuxSyscall } from "./seccomp/profile.ts";
+import type { LinuxSyscall } from "./seccomp/profile.ts";
 import { compileSeccomp } from "./seccomp.ts";
-
-/** System calls that a wasm process keeps, and why. */
-interface Allowed {
-  readonly why: string;
-  readonly names: readonly string[];
-  /** All must hold; absent: with any arguments. */
-  readonly args?: readonly LinuxSeccompArg[];
-}
+import { type Allowed, equals, masked } from "./wasm-allowed.ts";
+import { type SocketUse, socketCalls, socketUses } from "./wasm-sockets.ts";
 
 const CLONE_VM = 0x100;
 const CLONE_SIGHAND = 0x800;
@@ -15,10 +9,6 @@ const CLONE_THREAD = 0x10000;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, and PTRACE, VFORK, UNTRACED. */
 const neverInClone = 0x7e020000 | 0x2000 | 0x4000 | 0x800000;
 const threadFlags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
-
-function equals(index: number, value: number): LinuxSeccompArg {
-  return { index, op: "SCMP_CMP_EQ", value };
-}
 
 function any(name: string, why: string, index: number, values: readonly number[]): Allowed[] {
   return values.map((value) => ({ why, names: [name], args: [equals(index, value)] }));
@@ -157,7 +147,7 @@ const base: readonly Allowed[] = [
   {
     why: "a new thread, never a new process and never a new namespace",
     names: ["clone"],
-    args: [{ index: 0, op: "SCMP_CMP_MASKED_EQ", value: threadFlags | neverInClone, valueTwo: threadFlags }],
+    args: [masked(0, threadFlags | neverInClone, threadFlags)],
   },
   {
     why: "signals, which reach no further than the container's pid namespace",
@@ -200,46 +190,6 @@ const base: readonly Allowed[] = [
     0,
     [3, 15, 16, 0x53564d41],
   ),
-];
-
-const AF_INET = 2;
-const AF_INET6 = 10;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
-/** Beside the type the argument holds SOCK_CLOEXEC and SOCK_NONBLOCK. */
-const SOCK_TYPE_MASK = 0xf;
-
-/** Only for a grant with sockets. Which addresses is for the network namespace and the WASI host to say. */
-const network: readonly Allowed[] = [
-  ...[AF_INET, AF_INET6].flatMap((family) =>
-    [SOCK_STREAM, SOCK_DGRAM].map((type) => ({
-      why: "TCP and UDP; no netlink, packet, vsock or unix sockets, no protocol whose module the kernel would have to load",
-      names: ["socket"],
-      args: [
-        equals(0, family),
-        { index: 1, op: "SCMP_CMP_MASKED_EQ" as const, value: SOCK_TYPE_MASK, valueTwo: type },
-        equals(2, 0),
-      ],
-    })),
-  ),
-  {
-    why: "what is done with a socket",
-    names: [
-      ...[
-        "accept",
-        "accept4",
-        "bind",
-        "connect",
-        "listen",
-        "shutdown",
-        "getsockname",
-        "getpeername",
-        "getsockopt",
-        "setsockopt",
-      ],
-      ...["sendto", "sendmsg", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg"],
-    ],
-  },
 ];
 
 /** Asked for by libraries that know another way when the kernel is too old for it. clone3's flags are out of a filter's sight. */
@@ -291,15 +241,14 @@ const lethal = [
 const ENOSYS = 38;
 
 /**
- * The filter of a wasm process, as struct sock_filter[]: what is listed above passes, everything else fails with EPERM, which
- * Node reports as an error of the call and survives. Only the native architecture: 32-bit calls kill.
+ * The filter of a wasm process, as struct sock_filter[]: what is listed above, and what its use of sockets takes, passes; everything
+ * else fails with EPERM, which Node reports as an error of the call and survives. Only the native architecture: 32-bit calls kill.
  *
  * libuv aborts when a ring it has is refused, so the process must not have one: io_uring_setup has to fail already where the
  * loop is made (native/zygote).
  */
-export function wasmFilter(options: { readonly network: boolean }): Buffer {
-  const allowed = options.network ? [...base, ...network] : base;
-  const syscalls: LinuxSyscall[] = allowed.map(({ names, args }) => ({
+export function wasmFilter(use: SocketUse): Buffer {
+  const syscalls: LinuxSyscall[] = [...base, ...socketCalls(use)].map(({ names, args }) => ({
     names,
     action: "SCMP_ACT_ALLOW",
     ...(args === undefined ? {} : { args }),
@@ -307,4 +256,10 @@ export function wasmFilter(options: { readonly network: boolean }): Buffer {
   syscalls.push({ names: absent, action: "SCMP_ACT_ERRNO", errnoRet: ENOSYS });
   syscalls.push({ names: lethal, action: "SCMP_ACT_KILL_PROCESS" });
   return compileSeccomp({ defaultAction: "SCMP_ACT_ERRNO", syscalls }, undefined).filter;
+}
+
+/** All of them, made ahead: which one a wasm process gets, its grant says. */
+export function wasmFilters(): Readonly<Record<SocketUse, Buffer>> {
+  const filters = socketUses.map((use) => [use, wasmFilter(use)] as const);
+  return Object.fromEntries(filters) as Record<SocketUse, Buffer>;
 }

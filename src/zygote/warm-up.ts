@@ -3,7 +3,7 @@ import type { WasmHost } from "../../wasm-host/isolation.ts";
 import { directories, launcherPath } from "../directories.ts";
 import { readMachine } from "../executor/machine.ts";
 import { cgroupLayout } from "../isolation/cgroup/layout.ts";
-import { wasmFilter } from "../isolation/wasm-seccomp.ts";
+import { wasmFilters } from "../isolation/wasm-seccomp.ts";
 import { createLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ShimHost } from "../shim/shim.ts";
@@ -23,7 +23,7 @@ export function createShimHost(zygoteSocket: string): ShimHost {
 export function createWasmHost(scratch: string): WasmHost {
   return {
     emptyMountNamespace: native.createEmptyMountNamespace(scratch),
-    filter: wasmFilter({ network: true }),
+    filters: wasmFilters(),
   };
 }
 

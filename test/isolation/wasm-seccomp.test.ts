@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { wasmFilter } from "../../src/isolation/wasm-seccomp.ts";
+import { wasmFilters } from "../../src/isolation/wasm-seccomp.ts";
+import type { SocketUse } from "../../src/isolation/wasm-sockets.ts";
 import { native } from "../../src/native.ts";
 
 const wasm = suite("the seccomp filter of a wasm process");
@@ -13,14 +14,15 @@ const directory = mkdtempSync(join(tmpdir(), "tandem-wasm-filter-"));
 const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url));
 const probe = join(directory, "probe");
 const preload = join(directory, "load-filter.so");
-const withNetwork = join(directory, "with-network");
-const withoutNetwork = join(directory, "without-network");
+const filterFor = (use: SocketUse) => join(directory, use);
+const withNetwork = filterFor("network");
+const withoutNetwork = filterFor("none");
 
 wasm.before(() => {
   execFileSync("cc", ["-O1", "-o", probe, fixture("seccomp-probe.c")]);
   execFileSync("cc", ["-O1", "-shared", "-fPIC", "-o", preload, fixture("load-filter.c")]);
-  writeFileSync(withNetwork, wasmFilter({ network: true }));
-  writeFileSync(withoutNetwork, wasmFilter({ network: false }));
+  for (const [use, filter] of Object.entries(wasmFilters()))
+    writeFileSync(filterFor(use as SocketUse), filter);
 });
 
 wasm.after(() => rmSync(directory, { recursive: true }));
@@ -75,6 +77,65 @@ wasm("has no other sockets than those of the internet", () => {
   assert.is(call(withNetwork, "socket", 2, 1, 0), "ok");
   for (const family of [1, 16, 17, 38, 40])
     assert.is(call(withNetwork, "socket", family, 3, 0), "EPERM", `family ${family}`);
+});
+
+const AF_INET = 2;
+const [SOCK_STREAM, SOCK_DGRAM] = [1, 2];
+const MSG_FASTOPEN = 0x20000000;
+/** A call that the filter lets through fails for the descriptor -1. */
+const PASSED = "EBADF";
+
+wasm("has of sockets what its use takes, and no more", () => {
+  const calls: readonly (readonly [name: string, args: readonly number[]])[] = [
+    ["accept4", [-1, 0, 0, 0]],
+    ["recvfrom", [-1, 0, 0, 0]],
+    ["sendto", [-1, 0, 0, 0]],
+    ["shutdown", [-1, 0]],
+    ["listen", [-1, 1]],
+    ["bind", [-1, 0, 0]],
+    ["connect", [-1, 0, 0]],
+  ];
+  const allowed = (use: SocketUse): string[] =>
+    calls.filter(([name, args]) => call(filterFor(use), name, ...args) === PASSED).map(([name]) => name);
+  const given = ["accept4", "recvfrom", "sendto", "shutdown", "listen"];
+  assert.equal(allowed("none"), []);
+  assert.equal(allowed("accept"), given);
+  assert.equal(allowed("listen"), [...given, "bind"]);
+  assert.equal(allowed("network"), [...given, "bind", "connect"]);
+  const socket = (use: SocketUse, type: number): string => call(filterFor(use), "socket", AF_INET, type, 0);
+  assert.is(socket("accept", SOCK_STREAM), "EPERM");
+  assert.is(socket("listen", SOCK_STREAM), "ok");
+  assert.is(socket("listen", SOCK_DGRAM), "EPERM", "a datagram needs no connect to leave");
+  assert.is(socket("network", SOCK_DGRAM), "ok");
+});
+
+wasm("cannot connect by sending", () => {
+  for (const use of ["accept", "listen", "network"] as const) {
+    assert.is(call(filterFor(use), "sendto", -1, 0, 0, MSG_FASTOPEN, 0, 0), "EPERM", use);
+    assert.is(call(filterFor(use), "sendmsg", -1, 0, MSG_FASTOPEN), "EPERM", use);
+  }
+});
+
+wasm("has the options of sockets that the host uses", () => {
+  const options: readonly (readonly [level: number, name: number, allowed: boolean])[] = [
+    [1, 2, true], // SO_REUSEADDR
+    [6, 1, true], // TCP_NODELAY
+    [41, 26, true], // IPV6_V6ONLY
+    [1, 25, false], // SO_BINDTODEVICE
+    [1, 26, false], // SO_ATTACH_FILTER
+    [0, 35, false], // IP_ADD_MEMBERSHIP
+    [0, 64, false], // IPT_SO_SET_REPLACE
+    [6, 31, false], // TCP_ULP
+    [6, 13, false], // TCP_CONGESTION
+  ];
+  for (const [level, name, allowed] of options)
+    assert.is(
+      call(withNetwork, "setsockopt", -1, level, name, 0, 0),
+      allowed ? PASSED : "EPERM",
+      `${level} ${name}`,
+    );
+  assert.is(call(withNetwork, "getsockopt", -1, 1, 4, 0, 0), PASSED, "SO_ERROR");
+  assert.is(call(withNetwork, "setsockopt", -1, 1, 4, 0, 0), "EPERM", "which cannot be set");
 });
 
 wasm("kills the process that asks for what only an escape would need", () => {

@@ -79,8 +79,8 @@ function playGuest(wasm: WasmHost, stage: Stage): void {
     // The guest closes its stdout, as a libc does at the end.
     stdio: { stdin: stdio, stdout: openSync("/dev/null", "w"), stderr: stdio },
     listeners: [],
-    enterIsolation: () => {
-      const options = isolateOptions(wasm, config);
+    enterIsolation: (needs) => {
+      const options = isolateOptions(wasm, config, needs);
       for (const { fd } of options.mounts) closeSync(fd);
       return [{ fd: root, guestPath: "/", readonly: false }];
     },
