@@ -1,4 +1,5 @@
 import type { Grant } from "./grant.ts";
+import type { ResolverPaths } from "./network/read-resolver-files.ts";
 
 /**
  * What a wasm process is told, as JSON in the "wasm" request (src/zygote/request.ts). The descriptors that come with it are, in
@@ -13,6 +14,8 @@ export interface WasmConfig {
   readonly isolation: WasmIsolation;
   /** Where an http component is served. */
   readonly http: HttpPlan;
+  /** What names are looked up in, of a grant with a network. */
+  readonly resolver: ResolverPaths;
 }
 
 /** A port on every address of the process's network, or a listening socket, by its place among those of the request. */

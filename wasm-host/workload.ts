@@ -9,6 +9,7 @@ import type { Grant, Preopen } from "./grant.ts";
 import type { ListenAddress } from "./http/serve.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
+import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
@@ -93,9 +94,16 @@ function socketUse({ grant, listeners }: WasmConfig, served?: HttpPlan): SocketU
 }
 
 function toGrant(config: WasmConfig, held: Held, { keep, sockets }: ProcessNeeds): Grant {
-  const { preopens: _, listeners, ...rest } = config.grant;
+  const { preopens: _, listeners, network, ...rest } = config.grant;
+  const resolver = network === undefined ? undefined : readResolverFiles(config.resolver);
   const preopens = held.enterIsolation({ keep: [...held.listeners, ...keep], sockets });
-  return { ...rest, preopens, stdio: held.stdio, listeners: held.listeners.slice(0, listeners) };
+  return {
+    ...rest,
+    ...(network === undefined || resolver === undefined ? {} : { network: { resolver, ...network } }),
+    preopens,
+    stdio: held.stdio,
+    listeners: held.listeners.slice(0, listeners),
+  };
 }
 
 function toAddress(http: HttpPlan, listeners: readonly number[]): ListenAddress {

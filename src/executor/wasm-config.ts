@@ -1,3 +1,4 @@
+import { posix } from "node:path";
 import {
   locate,
   type MountSource,
@@ -7,6 +8,7 @@ import {
   type WasmMount,
   type Workload,
 } from "../../wasm-host/config.ts";
+import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
 import type { CgroupEntrance } from "../isolation/cgroup.ts";
@@ -67,7 +69,21 @@ export function toWasmConfig(
     listeners: 0,
     isolation: toIsolation(spec, process, joinFiles(request.cgroup.entrance())),
     http: { port: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]) },
+    resolver: {
+      resolvConf: mountedFile(spec.mounts, machineResolver.resolvConf),
+      hosts: mountedFile(spec.mounts, machineResolver.hosts),
+    },
   };
+}
+
+/** What a bind mount puts at a path of the container, as CRI and Docker do; else the machine's own. Never the image's. */
+function mountedFile(mounts: readonly SpecMount[] | undefined, path: string): string {
+  const mount = mounts?.findLast(({ destination }) => posix.normalize(destination) === path);
+  return mount !== undefined && isBind(mount) ? (mount.source ?? path) : path;
+}
+
+function isBind({ type, options = [] }: SpecMount): boolean {
+  return type === "bind" || options.includes("bind") || options.includes("rbind");
 }
 
 function splitVariable(variable: string): [string, string] {
@@ -88,7 +104,7 @@ function toWasmMount(mount: SpecMount): WasmMount | undefined {
   const type = mount.type ?? "";
   const options = mount.options ?? [];
   const readonly = options.includes("ro") || options.includes("rro");
-  const bind = type === "bind" || options.includes("bind") || options.includes("rbind");
+  const bind = isBind(mount);
   if (destination === "/dev" || destination.startsWith("/dev/")) {
     // /dev/shm and the termination log are binds into a /dev that a guest does not have.
     return bind && destination !== "/dev/shm"

@@ -1,5 +1,6 @@
 import { resolve } from "node:path";
 import type { GrantPlan, WasmConfig, Workload } from "../../wasm-host/config.ts";
+import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import type { RunRequest } from "./run-request.ts";
 
 /** sched.h */
@@ -43,6 +44,7 @@ export function toRunConfig(request: RunRequest, { id, cwd, umask, workload }: R
     grant,
     listeners: grant.listeners,
     http: { port: 8080 },
+    resolver: machineResolver,
     isolation: {
       cgroupFiles: [],
       oomScoreAdj: undefined,

@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WasmConfig } from "../../../wasm-host/config.ts";
+import { machineResolver } from "../../../wasm-host/network/read-resolver-files.ts";
 import { directories } from "../../directories.ts";
 import { native } from "../../native.ts";
 import type { ShimParameters } from "../request.ts";
@@ -80,6 +81,7 @@ export class Stage {
         user: { uid: 0, gid: 0, additionalGids: [0] },
       },
       http: { port: 8080 },
+      resolver: machineResolver,
     };
   }
 
