@@ -104,12 +104,33 @@ bool isRegular(int fd) {
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
+bool isSocket(int fd) {
+  struct stat status;
+  return fstat(fd, &status) == 0 && S_ISSOCK(status.st_mode);
+}
+
+msghdr messageOf(Vectors& vectors) {
+  msghdr message = {};
+  message.msg_iov = vectors.data();
+  message.msg_iovlen = static_cast<size_t>(vectors.count());
+  return message;
+}
+
+// The socket itself may block: others share it, or accept4 made it so.
+int waitFlags(uint32_t mode) {
+  return mode & kNonblock ? MSG_DONTWAIT : 0;
+}
+
 // A write that does not block although the open file description does: being writable promises room for a
-// page only, so the kernel is asked to stop where it would wait. Terminals do not know RWF_NOWAIT; regular
-// files never wait long.
-ssize_t writeNonblocking(int fd, const Vectors& vectors, int flags) {
+// page only, so the kernel is asked to stop where it would wait. Terminals do not know RWF_NOWAIT, nor do
+// sockets before Linux 6.4; regular files never wait long.
+ssize_t writeNonblocking(int fd, Vectors& vectors, int flags) {
   const ssize_t done = pwritev2(fd, vectors.data(), vectors.count(), -1, flags | RWF_NOWAIT);
   if (done >= 0 || (errno != EOPNOTSUPP && !(errno == EAGAIN && isRegular(fd)))) return done;
+  if (errno == EOPNOTSUPP && isSocket(fd)) {
+    msghdr message = messageOf(vectors);
+    return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+  }
   return pwritev2(fd, vectors.data(), vectors.count(), -1, flags);
 }
 
@@ -118,7 +139,7 @@ int wasiWrite(const Arguments& in) {
   const GuestMemory memory = in.memory(0);
   const int fd = in.i32(1);
   const uint32_t mode = in.u32(2);
-  const Vectors vectors(memory, in.u32(3), in.u32(4));
+  Vectors vectors(memory, in.u32(3), in.u32(4));
   const uint32_t result = in.u32(5);
   memory.at(result, 4);
   const int flags = writeFlags(mode);
@@ -178,11 +199,10 @@ int wasiReceive(const Arguments& in) {
   memory.at(in.u32(7), 2);
   const uint32_t wanted = in.u32(5);
   if (wanted & ~3u) return EINVAL;
-  const int flags = (wanted & 1 ? MSG_PEEK : 0) | (wanted & 2 ? MSG_WAITALL : 0);
-  msghdr message = {};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = static_cast<size_t>(vectors.count());
-  const ssize_t done = perform(fd, in.u32(2), POLLIN, [&] { return recvmsg(fd, &message, flags); });
+  const uint32_t mode = in.u32(2);
+  const int flags = (wanted & 1 ? MSG_PEEK : 0) | (wanted & 2 ? MSG_WAITALL : 0) | waitFlags(mode);
+  msghdr message = messageOf(vectors);
+  const ssize_t done = perform(fd, mode, POLLIN, [&] { return recvmsg(fd, &message, flags); });
   if (done < 0) return errno;
   memory.store(in.u32(6), static_cast<uint32_t>(done));
   memory.store(in.u32(7), static_cast<uint16_t>(message.msg_flags & MSG_TRUNC ? 1 : 0));
@@ -195,11 +215,11 @@ int wasiSend(const Arguments& in) {
   const int fd = in.i32(1);
   Vectors vectors(memory, in.u32(3), in.u32(4));
   memory.at(in.u32(5), 4);
-  msghdr message = {};
-  message.msg_iov = vectors.data();
-  message.msg_iovlen = static_cast<size_t>(vectors.count());
+  const uint32_t mode = in.u32(2);
+  const int flags = MSG_NOSIGNAL | waitFlags(mode);
+  const msghdr message = messageOf(vectors);
   return storeCount(memory, in.u32(5),
-                    perform(fd, in.u32(2), POLLOUT, [&] { return sendmsg(fd, &message, MSG_NOSIGNAL); }));
+                    perform(fd, mode, POLLOUT, [&] { return sendmsg(fd, &message, flags); }));
 }
 
 // wasiShutdown(fd, how): 1 reading, 2 writing, 3 both.

@@ -116,7 +116,7 @@ int wasiPoll(const Arguments& in) {
     if (one.tag > 2) return EINVAL;
     if (one.tag != kClock && fds[i] < 0) one.error = -fds[i];
     polls[i] = {one.tag == kClock || one.error != 0 ? -1 : fds[i],
-                static_cast<short>(one.tag == kRead ? POLLIN : POLLOUT), 0};
+                static_cast<short>(one.tag == kRead ? POLLIN | POLLRDHUP : POLLOUT), 0};
     failed |= one.error != 0;
   }
 
@@ -137,7 +137,7 @@ int wasiPoll(const Arguments& in) {
       } else if (got & POLLNVAL)
         events.add(one, EBADF);
       else if (got != 0)
-        events.add(one, 0, bytesReady(fds[i], one.tag), (got & (POLLHUP | POLLERR)) != 0);
+        events.add(one, 0, bytesReady(fds[i], one.tag), (got & (POLLHUP | POLLRDHUP | POLLERR)) != 0);
     }
   }
   memory.store(in.u32(6), events.count());
