@@ -10,6 +10,8 @@ export interface Run {
   readonly env?: readonly (readonly [string, string])[];
   readonly root?: string;
   readonly export?: string;
+  /** Inherited listening sockets. */
+  readonly listeners?: readonly number[];
 }
 
 const run = JSON.parse(process.argv[2] ?? "") as Run;
@@ -22,7 +24,7 @@ process.exitCode = runModule(
     preopens:
       run.root === undefined ? [] : [{ fd: openSync(run.root, O_PATH), guestPath: "/", readonly: false }],
     stdio: { stdin: 0, stdout: 1, stderr: 2 },
-    listeners: [],
+    listeners: run.listeners ?? [],
   },
   run.export === undefined ? {} : { export: run.export },
 );
