@@ -19,6 +19,7 @@
         "addon/socket.cc",
         "addon/unix_socket.cc",
         "addon/in_root.cc",
+        "addon/file.cc",
         "addon/mount.cc",
         "addon/isolate.cc",
         "addon/cgroup.cc",
@@ -32,7 +33,10 @@
         "addon/wasi_file.cc",
         "addon/wasi_io.cc",
         "addon/wasi_path.cc",
-        "addon/wasi_poll.cc"
+        "addon/wasi_poll.cc",
+        "addon/wasm_scan.cc",
+        "wasm/body.cc",
+        "wasm/scan.cc"
       ],
       "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
       # Static: the installed addon needs no library that a node might lack.
@@ -40,6 +44,11 @@
       "defines": ["NAPI_VERSION=9", "NODE_ADDON_API_CPP_EXCEPTIONS", "NODE_ADDON_API_DISABLE_DEPRECATED"],
       "cflags_cc!": ["-fno-exceptions"],
       "cflags_cc": ["-fexceptions"]
+    },
+    {
+      # Optimised code of WebAssembly modules, by V8's own C++ interface: for the Node only that it was built with.
+      "target_name": "tandem-code",
+      "sources": ["code/code.cc"]
     },
     {
       # What containerd executes: static C, about a millisecond. No PIE: its relocations are page faults.

@@ -106,6 +106,14 @@ export interface Native extends NativeWasi, NativeSockets {
    */
   acceptRequest(listenFd: number, timeoutMs?: number): ZygoteMessage | undefined;
 
+  // --- files as memory and as locks (addon/file.cc) ---------------------------------------------------------------------
+  /** The whole file, read-only, its pages in memory. Whoever writes to the buffer dies of it. To be given back by unmapFile. */
+  mapFile(fd: number): ArrayBuffer;
+  /** The buffer is empty afterwards. */
+  unmapFile(buffer: ArrayBuffer): void;
+  /** flock(2), exclusive: false when another has it and `wait` is not set. */
+  lockFile(fd: number, options: { readonly wait: boolean }): boolean;
+
   // --- files and mounts (addon/mount.cc) ------------------------------------------------------------------------------
   mount(source: string, target: string, type: string, flags: number, data: string): void;
   /** umount2(2); false when nothing was mounted there. */
@@ -175,13 +183,9 @@ export interface Native extends NativeWasi, NativeSockets {
   /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
   openMountSource(
     path: string,
-    options: {
-      readonly recursive: boolean;
-      /** MS_SLAVE or MS_PRIVATE for all of it; 0: mounts made in one appear in the other. */
-      readonly propagation: number;
-      readonly userNamespace: number | undefined;
-      readonly idmapRecursive: boolean;
-    },
+    recursive: boolean,
+    userNamespace: number | undefined,
+    idmapRecursive: boolean,
   ): number;
 
   /** A detached mount of a new file system; options as mount(8) spells them. Owners as in `openMountSource`. */
@@ -201,6 +205,23 @@ export interface Native extends NativeWasi, NativeSockets {
   createEmptyMountNamespace(scratch: string): number;
   /** Puts this process behind the wall, for good. Closes all descriptors but `keepDescriptors`; returns one of the file system's root. */
   isolate(options: IsolateOptions): { readonly root: number; readonly landlock: boolean };
+
+  // --- wasm modules (addon/wasm_scan.cc) ----------------------------------------------------------------------------------
+  /**
+   * Looks through a module that V8 has found valid: what is in it, and which functions one call may keep busy for long (native/wasm/scan.h),
+   * no more than `budget` bytes of them. With a budget of 0 functions are not looked at. undefined when a section is not understood.
+   */
+  scanModule(bytes: Uint8Array, budget: number): ModuleScan | undefined;
+}
+
+export interface ModuleScan {
+  /** Functions that it imports, and functions that it has itself. */
+  readonly imports: number;
+  readonly functions: number;
+  /** Of its code section. */
+  readonly codeBytes: number;
+  /** Indices of own functions, without the imports. */
+  readonly chosen: Uint32Array;
 }
 
 export interface SpawnOptions {

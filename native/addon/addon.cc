@@ -12,6 +12,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportReadiness(exports);
   tandem::exportSocket(exports);
   tandem::exportUnixSocket(exports);
+  tandem::exportFile(exports);
   tandem::exportMount(exports);
   tandem::exportIsolate(exports);
   tandem::exportCgroup(exports);
@@ -20,6 +21,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportNetDevice(exports);
   tandem::exportSpawn(exports);
   tandem::exportWasi(exports);
+  tandem::exportWasmScan(exports);
   return exports;
 }
 

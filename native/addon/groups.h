@@ -12,6 +12,7 @@ void exportPoll(Napi::Object exports);
 void exportReadiness(Napi::Object exports);
 void exportSocket(Napi::Object exports);
 void exportUnixSocket(Napi::Object exports);
+void exportFile(Napi::Object exports);
 void exportMount(Napi::Object exports);
 void exportIsolate(Napi::Object exports);
 void exportCgroup(Napi::Object exports);
@@ -20,5 +21,6 @@ void exportSeccomp(Napi::Object exports);
 void exportNetDevice(Napi::Object exports);
 void exportSpawn(Napi::Object exports);
 void exportWasi(Napi::Object exports);
+void exportWasmScan(Napi::Object exports);
 
 }  // namespace tandem

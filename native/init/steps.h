@@ -79,7 +79,6 @@ enum class Op : uint32_t {
   memoryPolicy = 40,
   enterRoot = 41,
   unmount = 42,
-  slave = 43,
 };
 
 // How the rootfs becomes the root.

@@ -1,0 +1,72 @@
+// The addon `tandem-code`: what V8 has made of a WebAssembly module, out of V8 and into it again. Node-API
+// knows nothing of that, so this is V8's own C++ interface, and this file is good for the Node only that it
+// was built with. It is apart from the other addon because that one must load in any case.
+#include <node.h>
+#include <v8-wasm.h>
+
+#include <cstring>
+#include <memory>
+#include <variant>
+
+namespace {
+
+using v8::FunctionCallbackInfo;
+using v8::Isolate;
+using v8::Local;
+using v8::Value;
+
+// Of a Buffer or any other view.
+v8::MemorySpan<const uint8_t> bytesOf(Local<Value> value) {
+  const auto view = value.As<v8::ArrayBufferView>();
+  return {static_cast<const uint8_t*>(view->Buffer()->Data()) + view->ByteOffset(), view->ByteLength()};
+}
+
+// serialize(module): an ArrayBuffer, empty when none of its functions has optimised code.
+void serialize(const FunctionCallbackInfo<Value>& info) {
+  v8::OwnedBuffer code = info[0].As<v8::WasmModuleObject>()->GetCompiledModule().Serialize();
+  const size_t size = code.size;
+  auto store = v8::ArrayBuffer::NewBackingStore(
+      const_cast<uint8_t*>(code.buffer.release()), size,
+      [](void* data, size_t, void*) { delete[] static_cast<uint8_t*>(data); }, nullptr);
+  info.GetReturnValue().Set(v8::ArrayBuffer::New(info.GetIsolate(), std::move(store)));
+}
+
+// deserialize(bytes, code): a WebAssembly.Module, or undefined when V8 does not know the code for its own
+// (another version, flags or processor). V8 takes both on trust: the bytes for valid, the code for what it
+// wrote itself.
+void deserialize(const FunctionCallbackInfo<Value>& info) {
+  Isolate* isolate = info.GetIsolate();
+  const auto wire = bytesOf(info[0]);
+  const auto code = bytesOf(info[1]);
+  v8::WasmModuleCompilation compilation;
+  compilation.SetHasCompiledModuleBytes();
+  compilation.OnBytesReceived(wire.data(), wire.size());
+  // What V8 does not take, it compiles as bytes from a network: the second callback comes when this is over.
+  const auto made = std::make_shared<v8::Global<Value>>();
+  bool taken = false;
+  compilation.Finish(
+      isolate,
+      [&](v8::WasmStreaming::ModuleCachingInterface& cache) {
+        taken = cache.SetCachedCompiledModuleBytes(code);
+      },
+      [isolate, made](const std::variant<Local<v8::WasmModuleObject>, Local<Value>>& result) {
+        const auto* module = std::get_if<Local<v8::WasmModuleObject>>(&result);
+        if (module != nullptr) made->Reset(isolate, *module);
+      });
+  if (taken && !made->IsEmpty()) info.GetReturnValue().Set(made->Get(isolate));
+}
+
+}  // namespace
+
+// By the name of its ABI, which another Node does not look for.
+extern "C" NODE_MODULE_EXPORT void NODE_MODULE_INITIALIZER(Local<v8::Object> exports, Local<Value>,
+                                                           Local<v8::Context> context) {
+  Isolate* isolate = Isolate::GetCurrent();
+  NODE_SET_METHOD(exports, "serialize", serialize);
+  NODE_SET_METHOD(exports, "deserialize", deserialize);
+  const char* version = NODE_VERSION;
+  exports
+      ->Set(context, v8::String::NewFromUtf8Literal(isolate, "builtFor"),
+            v8::String::NewFromUtf8(isolate, version).ToLocalChecked())
+      .Check();
+}

@@ -1,0 +1,37 @@
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { TandemError } from "./errors.ts";
+
+/** The addon `tandem-code` (native/code/code.cc): V8's own interface to the optimised code of a module. */
+export interface NativeCode {
+  /** The Node that it was built for, as `process.version` has it. */
+  readonly builtFor: string;
+  /** The optimised code of a module; empty when it has none. */
+  serialize(module: WebAssembly.Module): ArrayBuffer;
+  /** undefined when it is not this V8's. Both are taken on trust: valid bytes, and code that V8 has written for them. */
+  deserialize(bytes: Uint8Array, code: Uint8Array): WebAssembly.Module | undefined;
+}
+
+/**
+ * Found as the other addon is (native.ts), but nothing depends on it: whoever has none compiles.
+ * @throws TandemError unavailable with the reason
+ */
+export function loadNativeCode(): NativeCode {
+  const require = createRequire(import.meta.url);
+  const here = dirname(fileURLToPath(import.meta.url));
+  const failures: string[] = [];
+  for (const path of [
+    join(here, "tandem-code.node"),
+    join(here, "../native/build/Release/tandem-code.node"),
+  ]) {
+    try {
+      const addon = require(path) as NativeCode;
+      if (addon.builtFor === process.version) return addon;
+      failures.push(`${path}: was built for Node ${addon.builtFor}, this is ${process.version}`);
+    } catch (error) {
+      failures.push(`${path}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);
+    }
+  }
+  throw new TandemError("unavailable", failures.join("; "));
+}
