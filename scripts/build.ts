@@ -32,6 +32,7 @@ const lib = join(target, "lib/tandem");
 /** Native build products → where they are installed. */
 const natives: Readonly<Record<string, string>> = {
   "native/build/Release/tandem.node": join(lib, "tandem.node"),
+  "native/build/Release/tandem-code.node": join(lib, "tandem-code.node"),
   "native/build/Release/tandem-dofork.so": join(lib, "tandem-dofork.so"),
   "native/build/Release/container-init": join(lib, "container-init"),
   "native/build/Release/containerd-shim-tandem-v1": join(bin, "containerd-shim-tandem-v1"),
@@ -133,7 +134,13 @@ function installNode(): void {
 /** Names the build: a zygote of another build has its own socket (ARCHITECTURE.md, upgrades). */
 function writeBuildId(): void {
   const hash = createHash("sha256").update(`${zygoteFlags.join("\n")}\n`);
-  for (const file of [...bundles(), "tandem.node", "tandem-dofork.so", "container-init"]) {
+  for (const file of [
+    ...bundles(),
+    "tandem.node",
+    "tandem-code.node",
+    "tandem-dofork.so",
+    "container-init",
+  ]) {
     if (existsSync(join(lib, file))) hash.update(readFileSync(join(lib, file)));
   }
   writeFileSync(join(lib, "build-id"), hash.digest("hex").slice(0, 16));

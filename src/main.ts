@@ -8,13 +8,14 @@
 import { closeSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { becomeWasmProcess } from "../wasm-host/main.ts";
+import { becomeCodeCompiler } from "./code/code-compiler.ts";
 import { setEngineForLongRuns } from "./engine.ts";
 import { native } from "./native.ts";
 import type { OciHost } from "./oci/server.ts";
 import { isAdministrator, ownRights } from "./rights.ts";
 import { becomeShim } from "./shim/shim.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
-import { createShimHost, createWasmHost, warmUp, warmUpForOci } from "./zygote/warm-up.ts";
+import { createCodeHost, createShimHost, createWasmHost, warmUp, warmUpForOci } from "./zygote/warm-up.ts";
 import { type Role, runZygote } from "./zygote/zygote.ts";
 
 // It was for this process only: whatever is started from here must not be preloaded with it.
@@ -71,13 +72,20 @@ function becomeOci(host: OciHost, fds: readonly number[]): void {
 
 async function zygote(directory: string, forPods: boolean): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
-  const wasmHost = forPods ? createWasmHost(directory) : undefined;
+  const { log } = shimHost.log;
+  // Not in a zygote of who is not root, nor of a command line's: the wall is root's to build, and it would wait for this.
+  const code = forPods ? createCodeHost(log) : undefined;
+  const wasmHost = forPods ? createWasmHost(directory, code) : undefined;
   const roles: Record<string, Role> = {
     shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
     wasm: (fields, fds) => {
       // A guest's process has no use for a program to execute.
       closeSync(shimHost.containerInit);
-      becomeWasmProcess(wasmHost ?? createWasmHost(directory), fields, fds);
+      becomeWasmProcess(wasmHost ?? createWasmHost(directory, undefined), fields, fds);
+    },
+    code: (fields, fds) => {
+      if (code === undefined) native.exitNow(1);
+      void becomeCodeCompiler(code, fields, fds);
     },
     resolver: becomeResolver,
     oci: (_, fds) => becomeOci({ ...shimHost, directory }, fds),
@@ -85,6 +93,9 @@ async function zygote(directory: string, forPods: boolean): Promise<void> {
   await runZygote({
     directory,
     roles,
-    warm: () => (wasmHost === undefined ? warmUpForOci() : warmUp(shimHost, wasmHost, directory)),
+    warm: () =>
+      wasmHost === undefined
+        ? warmUpForOci()
+        : warmUp({ shim: shimHost, wasm: wasmHost, engine: code?.engine }, directory),
   });
 }

@@ -1,3 +1,5 @@
+import type { CodeReport } from "../src/code/code-report.ts";
+import type { RanFunctions } from "../src/code/ran-functions.ts";
 import type { Grant } from "./grant.ts";
 import type { ResolverPaths } from "./network/read-resolver-files.ts";
 
@@ -39,7 +41,13 @@ export interface PreopenPlan {
 
 /** What is run. Paths are on the host and are read before the process gives up its right to. */
 export type Workload =
-  | { readonly form: "module"; readonly file: LocatedFile; readonly export: string | undefined }
+  | {
+      readonly form: "module";
+      readonly file: LocatedFile;
+      /** sha256:…, where somebody trusted has said it. */
+      readonly digest?: string | undefined;
+      readonly export: string | undefined;
+    }
   | { readonly form: "component"; readonly transpiled: string; readonly export: string | undefined };
 
 /** A directory, and a path that is resolved in it: arguments of `native.openInRoot`. */
@@ -99,6 +107,7 @@ export interface WasmIsolation {
  *       {"error":…,"code":…} instead of ready: Create fails with it
  */
 export type StatusLine =
-  | { readonly ready: true }
-  | { readonly exit: number }
+  | { readonly ready: true; readonly code?: CodeReport }
+  /** `ran`: functions that are worth optimising, where the report said "afterwards". */
+  | { readonly exit: number; readonly ran?: RanFunctions }
   | { readonly error: string; readonly code: string };

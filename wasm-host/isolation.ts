@@ -1,4 +1,5 @@
 import { closeSync, constants, openSync, statSync } from "node:fs";
+import type { GuestCode } from "../src/code/guest-code.ts";
 import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import type { IsolateOptions } from "../src/native-surface.ts";
@@ -11,6 +12,8 @@ export interface WasmHost {
   readonly emptyMountNamespace: number;
   /** The seccomp filters of a wasm process, by what it needs of sockets (src/isolation/wasm-seccomp.ts). */
   readonly filters: Readonly<Record<SocketUse, Buffer>>;
+  /** Optimised code of modules; undefined where there is none to be had. */
+  readonly code?: { forGuest(): GuestCode } | undefined;
 }
 
 /** What a process keeps behind the wall. */

@@ -21,6 +21,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   const say = (line: StatusLine): void => {
     writeSync(status, `${JSON.stringify(line)}\n`);
   };
+  const code = host.code?.forGuest();
   let run: Run;
   try {
     const config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
@@ -33,19 +34,21 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     run = prepareWorkload(config, {
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
+      code,
       enterIsolation: ({ keep, sockets }) =>
         enterIsolation(host, config, { keep: [go, status, ...keep], sockets }),
     });
-    say({ ready: true });
+    say(code === undefined ? { ready: true } : { ready: true, code: code.report() });
   } catch (error) {
     // Create fails with the reason.
     const failure = TandemError.from(error);
     say({ error: failure.message, code: failure.code });
     native.exitNow(exitStatuses.hostError);
   }
-  const exit = (code: number): never => {
-    say({ exit: code });
-    return native.exitNow(code);
+  const exit = (status: number): never => {
+    const ran = code?.ran();
+    say(ran === undefined ? { exit: status } : { exit: status, ran });
+    return native.exitNow(status);
   };
   waitForStart(go, exit);
   setEngineForLongRuns();

@@ -3,10 +3,15 @@ import { detectWasm, hasMagic, wasmPreambleLength } from "./detect.ts";
 
 /**
  * Compiles a core module.
+ *
+ * @param compile makes it, once the bytes begin like one
  * @throws TandemError invalid_argument with one line that names the cause: not wasm, truncated, a component, invalid, or a
  * feature that the engine lacks (unimplemented)
  */
-export function compileModule(bytes: Uint8Array): WebAssembly.Module {
+export function compileModule(
+  bytes: Uint8Array,
+  compile = (valid: Uint8Array): WebAssembly.Module => new WebAssembly.Module(valid),
+): WebAssembly.Module {
   if (!hasMagic(bytes))
     throw new TandemError("invalid_argument", `not a WebAssembly module: it begins with ${hex(bytes)}`);
   if (bytes.length < wasmPreambleLength) {
@@ -16,7 +21,7 @@ export function compileModule(bytes: Uint8Array): WebAssembly.Module {
     throw new TandemError("invalid_argument", "a component, where a core module is expected");
   }
   try {
-    return new WebAssembly.Module(bytes);
+    return compile(bytes);
   } catch (error) {
     throw compileFailure(error);
   }

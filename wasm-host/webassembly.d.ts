@@ -10,6 +10,7 @@ declare namespace WebAssembly {
     static exports(module: Module): { name: string; kind: string }[];
     static customSections(module: Module, name: string): ArrayBuffer[];
   }
+  function validate(bytes: Uint8Array | ArrayBuffer): boolean;
   class Instance {
     constructor(module: Module, imports?: Imports);
     readonly exports: Exports;

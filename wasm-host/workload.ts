@@ -1,16 +1,17 @@
 import { closeSync, fstatSync } from "node:fs";
+import type { GuestCode } from "../src/code/guest-code.ts";
 import { TandemError } from "../src/errors.ts";
 import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import { loadComponent } from "./component.ts";
+import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
-import type { Grant, NetworkGrant, Preopen } from "./grant.ts";
+import type { Grant, Preopen } from "./grant.ts";
 import type { ListenAddress } from "./http/serve.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
-import { type ResolverPaths, readResolverFiles } from "./network/read-resolver-files.ts";
-import { rulesOf } from "./network/rules-of.ts";
+import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
@@ -23,6 +24,8 @@ export interface Held {
   readonly stdio: Grant["stdio"];
   /** Listening sockets, in the order of the request. */
   readonly listeners: readonly number[];
+  /** Optimised code of the guest's modules; undefined: they are compiled as they are called. */
+  readonly code?: GuestCode | undefined;
   /** Gives up every right but the grant's and these; returns the preopens, open. */
   enterIsolation(needs: ProcessNeeds): readonly Preopen[];
 }
@@ -36,28 +39,47 @@ export interface Held {
  */
 export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const { workload } = config;
+  const { code } = held;
   if (workload.form === "component") {
     const files = openTranspiled(workload.transpiled);
     const serves = findWorld(files.manifest.exports).world === "http" && workload.export === undefined;
     const sockets = socketUse(config, serves ? config.http : undefined);
-    const grant = toGrant(config, held, { keep: files.fds, sockets });
+    for (const [name, { sha256 }] of Object.entries(files.manifest.files))
+      if (name.endsWith(".wasm")) code?.find(sha256);
+    const grant = toGrant(config, held, { keep: [...files.fds, ...(code?.fds ?? [])], sockets });
     const http = toAddress(config.http, held.listeners);
-    return prepareComponent(files.read(), { grant, http, entry: workload.export });
+    const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
+      compileWith(code, bytes, files.manifest.files[name]?.sha256);
+    return prepareComponent(files.read(), { grant, http, compile, entry: workload.export });
   }
-  const module = openModule(workload.file);
-  const grant = toGrant(config, held, { keep: [module], sockets: socketUse(config) });
+  const file = openModule(workload.file);
+  const digest = code?.digestOf(file, workload.digest);
+  if (digest !== undefined) code?.find(digest);
+  const keep = [file, ...(code?.fds ?? [])];
+  const grant = toGrant(config, held, { keep, sockets: socketUse(config) });
   const entry = workload.export;
-  const bytes = readWhole(module);
-  const compiled = { module: compileModule(bytes), bytes };
-  return prepareModule(compiled, grant, entry === undefined ? {} : { export: entry });
+  const bytes = readWhole(file);
+  const module = compileModule(bytes, (valid) => compileWith(code, valid, digest));
+  return prepareModule({ module, bytes }, grant, entry === undefined ? {} : { export: entry });
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
 const DRAIN_MS = 20_000;
 const SIGTERM = 15;
 
+function compileWith(
+  code: GuestCode | undefined,
+  bytes: Uint8Array,
+  digest: string | undefined,
+): WebAssembly.Module {
+  return code === undefined || digest === undefined
+    ? new WebAssembly.Module(bytes)
+    : code.compile(bytes, digest);
+}
+
 interface ComponentParts {
   readonly grant: Grant;
+  readonly compile: NonNullable<CodeOptions["compile"]>;
   readonly http: ListenAddress;
   readonly entry: string | undefined;
 }
@@ -95,23 +117,16 @@ function socketUse({ grant, listeners }: WasmConfig, served?: HttpPlan): SocketU
 }
 
 function toGrant(config: WasmConfig, held: Held, { keep, sockets }: ProcessNeeds): Grant {
-  const { preopens: _, listeners, network: planned, ...rest } = config.grant;
-  const network = planned === undefined ? undefined : toNetwork(planned, config.resolver);
+  const { preopens: _, listeners, network, ...rest } = config.grant;
+  const resolver = network === undefined ? undefined : readResolverFiles(config.resolver);
   const preopens = held.enterIsolation({ keep: [...held.listeners, ...keep], sockets });
   return {
     ...rest,
-    ...(network === undefined ? {} : { network }),
+    ...(network === undefined || resolver === undefined ? {} : { network: { resolver, ...network } }),
     preopens,
     stdio: held.stdio,
     listeners: held.listeners.slice(0, listeners),
   };
-}
-
-/** With what names are looked up in. A rule that is wrong is found here, also if the guest never asks for a socket. */
-function toNetwork(planned: NetworkGrant, paths: ResolverPaths): NetworkGrant {
-  const network = { resolver: readResolverFiles(paths), ...planned };
-  rulesOf(network);
-  return network;
 }
 
 function toAddress(http: HttpPlan, listeners: readonly number[]): ListenAddress {

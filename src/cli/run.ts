@@ -5,6 +5,7 @@ import type { Workload } from "../../wasm-host/config.ts";
 import { exitStatuses, statusFromFailure } from "../../wasm-host/exit.ts";
 import { directories, launcherPath } from "../directories.ts";
 import { TandemError } from "../errors.ts";
+import { CodeErrand } from "../executor/wasm-code.ts";
 import { spawnWasm } from "../executor/wasm-process.ts";
 import { digestOf } from "../image/digest-of.ts";
 import { ensureTranspiled } from "../image/transpile.ts";
@@ -31,18 +32,21 @@ async function runGuest(request: RunRequest): Promise<number> {
   const workload = await findWorkload(resolve(request.file), request.entry);
   const id = `run-${process.pid}`;
   const config = toRunConfig(request, { id, cwd: process.cwd(), umask: process.umask(), workload });
-  const guest = await spawnWasm(
-    { socket: startZygote(), launcher: launcherPath },
-    {
-      config,
-      stdio: { stdin: 0, stdout: 1, stderr: 2 },
-      pidNamespace: "new",
-      signal: new AbortController().signal,
-    },
-  );
+  const zygote = { socket: startZygote(), launcher: launcherPath };
+  const guest = await spawnWasm(zygote, {
+    config,
+    stdio: { stdin: 0, stdout: 1, stderr: 2 },
+    pidNamespace: "new",
+    signal: new AbortController().signal,
+  });
   for (const name of forwarded) process.on(name, () => guest.kill(constants.signals[name]));
+  const warn = (error: TandemError): void => void process.stderr.write(`tandem run: ${error.message}\n`);
+  const errand = new CodeErrand({ zygote, workload, process: guest, warn });
   await guest.start();
-  return (await guest.exited).status;
+  errand.started();
+  const { status } = await guest.exited;
+  await errand.finished();
+  return status;
 }
 
 const forwarded = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2"] as const;

@@ -11,7 +11,7 @@ import {
 import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
-import type { CgroupEntrance } from "../isolation/cgroup.ts";
+import { joinFiles } from "../isolation/cgroup.ts";
 import type { CreateRequest } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
 import { refuseForWasm } from "./wasm-refusals.ts";
@@ -94,7 +94,12 @@ function splitVariable(variable: string): [string, string] {
 function toWorkload(selection: WasmSelection, rootfs: string, transpiled: string | undefined): Workload {
   const entry = selection.export;
   if (selection.form === "module")
-    return { form: "module", file: locate(selection.module, rootfs), export: entry };
+    return {
+      form: "module",
+      file: locate(selection.module, rootfs),
+      digest: "path" in selection.module ? selection.module.digest : undefined,
+      export: entry,
+    };
   if (transpiled === undefined) throw new TandemError("internal", "component without its transpiled form");
   return { form: "component", transpiled, export: entry };
 }
@@ -160,11 +165,6 @@ const namespaceFlags: Readonly<Record<string, number>> = {
   uts: CLONE_NEWUTS,
   cgroup: CLONE_NEWCGROUP,
 };
-
-/** With v1 beside it, the v2 hierarchy has no limits, and moving into it would cost a start its lead (cgroup.ts, entrance). */
-function joinFiles({ taskFiles, unified, unifiedLimits }: CgroupEntrance): readonly string[] {
-  return unified !== undefined && unifiedLimits ? [`${unified}/cgroup.procs`] : taskFiles;
-}
 
 function toNamespaces(spec: Spec): { joinNamespaces: string[]; unshare: number } {
   const joinNamespaces: string[] = [];

@@ -1,6 +1,8 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
 import type { Stdio } from "../bundle/stdio.ts";
+import { type CodeReport, isCodeReport } from "../code/code-report.ts";
+import { isRanFunctions, type RanFunctions } from "../code/ran-functions.ts";
 import { type ErrorCode, errorCodes, TandemError } from "../errors.ts";
 import { native } from "../native.ts";
 import { SIGKILL } from "../signals.ts";
@@ -19,12 +21,19 @@ export interface WasmSpawn {
   readonly signal: AbortSignal;
 }
 
+export interface WasmProcess extends ExecutorProcess {
+  /** Whether its modules could have optimised code and have none; undefined where there is none to be had. */
+  readonly code: CodeReport | undefined;
+  /** Once it has exited: what code is wanted of, if that was to be seen "afterwards". */
+  readonly ran: RanFunctions | undefined;
+}
+
 /**
  * Has the zygote fork a process that prepares the workload behind the wall. Its guest runs once it is started.
  *
  * @throws TandemError as `forkFromZygote` does, with what the process said instead of being ready, and deadline_exceeded
  */
-export async function spawnWasm(zygote: ZygoteAddress, spawn: WasmSpawn): Promise<ExecutorProcess> {
+export async function spawnWasm(zygote: ZygoteAddress, spawn: WasmSpawn): Promise<WasmProcess> {
   const { config, stdio, listeners = [], pidNamespace, signal } = spawn;
   const [goRead, goWrite] = native.pipe();
   const [statusRead, statusWrite] = native.pipe();
@@ -41,12 +50,12 @@ export async function spawnWasm(zygote: ZygoteAddress, spawn: WasmSpawn): Promis
     closeSync(goRead);
     closeSync(statusWrite);
   }
-  const wasm = new WasmProcess(child.pid, child.pidfd, goWrite, statusRead);
+  const wasm = new ForkedWasmProcess(child.pid, child.pidfd, goWrite, statusRead);
   await wasm.untilReady(signal);
   return wasm;
 }
 
-class WasmProcess implements ExecutorProcess {
+class ForkedWasmProcess implements WasmProcess {
   readonly pid: number;
   readonly console = undefined;
   readonly exited: Promise<ExitStatus>;
@@ -56,6 +65,8 @@ class WasmProcess implements ExecutorProcess {
   #expected: "start" | "exit" | "nothing" = "start";
   #failure = new TandemError("internal", "the wasm process was killed before it was ready");
   #exit = KILLED;
+  #code: CodeReport | undefined;
+  #ran: RanFunctions | undefined;
   #go: number;
   #ended = false;
 
@@ -79,6 +90,14 @@ class WasmProcess implements ExecutorProcess {
     });
   }
 
+  get code(): CodeReport | undefined {
+    return this.#code;
+  }
+
+  get ran(): RanFunctions | undefined {
+    return this.#ran;
+  }
+
   /** @throws TandemError what it said instead of "ready", or deadline_exceeded; it is dead then. */
   async untilReady(signal: AbortSignal): Promise<void> {
     const abort = (): void => {
@@ -99,11 +118,14 @@ class WasmProcess implements ExecutorProcess {
     const expected = this.#expected;
     this.#expected = "nothing";
     if (line === undefined || expected === "nothing") this.#destroy();
-    else if ("exit" in line) this.#exit = line.exit;
-    else if (expected !== "start") this.#destroy();
+    else if ("exit" in line) {
+      this.#exit = line.exit;
+      this.#ran = line.ran;
+    } else if (expected !== "start") this.#destroy();
     else if ("error" in line) this.#failure = new TandemError(toCode(line.code), line.error);
     else {
       this.#expected = "exit";
+      this.#code = line.code;
       this.#ready.resolve();
     }
   }
@@ -170,8 +192,12 @@ function parseStatus(text: string): StatusLine | undefined {
     return undefined;
   }
   if (typeof value !== "object" || value === null) return undefined;
-  if ("ready" in value) return { ready: true };
-  if ("exit" in value && typeof value.exit === "number") return { exit: value.exit & 0xff };
+  if ("ready" in value)
+    return { ready: true, ...("code" in value && isCodeReport(value.code) ? { code: value.code } : {}) };
+  if ("exit" in value && typeof value.exit === "number") {
+    const ran = "ran" in value && isRanFunctions(value.ran) ? { ran: value.ran } : {};
+    return { exit: value.exit & 0xff, ...ran };
+  }
   if ("error" in value && typeof value.error === "string") {
     return {
       error: value.error,

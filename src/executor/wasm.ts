@@ -1,5 +1,5 @@
 import { closeSync, openSync } from "node:fs";
-import { locate, type WasmConfig } from "../../wasm-host/config.ts";
+import { locate, type WasmConfig, type Workload } from "../../wasm-host/config.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
 import { native } from "../native.ts";
@@ -7,8 +7,9 @@ import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
 import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
+import { CodeErrand } from "./wasm-code.ts";
 import { toWasmConfig } from "./wasm-config.ts";
-import { spawnWasm } from "./wasm-process.ts";
+import { spawnWasm, type WasmProcess } from "./wasm-process.ts";
 
 export interface WasmExecutorOptions {
   readonly zygote: ZygoteAddress;
@@ -37,6 +38,8 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
         pidNamespace: "new",
         signal: request.signal,
       });
+      const { zygote, warn } = options;
+      const errands = [new CodeErrand({ zygote, workload: config.workload, process: init, warn })];
       const runPoststop = (): Promise<void> =>
         options.runHooks("poststop", 0).catch((error: unknown) => options.warn(TandemError.from(error)));
       try {
@@ -57,6 +60,7 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
           kill: (signal) => init.kill(signal),
           start: async () => {
             await init.start();
+            errands[0]?.started();
             try {
               await options.runHooks("poststart", init.pid);
             } catch (error) {
@@ -67,13 +71,17 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
             }
           },
         },
-        exec: (exec) => execWasm(options, request, init, exec),
+        exec: async (exec) => {
+          const { process, workload } = await execWasm(options, request, init, exec);
+          errands.push(new CodeErrand({ zygote, workload, process, warn }));
+          return process;
+        },
         checkpoint: () =>
           Promise.reject(
             new TandemError("unimplemented", "a wasm container cannot be written to a checkpoint"),
           ),
         release: () => {
-          released ??= runPoststop();
+          released ??= Promise.all(errands.map((errand) => errand.finished())).then(runPoststop);
           return released;
         },
       };
@@ -87,7 +95,7 @@ async function execWasm(
   request: CreateRequest,
   init: ExecutorProcess,
   exec: ExecRequest,
-): Promise<ExecutorProcess> {
+): Promise<{ process: WasmProcess; workload: Workload }> {
   if (options.selection.form === "component") {
     throw new TandemError(
       "unimplemented",
@@ -114,7 +122,8 @@ async function execWasm(
       workload: { form: "module", file: locate(file, request.rootfs), export: entry },
       isolation: { ...base.isolation, joinNamespaces, unshare: 0, hostname: undefined },
     };
-    return await spawnWasm(options.zygote, { config, stdio, pidNamespace, signal: exec.signal });
+    const spawned = spawnWasm(options.zygote, { config, stdio, pidNamespace, signal: exec.signal });
+    return { process: await spawned, workload: config.workload };
   } finally {
     for (const fd of [pidNamespace, ...others]) closeSync(fd);
   }

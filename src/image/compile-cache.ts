@@ -105,6 +105,35 @@ export class CompileCache {
     }
   }
 
+  /** What is there, the least recently used first. */
+  list(): { readonly key: string; readonly bytes: number; readonly usedAt: Date }[] {
+    const { directory } = this.#options;
+    if (!exists(directory)) return [];
+    return readdirSync(directory)
+      .flatMap((name) => (/^[0-9a-f]{64}$/.test(name) ? (entryUse(directory, name) ?? []) : []))
+      .sort((a, b) => a.usedAt - b.usedAt)
+      .map(({ name, bytes, usedAt }) => ({ key: name, bytes, usedAt: new Date(usedAt) }));
+  }
+
+  /** @throws TandemError failed_precondition naming the first file that is not as it was written */
+  verify(key: string): void {
+    const dir = join(this.#options.directory, key);
+    try {
+      verifyEntry({ dir, manifest: readManifest(dir) });
+    } catch (error) {
+      throw TandemError.from(error, `component cache ${dir}`);
+    }
+  }
+
+  remove(key: string): void {
+    rmSync(join(this.#options.directory, key), { recursive: true, force: true });
+  }
+
+  /** Removes all of it. */
+  clear(): void {
+    rmSync(this.#options.directory, { recursive: true, force: true });
+  }
+
   async #build(key: string, build: BuildEntry): Promise<CacheEntry> {
     const dir = join(this.#options.directory, key);
     const temporary = this.#onDisk(() => mkdtempSync(join(this.#options.directory, `${key}.tmp-`)));

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -10,9 +11,10 @@ import {
   utimesSync,
   writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { TandemError } from "../errors.ts";
 import { assertDigest, type Descriptor } from "./descriptor.ts";
+import { digestOf } from "./digest-of.ts";
 
 const DEFAULT_MAX_BYTES = 2 * 1024 * 1024 * 1024;
 /** A temporary file older than this has lost its writer. */
@@ -59,6 +61,41 @@ export class ModuleStore {
   /** Drops a file whose content a reader found to be broken. */
   drop(digest: string): void {
     rmSync(this.#pathOf(digest), { force: true });
+  }
+
+  /** What is there, the least recently used first. */
+  list(): { readonly digest: string; readonly bytes: number; readonly usedAt: Date }[] {
+    if (!existsSync(this.#directory)) return [];
+    return readdirSync(this.#directory)
+      .filter((name) => /^[0-9a-f]{64}$/.test(name))
+      .flatMap((name) => this.#statOf(name) ?? [])
+      .sort((a, b) => a.usedAt - b.usedAt)
+      .map(({ path, size, usedAt }) => ({
+        digest: `sha256:${basename(path)}`,
+        bytes: size,
+        usedAt: new Date(usedAt),
+      }));
+  }
+
+  /** @throws TandemError failed_precondition when the content is not what its name says, not_found */
+  verify(digest: string): void {
+    const path = this.#pathOf(digest);
+    try {
+      const fd = openSync(path, "r");
+      try {
+        const actual = digestOf(fd);
+        if (actual !== digest) throw new TandemError("failed_precondition", `content has digest ${actual}`);
+      } finally {
+        closeSync(fd);
+      }
+    } catch (error) {
+      throw TandemError.from(error, `module store ${path}`);
+    }
+  }
+
+  /** Removes all of it. */
+  clear(): void {
+    rmSync(this.#directory, { recursive: true, force: true });
   }
 
   /**

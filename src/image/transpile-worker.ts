@@ -37,7 +37,7 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
   await $init;
   const write = (output: string): void => writeEntry(bytes, { imports, exports, suspends }, output);
   if (walled !== "walled") return write(directory);
-  process.exitCode = runWalled(directory, write);
+  process.exitCode = runWalled({ directory }, write);
 }
 
 /** Transpiles and writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */

@@ -45,16 +45,23 @@ export async function ensureTranspiled(request: TranspileRequest): Promise<Cache
       "invalid_argument",
       `component ${request.path}: ${request.digest} is not a sha256 digest`,
     );
-  const cache = new CompileCache({
-    directory: join(request.stateDir, "components"),
-    maxBytes: request.maxBytes ?? defaultMaxBytes,
-  });
+  const cache = componentCache(request);
   const build = (directory: string): Promise<void> => {
     request.onProgress?.(`transpiling ${request.digest}`);
     const wall = request.walled === true ? ["walled"] : [];
     return runWorker([request.path, sha256, directory, ...wall], request);
   };
   return await cache.findOrBuild(cacheKey(sha256), build, request.signal);
+}
+
+export function componentCache({
+  stateDir,
+  maxBytes,
+}: Pick<TranspileRequest, "stateDir" | "maxBytes">): CompileCache {
+  return new CompileCache({
+    directory: join(stateDir, "components"),
+    maxBytes: maxBytes ?? defaultMaxBytes,
+  });
 }
 
 /** V8 refuses a code cache of another version or other flags, so these make other entries. */

@@ -1,49 +1,73 @@
-import { writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
 import { wasmFilter } from "../isolation/wasm-seccomp.ts";
 import { native } from "../native.ts";
+import { SIGKILL } from "../signals.ts";
 
 /** sched.h */
 const CLONE_NEWUTS = 0x04000000;
 const CLONE_NEWIPC = 0x08000000;
 const CLONE_NEWNET = 0x40000000;
 
-/** asm-generic/resource.h; a component that needs more memory or time is refused. */
+/** asm-generic/resource.h; a module or component that needs more memory or time is refused. */
 const RLIMIT_CPU = 0;
 const RLIMIT_FSIZE = 1;
 const RLIMIT_DATA = 2;
-const limits = [
-  [RLIMIT_CPU, 120n],
-  [RLIMIT_FSIZE, 1n << 30n],
-  [RLIMIT_DATA, 3n << 30n],
-] as const;
+const CPU_SECONDS = 120n;
+const DATA_BYTES = 3n << 30n;
+const FILE_BYTES = 1 << 30;
 
-/** Where `directory` is behind the wall (native/addon/isolate.cc). */
+/** Where the directory is behind the wall (native/addon/isolate.cc). */
 const INSIDE = "/fs";
 
-/**
- * Does `work` in a forked child behind the wall of a wasm process, with this directory as all of its file system and no network.
- * Returns the child's exit status: 0, or 1 after one line on stderr. For a process with V8's single-threaded flags, the zygote's preload
- * and root's rights.
- */
-export function runWalled(directory: string, work: (directory: string) => void): number {
-  const emptyMountNamespace = native.createEmptyMountNamespace(directory);
-  const filter = wasmFilter("none");
-  const child = native.fork({ newPid: true });
-  if (child.pid === 0) return becomeChild({ directory, emptyMountNamespace, filter }, work);
-  native.waitReadable(child.pidfd, -1);
-  return native.waitPidfd(child.pidfd)?.status ?? 1;
+export interface Wall {
+  /** All that it sees of the file system, to be written to. */
+  readonly directory: string;
+  /** Or it sees nothing, and `directory` only serves to make that of. */
+  readonly empty?: boolean;
+  /** Descriptors that it keeps beside stdio. */
+  readonly keep?: readonly number[];
+  /** Where its one line goes if it fails; stderr. */
+  readonly complaints?: number;
+  /** Files that it writes "0" into to be in a cgroup. */
+  readonly cgroupFiles?: readonly string[];
+  /** Then it is killed. */
+  readonly timeoutMs?: number;
+  /** No file of its becomes larger; a gigabyte. */
+  readonly maxFileBytes?: number;
 }
 
-interface Wall {
-  readonly directory: string;
+/**
+ * Does `work` in a forked child behind the wall of a wasm process, without network. Returns the child's exit status: 0, or 1 after
+ * one line of complaint, or 128 and the signal that killed it. For a process with V8's single-threaded flags, the zygote's preload and
+ * root's rights.
+ *
+ * @param work is told where the directory is
+ */
+export function runWalled(wall: Wall, work: (directory: string) => void): number {
+  const emptyMountNamespace = native.createEmptyMountNamespace(wall.directory);
+  const filter = wasmFilter("none");
+  const child = native.fork({ newPid: true });
+  if (child.pid === 0) return becomeChild({ ...wall, emptyMountNamespace, filter }, work);
+  closeSync(emptyMountNamespace);
+  if (!native.waitReadable(child.pidfd, wall.timeoutMs ?? -1)) {
+    native.pidfdSendSignal(child.pidfd, SIGKILL);
+    native.waitReadable(child.pidfd, -1);
+  }
+  const status = native.waitPidfd(child.pidfd)?.status ?? 1;
+  closeSync(child.pidfd);
+  return status;
+}
+
+interface BuiltWall extends Wall {
   readonly emptyMountNamespace: number;
   readonly filter: Buffer;
 }
 
-function becomeChild(wall: Wall, work: (directory: string) => void): never {
+function becomeChild(wall: BuiltWall, work: (directory: string) => void): never {
   try {
     native.dieWithParent();
     native.setSession();
+    if (wall.complaints !== undefined) native.replaceFd(wall.complaints, 2);
     enter(wall);
     work(INSIDE);
   } catch (error) {
@@ -54,9 +78,19 @@ function becomeChild(wall: Wall, work: (directory: string) => void): never {
   return native.exitNow(0);
 }
 
-function enter({ directory, emptyMountNamespace, filter }: Wall): void {
+function enter(wall: BuiltWall): void {
+  const { directory, emptyMountNamespace, filter } = wall;
+  const fd =
+    wall.empty === true
+      ? native.createTmpfs(["size=4k", "mode=555"], true)
+      : native.cloneMount(directory, { recursive: false, readonly: false });
+  const limits = [
+    [RLIMIT_CPU, CPU_SECONDS],
+    [RLIMIT_FSIZE, BigInt(wall.maxFileBytes ?? FILE_BYTES)],
+    [RLIMIT_DATA, DATA_BYTES],
+  ] as const;
   native.isolate({
-    cgroupFiles: [],
+    cgroupFiles: wall.cgroupFiles ?? [],
     // It is done again by whoever asks next; a pod's shim is not.
     oomScoreAdj: 1000,
     rlimits: limits.map(([resource, limit]) => [resource, limit, limit]),
@@ -64,17 +98,11 @@ function enter({ directory, emptyMountNamespace, filter }: Wall): void {
     emptyMountNamespace,
     unshare: CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
     hostname: undefined,
-    mounts: [
-      {
-        fd: native.cloneMount(directory, { recursive: false, readonly: false }),
-        target: "/",
-        directory: true,
-      },
-    ],
+    mounts: [{ fd, target: "/", directory: true }],
     umask: 0o022,
     // Root without a capability: the owner of the directory, and of nothing else that is in sight.
     user: { uid: 0, gid: 0, additionalGids: [] },
-    keepDescriptors: [],
+    keepDescriptors: wall.keep ?? [],
     filter,
   });
 }

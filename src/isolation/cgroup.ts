@@ -95,6 +95,14 @@ export interface CgroupEntrance {
 }
 
 /**
+ * The files into which a forked child writes "0" to get in. With v1 beside it, the v2 hierarchy has no limits, and moving into it would cost
+ * a start its lead.
+ */
+export function joinFiles({ taskFiles, unified, unifiedLimits }: CgroupEntrance): readonly string[] {
+  return unified !== undefined && unifiedLimits ? [`${unified}/cgroup.procs`] : taskFiles;
+}
+
+/**
  * Creates the container's cgroup and sets its limits, by the cgroupfs driver; `openScope` is the systemd driver's. On failure nothing
  * of it is left.
  *

@@ -6,13 +6,14 @@ import { closeSync, readFileSync } from "node:fs";
  *     launcher ── "shim" + 11 fields, [listening socket] ──▶ zygote ── fork ─▶ shim
  *     shim ────── "wasm" + config JSON, [stdio, pipes] ────▶ zygote ── fork ─▶ wasm process
  *     shim ────── "resolver" + address, [listening socket] ▶ zygote ── fork ─▶ resolver
+ *     shim ────── "code" + request JSON, [pipe, modules] ──▶ zygote ── fork ─▶ compiler
  *     client ──── "oci", [listening socket] ───────────────▶ zygote ── fork ─▶ OCI server
  *              ◀── 0 + decimal pid, [pidfd] | 1 + reason ───
  *
  * Fields: u32 count, then for each u32 length and bytes, little endian. A request that does not fit into a message has its
  * fields in a memfd, the last descriptor, and "@" behind its kind. The C side is native/launcher/zygote.c.
  */
-export type RequestKind = "shim" | "wasm" | "resolver" | "oci";
+export type RequestKind = "shim" | "wasm" | "resolver" | "code" | "oci";
 
 /** The fields of a "shim" request, in the order in which the launcher sends them. */
 const shimFields = [

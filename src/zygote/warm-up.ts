@@ -1,13 +1,19 @@
 import { join } from "node:path";
 import type { WasmHost } from "../../wasm-host/isolation.ts";
+import { buildId } from "../build-id.ts";
+import type { CompilerHost } from "../code/code-compiler.ts";
+import { CodeEngine } from "../code/code-engine.ts";
+import { CodeStore } from "../code/code-store.ts";
+import { GuestCode } from "../code/guest-code.ts";
 import { directories, launcherPath } from "../directories.ts";
+import { TandemError } from "../errors.ts";
 import { readMachine } from "../executor/machine.ts";
 import { cgroupLayout } from "../isolation/cgroup/layout.ts";
 import { wasmFilters } from "../isolation/wasm-seccomp.ts";
-import { createLog } from "../log.ts";
+import { createLog, type Log } from "../log.ts";
 import { native } from "../native.ts";
 import type { ShimHost } from "../shim/shim.ts";
-import { rehearse } from "./rehearsal/rehearsal.ts";
+import { type RehearsalParts, rehearse } from "./rehearsal/rehearsal.ts";
 import type { SpareKinds } from "./spares.ts";
 
 /** What every shim needs and the zygote makes once. */
@@ -20,22 +26,34 @@ export function createShimHost(zygoteSocket: string): ShimHost {
 }
 
 /** What every wasm process needs and the zygote makes once. `scratch` is a directory to mount on meanwhile. */
-export function createWasmHost(scratch: string): WasmHost {
+export function createWasmHost(scratch: string, code: CompilerHost | undefined): WasmHost {
   return {
     emptyMountNamespace: native.createEmptyMountNamespace(scratch),
     filters: wasmFilters(),
+    code: code === undefined ? undefined : { forGuest: () => new GuestCode(code.engine, code.store) },
   };
 }
 
+/** Without it modules are compiled as they are called, and nothing else changes; the log says why. */
+export function createCodeHost(log: Log): CompilerHost | undefined {
+  const directory = join(directories.state, "code");
+  try {
+    return { engine: new CodeEngine(buildId()), store: new CodeStore({ directory }), directory, log };
+  } catch (error) {
+    log.error({ err: TandemError.from(error) }, "no optimised code is kept");
+    return undefined;
+  }
+}
+
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
-export async function warmUp(shim: ShimHost, wasm: WasmHost, directory: string): Promise<SpareKinds> {
+export async function warmUp(parts: RehearsalParts, directory: string): Promise<SpareKinds> {
   cgroupLayout();
   readMachine();
   try {
-    return await rehearse(shim, wasm, directory);
+    return await rehearse(parts, directory);
   } catch (error) {
     // Without a rehearsal every start is slower and nothing else: containers must run all the same.
-    shim.log.log.error({ err: error }, "rehearsal failed, starts will be slow");
+    parts.shim.log.log.error({ err: error }, "rehearsal failed, starts will be slow");
     return new Map();
   }
 }

@@ -1,6 +1,6 @@
-import { closeSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { directories } from "../directories.ts";
+import { buildId } from "../build-id.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
 import { SIGKILL } from "../signals.ts";
@@ -212,12 +212,6 @@ class Life {
     if (this.#children.size > 0) return false;
     return buildId() !== this.#build || [...this.#containerds].every((address) => !isListening(address));
   }
-}
-
-/** What is installed now; "" in a checkout, which has none. */
-function buildId(): string {
-  const path = join(directories.lib, "build-id");
-  return existsSync(path) ? readFileSync(path, "latin1") : "";
 }
 
 /** A stream socket refuses a SEQPACKET peer with EPROTOTYPE, but only while somebody listens (unix(7)). */

@@ -15,6 +15,7 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^src\/isolation\//],
   [/^src\/criu\//],
   [/^src\/image\//],
+  [/^src\/code\//],
   [/^wasm-host\//],
   [/^src\/zygote\//],
   [/^src\/executor\//, /^src\/containerd\//],

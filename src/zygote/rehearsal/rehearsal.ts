@@ -6,17 +6,26 @@ import { becomeWasmProcess } from "../../../wasm-host/main.ts";
 import { prepareWorkload } from "../../../wasm-host/workload.ts";
 import { Events } from "../../api/gen/containerd/services/events/ttrpc/v1/events_pb.ts";
 import { Task } from "../../api/gen/containerd/task/v2/task_pb.ts";
+import type { CodeEngine } from "../../code/code-engine.ts";
+import type { GuestCode } from "../../code/guest-code.ts";
 import { native } from "../../native.ts";
 import { type ShimHost, serveShim } from "../../shim/shim.ts";
 import { SIGKILL } from "../../signals.ts";
 import { settleHeaps } from "../heaps.ts";
 import { type SpareKinds, Spares } from "../spares.ts";
 import { serveRequests } from "../zygote.ts";
+import { RehearsalCode } from "./code.ts";
 import { playLookup } from "./lookup.ts";
 import { Stage } from "./stage.ts";
 
 /** Enough for V8 to have compiled what a shim runs; more makes the start of a zygote longer and a shim no faster. */
 const ROUNDS = 12;
+
+export interface RehearsalParts {
+  readonly shim: ShimHost;
+  readonly wasm: WasmHost;
+  readonly engine: CodeEngine | undefined;
+}
 
 /**
  * Plays whole pods in the zygote itself, before the first fork: a real Linux and a real wasm container through the real service
@@ -25,14 +34,19 @@ const ROUNDS = 12;
  *
  * The Linux program is container-init itself, which does nothing when nobody hands it a plan.
  */
-export async function rehearse(shim: ShimHost, wasm: WasmHost, directory: string): Promise<SpareKinds> {
+export async function rehearse(parts: RehearsalParts, directory: string): Promise<SpareKinds> {
+  const { shim, engine } = parts;
   const stage = new Stage(directory);
+  const code = engine === undefined ? undefined : new RehearsalCode(engine, stage.stores);
+  const wasm = { ...parts.wasm, code };
   const understudy = startUnderstudy(wasm, stage.zygote);
   const host = { ...shim, zygote: { ...shim.zygote, socket: stage.zygote } };
   try {
     for (let round = 0; round < ROUNDS; round++) {
       await playPod(stage, startShim(host, stage));
-      playGuest(wasm, stage);
+      // V8 would find the module of the round before.
+      globalThis.gc?.();
+      playGuest(wasm, stage, round % 2 === 0 ? code?.forFirstGuest() : code?.forGuest());
       await playLookup(stage.resolver);
     }
     await settleHeaps();
@@ -71,7 +85,7 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
 }
 
 /** What a wasm process does of its own, but for giving up its rights: those are the zygote's too. */
-function playGuest(wasm: WasmHost, stage: Stage): void {
+function playGuest(wasm: WasmHost, stage: Stage, code: GuestCode | undefined): void {
   const config = JSON.parse(JSON.stringify(stage.guest)) as WasmConfig;
   const stdio = openSync("/dev/null", "r+");
   const root = openSync(stage.snapshot, "r");
@@ -79,13 +93,16 @@ function playGuest(wasm: WasmHost, stage: Stage): void {
     // The guest closes its stdout, as a libc does at the end.
     stdio: { stdin: stdio, stdout: openSync("/dev/null", "w"), stderr: stdio },
     listeners: [],
+    code,
     enterIsolation: (needs) => {
       const options = isolateOptions(wasm, config, needs);
       for (const { fd } of options.mounts) closeSync(fd);
       return [{ fd: root, guestPath: "/", readonly: false }];
     },
   });
+  code?.report();
   const status = run();
+  code?.ran();
   if (status !== 0) throw new Error(`rehearsed guest ended with ${String(status)}`);
   // Whatever stays open here would be open in every child.
   for (const fd of [root, stdio]) closeSync(fd);
@@ -165,7 +182,7 @@ function pagesOfGuest(wasm: WasmHost, stage: Stage): Buffer {
   const [read, write] = native.pipe();
   const child = native.fork({ newPid: true });
   if (child.pid === 0) {
-    playGuest(wasm, stage);
+    playGuest(wasm, stage, wasm.code?.forGuest());
     tellPages(write, native.ownPages());
   }
   closeSync(write);

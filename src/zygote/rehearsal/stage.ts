@@ -17,6 +17,8 @@ export class Stage {
   readonly zygote: string;
   readonly resolver: string;
   readonly snapshot: string;
+  /** Of stores of code. */
+  readonly stores: string;
   readonly guest: WasmConfig;
   readonly parameters: ShimParameters;
   readonly #directory: string;
@@ -31,6 +33,7 @@ export class Stage {
     this.zygote = join(this.#directory, "zygote.sock");
     this.resolver = join(this.#directory, "resolver.sock");
     this.snapshot = join(this.#directory, "snapshot");
+    this.stores = join(this.#directory, "stores");
     const { snapshot } = this;
     for (const path of ["bin", "proc", "sys", "dev", "run"])
       mkdirSync(join(snapshot, path), { recursive: true });

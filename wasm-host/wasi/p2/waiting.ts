@@ -1,5 +1,4 @@
 import { native } from "../../../src/native.ts";
-import { chores } from "./chores.ts";
 import { sweep } from "./sweep.ts";
 
 /**
@@ -30,8 +29,8 @@ export interface Waiter {
   untilAny(sources: readonly Source[]): undefined | Promise<void>;
   /** The same, with the indexes of those that are. */
   poll(sources: readonly Source[]): readonly number[] | Promise<readonly number[]>;
-  /** Asks the source whenever it may be ready, while the guest does something else, until it is: asking it is what has to be done. */
-  inBackground(source: Source): void;
+  /** Calls `step` whenever the source is ready, while the guest does something else, until it returns true. */
+  inBackground(source: Source, step: () => boolean): void;
 }
 
 export const alwaysReady: Source = { ready: () => true };
@@ -46,6 +45,9 @@ export function whenReady<T>(waiter: Waiter, source: Source, then: () => T | Pro
   return waiting === undefined ? then() : waiting.then(then);
 }
 
+/** What goes on beside the guest as long as its thread waits for something. */
+const chores = new Map<Source, () => boolean>();
+
 /** Blocks the thread. What only the event loop can make ready is not for it: glue for http suspends. */
 export const blocking: Waiter = {
   untilAny(sources) {
@@ -53,21 +55,25 @@ export const blocking: Waiter = {
     return undefined;
   },
   poll: waitWithThread,
-  inBackground(source) {
-    chores.add(source);
+  inBackground(source, step) {
+    chores.set(source, step);
   },
 };
 
 function waitWithThread(sources: readonly Source[]): readonly number[] {
   for (;;) {
-    const all = chores.size === 0 ? sources : [...sources, ...chores];
-    const own: number[] = [];
-    for (const index of sweep(all, true)) {
-      const source = all[index];
-      if (index < sources.length) own.push(index);
-      else if (source !== undefined) chores.delete(source);
-    }
+    const ready = sweep(chores.size === 0 ? sources : [...sources, ...chores.keys()], true);
+    const own = ready.filter((index) => index < sources.length);
+    if (ready.length > own.length) doChores(ready.slice(own.length).map((index) => index - sources.length));
     if (own.length > 0) return own;
+  }
+}
+
+function doChores(indexes: readonly number[]): void {
+  const entries = [...chores];
+  for (const index of indexes) {
+    const [source, step] = entries[index] ?? [];
+    if (source !== undefined && step?.() === true) chores.delete(source);
   }
 }
 
@@ -84,9 +90,11 @@ export const suspending: Waiter = {
     const starving = sources.some(({ watch }, index) => watch !== undefined && !ready.includes(index));
     return starving ? new Promise((resolve) => setImmediate(() => resolve(sweep(sources, false)))) : ready;
   },
-  inBackground(source) {
-    chores.add(source);
-    void whenWoken([source]).then(() => chores.delete(source));
+  inBackground(source, step) {
+    const goOn = (): void => {
+      if (!step()) void whenWoken([source]).then(goOn);
+    };
+    void whenWoken([source]).then(goOn);
   },
 };
 
