@@ -2,6 +2,7 @@
 import { Command } from "commander";
 import { TandemError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { addCache } from "./cache/cache.ts";
 import { addPs } from "./ps.ts";
 import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
@@ -25,6 +26,7 @@ program
   });
 addPs(program);
 addZygote(program);
+addCache(program);
 addPull(program);
 addPush(program);
 

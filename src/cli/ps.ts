@@ -1,11 +1,11 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import Table from "cli-table3";
 import type { Command } from "commander";
 import { type Client, connect } from "ttrpc-ts";
 import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import { Status } from "../api/gen/containerd/v1/types/task_pb.ts";
 import { directories } from "../directories.ts";
+import { plainTable } from "./plain-table.ts";
 
 /** Where containerd keeps the bundles unless its configuration says otherwise. */
 const defaultState = "/run/containerd";
@@ -159,18 +159,15 @@ function shortId(id: string): string {
 }
 
 function renderList(listed: readonly Listed[]): string {
-  const plain = { head: [], border: [], "padding-left": 0, "padding-right": 2 };
-  const chars = Object.fromEntries(
-    ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right"]
-      .concat(["left", "left-mid", "mid", "mid-mid", "right", "right-mid", "middle"])
-      .map((name) => [name, ""]),
+  return plainTable(
+    ["NAMESPACE", "CONTAINER", "STATUS", "EXECUTOR", "PID", "SHIM"],
+    listed.map(({ namespace, id, status, executor, pid, shimPid }) => [
+      namespace,
+      shortId(id),
+      status,
+      executor,
+      pid || "",
+      shimPid || "",
+    ]),
   );
-  const table = new Table({
-    head: ["NAMESPACE", "CONTAINER", "STATUS", "EXECUTOR", "PID", "SHIM"],
-    style: plain,
-    chars,
-  });
-  for (const { namespace, id, status, executor, pid, shimPid } of listed)
-    table.push([namespace, shortId(id), status, executor, pid || "", shimPid || ""]);
-  return `${table.toString()}\n`;
 }

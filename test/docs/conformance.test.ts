@@ -1,6 +1,6 @@
 /** docs/conformance.md says what the code does: each row is looked up, and each "honoured" and "refused" is tried. */
 import { existsSync, globSync } from "node:fs";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { suite } from "uvu";
@@ -282,15 +282,17 @@ conformance("every verb, argument and flag of tandem has its place", () => {
     ...codesOf(args),
     ...codesOf(flags),
   ]);
-  const sources = globSync("src/cli/*.ts", { cwd: root }).map(read);
-  const known = sources.flatMap((source) => {
+  const known = globSync("src/cli/**/*.ts", { cwd: root }).flatMap((path) => {
+    const source = read(path);
+    // A verb with verbs of its own has a folder, in which a file of its name only gathers them.
+    const [folder, group] = [basename(dirname(path)), path.split("/").length > 3];
     const verb = /\.command\("([^"]+)"\)/.exec(source)?.[1];
-    if (verb === undefined) return [];
+    if (verb === undefined || (group && verb === folder)) return [];
     const args = [...source.matchAll(/\.argument\("([^"]+)"/g)].map((match) => match[1] ?? "");
     const flags = [...source.matchAll(/\.(?:option|requiredOption)\("[^"]*(--[\w-]+)/g)].map(
       (match) => match[1] ?? "",
     );
-    return [[verb, ...args, ...flags]];
+    return [[...(group ? [folder] : []), verb, ...args, ...flags]];
   });
   assert.equal(named.map(String).sort(), known.map(String).sort());
 });
