@@ -183,9 +183,13 @@ export interface Native extends NativeWasi, NativeSockets {
   /** A detached copy of a mount as it is, owners mapped through a user namespace's descriptor if given. */
   openMountSource(
     path: string,
-    recursive: boolean,
-    userNamespace: number | undefined,
-    idmapRecursive: boolean,
+    options: {
+      readonly recursive: boolean;
+      /** MS_SLAVE or MS_PRIVATE for all of it; 0: mounts made in one appear in the other. */
+      readonly propagation: number;
+      readonly userNamespace: number | undefined;
+      readonly idmapRecursive: boolean;
+    },
   ): number;
 
   /** A detached mount of a new file system; options as mount(8) spells them. Owners as in `openMountSource`. */

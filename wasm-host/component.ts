@@ -8,6 +8,7 @@ import {
 import { exitStatuses } from "./exit.ts";
 import { type HttpLimits, type HttpService, type ListenAddress, serveHttp } from "./http/serve.ts";
 import { reportTrap } from "./report.ts";
+import { finishChores } from "./wasi/p2/chores.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
 import type { ComponentGrant } from "./wasi/p2/imports.ts";
 import type { World } from "./world.ts";
@@ -106,6 +107,7 @@ async function runExport(
     return statusOf(error, grant);
   } finally {
     await instantiated?.outflow.settled();
+    finishChores();
   }
 }
 

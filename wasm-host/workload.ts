@@ -7,11 +7,12 @@ import { loadComponent } from "./component.ts";
 import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
-import type { Grant, Preopen } from "./grant.ts";
+import type { Grant, NetworkGrant, Preopen } from "./grant.ts";
 import type { ListenAddress } from "./http/serve.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
-import { readResolverFiles } from "./network/read-resolver-files.ts";
+import { type ResolverPaths, readResolverFiles } from "./network/read-resolver-files.ts";
+import { rulesOf } from "./network/rules-of.ts";
 import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
@@ -117,16 +118,23 @@ function socketUse({ grant, listeners }: WasmConfig, served?: HttpPlan): SocketU
 }
 
 function toGrant(config: WasmConfig, held: Held, { keep, sockets }: ProcessNeeds): Grant {
-  const { preopens: _, listeners, network, ...rest } = config.grant;
-  const resolver = network === undefined ? undefined : readResolverFiles(config.resolver);
+  const { preopens: _, listeners, network: planned, ...rest } = config.grant;
+  const network = planned === undefined ? undefined : toNetwork(planned, config.resolver);
   const preopens = held.enterIsolation({ keep: [...held.listeners, ...keep], sockets });
   return {
     ...rest,
-    ...(network === undefined || resolver === undefined ? {} : { network: { resolver, ...network } }),
+    ...(network === undefined ? {} : { network }),
     preopens,
     stdio: held.stdio,
     listeners: held.listeners.slice(0, listeners),
   };
+}
+
+/** With what names are looked up in. A rule that is wrong is found here, also if the guest never asks for a socket. */
+function toNetwork(planned: NetworkGrant, paths: ResolverPaths): NetworkGrant {
+  const network = { resolver: readResolverFiles(paths), ...planned };
+  rulesOf(network);
+  return network;
 }
 
 function toAddress(http: HttpPlan, listeners: readonly number[]): ListenAddress {

@@ -105,16 +105,27 @@ void mapOwners(int tree, int userNamespace, bool recursive, const std::string& s
           "mount_setattr", "idmap of " + subject);
 }
 
+// The copy of a shared mount is its peer: what a container mounts there, the machine would see as well.
+void changePropagation(int tree, uint64_t propagation, const std::string& subject) {
+  if (propagation == 0) return;
+  mount_attr attr{};
+  attr.propagation = propagation;
+  checked(syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | AT_RECURSIVE, &attr, sizeof attr),
+          "mount_setattr", "propagation of " + subject);
+}
+
 // A detached copy of a mount, owners mapped if asked for.
 Napi::Value openMountSource(const Napi::CallbackInfo& info) {
   const std::string path = info[0].As<Napi::String>();
-  const bool recursive = info[1].ToBoolean();
-  const int userNamespace = optionalFd(info[2]);
+  const auto options = info[1].As<Napi::Object>();
+  const bool recursive = options.Get("recursive").ToBoolean();
+  const int userNamespace = optionalFd(options.Get("userNamespace"));
   UniqueFd tree(
       static_cast<int>(checked(syscall(SYS_open_tree, AT_FDCWD, path.c_str(),
                                        OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0)),
                                "open_tree", path)));
-  mapOwners(tree.get(), userNamespace, recursive && info[3].ToBoolean(), path);
+  changePropagation(tree.get(), options.Get("propagation").As<Napi::Number>().Uint32Value(), path);
+  mapOwners(tree.get(), userNamespace, recursive && options.Get("idmapRecursive").ToBoolean(), path);
   return Napi::Number::New(info.Env(), tree.release());
 }
 

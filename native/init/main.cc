@@ -111,6 +111,8 @@ void perform(Op op, Fields& step, const Plan& plan) {
       return enterRoot(step, plan);
     case Op::unmount:
       return unmountTree(step);
+    case Op::slave:
+      return makeSlave(step);
     case Op::memoryPolicy:
       return setMemoryPolicy(step);
     case Op::umask:

@@ -87,18 +87,18 @@ struct Attributes {
   }
 };
 
-// pivot_root(2) refuses a new root on a shared mount, and nothing mounted below it may show up on the host.
-void makeParentPrivate(int place, const char* path) {
+// Of the mount that holds a place.
+void changeHolder(int place, uint64_t propagation, const char* path) {
   UniqueFd at(must(fcntl(place, F_DUPFD_CLOEXEC, 0), "fcntl", path));
   mount_attr attr{};
-  attr.propagation = MS_PRIVATE;
-  // Only a mount point can change its propagation: the nearest one above the rootfs is the one that holds it.
+  attr.propagation = propagation;
+  // Only a mount point can change its propagation: the nearest one, here or above, is the one that holds it.
   for (int level = 0; level < PATH_MAX; level++) {
     if (syscall(SYS_mount_setattr, at.get(), "", AT_EMPTY_PATH, &attr, sizeof attr) == 0) return;
     if (errno != EINVAL) break;
     at = UniqueFd(must(openat(at.get(), "..", O_PATH | O_DIRECTORY | O_CLOEXEC), "open ..", path));
   }
-  fail("mount private", path, errno);
+  fail("mount propagation", path, errno);
 }
 
 // Where a descriptor is by now, seen from the container's root. The text lives until the next call.
@@ -192,7 +192,8 @@ void enterRootfs(Fields& step) {
   const char* path = step.text();
   // The only time that the path is looked up: what it leads to now is the root, whatever becomes of its name.
   UniqueFd place(must(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", path));
-  if (step.flag()) makeParentPrivate(place.get(), path);
+  // pivot_root(2) refuses a new root on a shared mount, and nothing mounted below it may show up on the host.
+  if (step.flag()) changeHolder(place.get(), MS_PRIVATE, path);
   // pivot_root(2) wants a mount point; a recursive bind keeps what the snapshotter mounted beneath.
   const int tree = must(cloneTree(place.get()), "bind", path);
   // In a namespace that others are in, what is mounted below is not to appear where this was bound from.
@@ -271,6 +272,12 @@ void setAttributes(Fields& step) {
   UniqueFd tree(must(cloneTree(target.get()), "open_tree", path));
   attributes.apply(tree.get(), path);
   attach(tree.get(), target.get(), path);
+}
+
+void makeSlave(Fields& step) {
+  const char* path = step.text();
+  UniqueFd place(openOrMake(path, Kind::directory));
+  changeHolder(place.get(), MS_SLAVE, path);
 }
 
 void maskPath(Fields& step) {

@@ -22,6 +22,7 @@ void mountFilesystem(Fields& step, const Plan& plan);
 void bindMount(Fields& step, const Plan& plan);
 void setAttributes(Fields& step);
 void maskPath(Fields& step);
+void makeSlave(Fields& step);
 
 // root.cc
 void changeRoot(Fields& step);

@@ -79,6 +79,7 @@ enum class Op : uint32_t {
   memoryPolicy = 40,
   enterRoot = 41,
   unmount = 42,
+  slave = 43,
 };
 
 // How the rootfs becomes the root.

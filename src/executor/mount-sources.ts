@@ -22,7 +22,12 @@ export function openSource(
     if (idmap === "container") namespace = openSync(`/proc/${container.pid}/ns/user`, "r");
     else if (idmap !== undefined) namespace = userNamespaceOf(container.executable, idmap.uids, idmap.gids);
     return "path" in from
-      ? native.openMountSource(from.path, from.recursive, namespace, source.idmapRecursive)
+      ? native.openMountSource(from.path, {
+          recursive: from.recursive,
+          propagation: from.propagation,
+          userNamespace: namespace,
+          idmapRecursive: source.idmapRecursive,
+        })
       : native.createMount(from.type, from.source, from.options, namespace);
   } catch (error) {
     throw TandemError.from(error, property);

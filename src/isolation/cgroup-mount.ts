@@ -18,18 +18,28 @@ interface CgroupMount {
   readonly options: ParsedOptions;
 }
 
+interface CgroupMountContext {
+  readonly cgroupNamespace: boolean;
+  readonly cgroups: readonly CgroupHierarchy[];
+  /** Where a mount is a peer of the machine's, what is mounted on it is mounted on the machine's, too. */
+  readonly reachesMachine: boolean;
+}
+
 const TMPFS_FLAGS = 0x2 | 0x4 | 0x8; // nosuid, nodev, noexec
 
 /**
  * A mount of type cgroup shows the container its own cgroup as the root: in a cgroup namespace the kernel does that,
  * otherwise binds do. On v1 and hybrid machines it is a tmpfs with a directory for each hierarchy.
  */
-export function cgroupMountSteps(
-  mount: CgroupMount,
-  context: { readonly cgroupNamespace: boolean; readonly cgroups: readonly CgroupHierarchy[] },
-): Step[] {
+export function cgroupMountSteps(mount: CgroupMount, context: CgroupMountContext): Step[] {
+  const { property, target } = mount;
+  const steps = hierarchySteps(mount, context);
+  // On a bind of the machine's /sys it would cover the machine's own cgroups, those that are yet to be bound among them.
+  return context.reachesMachine ? [{ op: "slave", property, path: target }, ...steps] : steps;
+}
+
+function hierarchySteps(mount: CgroupMount, { cgroups, cgroupNamespace }: CgroupMountContext): Step[] {
   const { property, target, options } = mount;
-  const { cgroups, cgroupNamespace } = context;
   if (cgroups.length === 0)
     throw new TandemError("failed_precondition", `${property}: the container has no cgroup`);
   const only = cgroups[0];

@@ -12,6 +12,7 @@ import {
   type ParsedOptions,
   PLAIN_ATTRIBUTES,
   parseOptions,
+  propagationFlags,
   superblockOptions,
 } from "./mount-options.ts";
 import { NO_FD, type Step } from "./steps.ts";
@@ -19,7 +20,7 @@ import { NO_FD, type Step } from "./steps.ts";
 /** What the shim makes or opens, because the container's root may not reach it or its owners are to be mapped. */
 export interface MountSource {
   readonly from:
-    | { readonly path: string; readonly recursive: boolean }
+    | { readonly path: string; readonly recursive: boolean; readonly propagation: number }
     /** A new file system; options as the fifth argument of mount(2) has them, between its commas. */
     | { readonly type: string; readonly source: string; readonly options: readonly string[] };
   readonly property: string;
@@ -37,6 +38,12 @@ export interface MountContext {
   readonly userNamespace: boolean;
   /** The runtime may take mounts out of its own namespace: root may. Otherwise container-init opens what is bound. */
   readonly openSources: boolean;
+  /** Its mounts are in a namespace of their own. */
+  readonly mountNamespace: boolean;
+  /** What is mounted on a shared mount of the container's may be mounted on the machine's. */
+  readonly reachesMachine: boolean;
+  /** How a mount that the shim opens goes on with the machine's: MS_SLAVE or MS_PRIVATE, 0 as its peer. */
+  readonly propagation: number;
   readonly cgroupNamespace: boolean;
   /** The hierarchies of this machine with the container's directory in each. */
   readonly cgroups: readonly CgroupHierarchy[];
@@ -118,10 +125,13 @@ function bindStep(
   let fd = NO_FD;
   if (context.openSources && (context.userNamespace || idmap !== undefined)) {
     fd = sources.length;
-    const from = { path: source, recursive };
+    const from = { path: source, recursive, propagation: context.propagation };
     sources.push({ from, property, idmap, idmapRecursive: options.idmap === "recursive" });
   }
   const { attributes } = options;
+  // In a namespace that others are in, what is mounted below is not to appear where this was bound from.
+  const propagation =
+    attributes.propagation || (context.mountNamespace ? 0 : (propagationFlags["rslave"] ?? 0));
   return {
     op: "bind",
     property,
@@ -131,6 +141,7 @@ function bindStep(
     recursive,
     implied: impliedBy(attributes),
     ...attributes,
+    propagation,
   };
 }
 

@@ -106,6 +106,9 @@ export function planContainer(spec: Spec, context: PlanContext): ContainerPlan {
     bundle: context.bundle,
     userNamespace,
     openSources: rights.root,
+    mountNamespace: namespaces.created.has("mount"),
+    reachesMachine: !namespaces.created.has("mount") || machineTies(linux) === "shared",
+    propagation: sourcePropagation(spec, namespaces, userNamespace),
     cgroupNamespace: own("cgroup"),
     cgroups: context.cgroups,
     mountLabel: linux?.mountLabel ?? "",
@@ -200,19 +203,30 @@ function namespaceSteps(
   return steps;
 }
 
+/** How the machine's mounts go on in a namespace of the container's own: "shared" ones of the container reach the machine, as asked. */
+function machineTies(linux: Spec["linux"]): "shared" | "slave" | "private" {
+  // Unbindable is the root's own affair (sealingSteps).
+  const kind = (linux?.rootfsPropagation ?? "").replace(/^r/, "");
+  return kind === "shared" || kind === "private" ? kind : "slave";
+}
+
+/** Of what the shim opens the same, but that it comes from where the container's own rights do not reach. */
+function sourcePropagation({ linux }: Spec, { created }: NamespacePlan, userNamespace: boolean): number {
+  // As the kernel has it with a mount namespace of a user namespace (mount_namespaces(7), "Restrictions").
+  const ties = userNamespace || !created.has("mount") ? "slave" : machineTies(linux);
+  return ties === "shared" ? 0 : (propagationFlags[ties] ?? 0);
+}
+
 function rootfsSteps({ linux }: Spec, { created }: NamespacePlan, context: PlanContext): Step[] {
   const { rootfs: path } = context;
   // Others are in the namespace: how their mounts propagate is not the container's to say.
   if (!created.has("mount"))
     return [{ op: "rootfs", property: "root.path", path, parentPrivate: false, isolate: true }];
-  const wanted = linux?.rootfsPropagation ?? "";
-  const kind = wanted.replace(/^r/, "");
-  // Below "shared" mounts of the container reach the machine, as asked; unbindable is the root's own affair (below).
-  const flags =
-    propagationFlags[kind === "shared" ? "rshared" : kind === "private" ? "rprivate" : "rslave"] ?? 0;
+  const ties = machineTies(linux);
+  const flags = propagationFlags[`r${ties}`] ?? 0;
   return [
     { op: "propagation", property: "linux.rootfsPropagation", flags },
-    { op: "rootfs", property: "root.path", path, parentPrivate: kind === "shared", isolate: false },
+    { op: "rootfs", property: "root.path", path, parentPrivate: ties === "shared", isolate: false },
   ];
 }
 

@@ -85,6 +85,7 @@ export const stepTable = {
   memoryPolicy: { code: 40, fields: { mode: "u32", nodes: "bytes" } },
   enterRoot: { code: 41, fields: { fd: "u32" } },
   unmount: { code: 42, fields: { path: "text" } },
+  slave: { code: 43, fields: { path: "text" } },
 } as const satisfies Record<string, { code: number; fields: Readonly<Record<string, FieldKind>> }>;
 
 export type FieldKind = "u32" | "u64" | "flag" | "text" | "list" | "bytes";

@@ -145,6 +145,10 @@ const base: readonly Allowed[] = [
     ],
   },
   {
+    why: "V8's mutexes (abseil) ask for their thread's priority, and write to stderr when they are refused",
+    names: ["sched_getparam", "sched_getscheduler"],
+  },
+  {
     why: "a new thread, never a new process and never a new namespace",
     names: ["clone"],
     args: [masked(0, threadFlags | neverInClone, threadFlags)],

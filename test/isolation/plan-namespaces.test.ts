@@ -19,8 +19,8 @@ plan("in a user namespace devices are bound and sources are opened by the shim",
   assert.equal(
     result.sources.map(({ from, idmap }) => ({ ...from, idmap })),
     [
-      { path: "/bundle/a", recursive: true, idmap: undefined },
-      { path: "/b", recursive: false, idmap: "container" },
+      { path: "/bundle/a", recursive: true, propagation: 0x80000, idmap: undefined },
+      { path: "/b", recursive: false, propagation: 0x80000, idmap: "container" },
     ],
   );
   const steps = result.steps({ creating: "", created: "" });

@@ -1,4 +1,5 @@
-import { execFileSync, spawnSync } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,6 +9,7 @@ import * as assert from "uvu/assert";
 import { wasmFilters } from "../../src/isolation/wasm-seccomp.ts";
 import type { SocketUse } from "../../src/isolation/wasm-sockets.ts";
 import { native } from "../../src/native.ts";
+import { sockaddrFrom } from "../../wasm-host/network/sockaddr.ts";
 
 const wasm = suite("the seccomp filter of a wasm process");
 const directory = mkdtempSync(join(tmpdir(), "tandem-wasm-filter-"));
@@ -107,6 +109,37 @@ wasm("has of sockets what its use takes, and no more", () => {
   assert.is(socket("listen", SOCK_STREAM), "ok");
   assert.is(socket("listen", SOCK_DGRAM), "EPERM", "a datagram needs no connect to leave");
   assert.is(socket("network", SOCK_DGRAM), "ok");
+});
+
+/** Has Node serve one request under a filter; the answer. */
+async function serve(use: SocketUse, listener?: number): Promise<string> {
+  const child = spawn(
+    process.execPath,
+    [fixture("wasm-process-serve.mjs"), ...(listener === undefined ? [] : ["3"])],
+    {
+      env: { LD_PRELOAD: preload, SECCOMP_FILTER: filterFor(use) },
+      stdio: ["ignore", "pipe", "inherit", ...(listener === undefined ? [] : [listener])],
+      timeout: 30_000,
+    },
+  );
+  const ended = once(child, "close");
+  const [port] = await once(child.stdout ?? process.stdin, "data");
+  const answer = await fetch(`http://127.0.0.1:${String(port).trim()}/`, {
+    method: "POST",
+    body: "x".repeat(300_000),
+  });
+  const { length } = await answer.text();
+  const [status, signal] = await ended;
+  return `${length} ${status ?? signal}`;
+}
+
+wasm("lets Node serve http on a listening socket that it was given, or on a port of its own", async () => {
+  const listener = native.socketOpen(4, 1);
+  native.socketBind(listener, sockaddrFrom({ address: Uint8Array.of(127, 0, 0, 1), port: 0 }));
+  native.socketListen(listener, 8);
+  assert.is(await serve("accept", listener), "300000 0");
+  native.close(listener);
+  assert.is(await serve("listen"), "300000 0");
 });
 
 wasm("cannot connect by sending", () => {

@@ -1,11 +1,12 @@
 import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { NetworkGrant } from "../../wasm-host/grant.ts";
 import type { AddressFamily } from "../../wasm-host/network/address.ts";
 import { NetworkError } from "../../wasm-host/network/error-code.ts";
 import type { WitAddress, WitSocketAddress } from "../../wasm-host/network/wit-address.ts";
+import { chores, finishChores } from "../../wasm-host/wasi/p2/chores.ts";
 import { Pollable } from "../../wasm-host/wasi/p2/poll.ts";
 import type { Result } from "../../wasm-host/wasi/p2/result.ts";
 import type { ResolveAddressStream } from "../../wasm-host/wasi/p2/sockets/ip-name-lookup.ts";
@@ -390,6 +391,37 @@ for (const [name, waiter] of Object.entries(waiters)) {
     assert.is(await readToEnd(server.input), written, "sent while this guest waits for something else");
     drop(listener);
     dropConnections(server);
+  });
+
+  test(`What a guest has written leaves after its end, ${name}`, async () => {
+    const server = createServer().listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const client = await connect(new Guest(waiter), loopback("ipv4", port));
+    const [connection] = (await once(server, "connection")) as [Socket];
+    must(client.socket.setSendBufferSize(1024n));
+    let written = 0;
+    // Until all buffers on the way are full.
+    while (chores.size === 0) {
+      const permitted = Number(must(client.output.checkWrite()));
+      must(client.output.write(new Uint8Array(permitted)));
+      written += permitted;
+      finishChores(5);
+    }
+    dropConnections(client);
+    let read = 0;
+    connection.on("data", (bytes) => {
+      read += bytes.length;
+    });
+    const ended = once(connection, "end");
+    for (let turns = 0; turns < 10_000 && chores.size > 0; turns++) {
+      finishChores(1);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    await ended;
+    assert.is(read, written);
+    connection.destroy();
+    server.close();
   });
 
   test(`A writer goes on when the reader does, ${name}`, async () => {

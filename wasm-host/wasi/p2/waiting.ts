@@ -1,4 +1,5 @@
 import { native } from "../../../src/native.ts";
+import { chores } from "./chores.ts";
 import { sweep } from "./sweep.ts";
 
 /**
@@ -29,8 +30,8 @@ export interface Waiter {
   untilAny(sources: readonly Source[]): undefined | Promise<void>;
   /** The same, with the indexes of those that are. */
   poll(sources: readonly Source[]): readonly number[] | Promise<readonly number[]>;
-  /** Calls `step` whenever the source is ready, while the guest does something else, until it returns true. */
-  inBackground(source: Source, step: () => boolean): void;
+  /** Asks the source whenever it may be ready, while the guest does something else, until it is: asking it is what has to be done. */
+  inBackground(source: Source): void;
 }
 
 export const alwaysReady: Source = { ready: () => true };
@@ -45,9 +46,6 @@ export function whenReady<T>(waiter: Waiter, source: Source, then: () => T | Pro
   return waiting === undefined ? then() : waiting.then(then);
 }
 
-/** What goes on beside the guest as long as its thread waits for something. */
-const chores = new Map<Source, () => boolean>();
-
 /** Blocks the thread. What only the event loop can make ready is not for it: glue for http suspends. */
 export const blocking: Waiter = {
   untilAny(sources) {
@@ -55,25 +53,21 @@ export const blocking: Waiter = {
     return undefined;
   },
   poll: waitWithThread,
-  inBackground(source, step) {
-    chores.set(source, step);
+  inBackground(source) {
+    chores.add(source);
   },
 };
 
 function waitWithThread(sources: readonly Source[]): readonly number[] {
   for (;;) {
-    const ready = sweep(chores.size === 0 ? sources : [...sources, ...chores.keys()], true);
-    const own = ready.filter((index) => index < sources.length);
-    if (ready.length > own.length) doChores(ready.slice(own.length).map((index) => index - sources.length));
+    const all = chores.size === 0 ? sources : [...sources, ...chores];
+    const own: number[] = [];
+    for (const index of sweep(all, true)) {
+      const source = all[index];
+      if (index < sources.length) own.push(index);
+      else if (source !== undefined) chores.delete(source);
+    }
     if (own.length > 0) return own;
-  }
-}
-
-function doChores(indexes: readonly number[]): void {
-  const entries = [...chores];
-  for (const index of indexes) {
-    const [source, step] = entries[index] ?? [];
-    if (source !== undefined && step?.() === true) chores.delete(source);
   }
 }
 
@@ -90,11 +84,9 @@ export const suspending: Waiter = {
     const starving = sources.some(({ watch }, index) => watch !== undefined && !ready.includes(index));
     return starving ? new Promise((resolve) => setImmediate(() => resolve(sweep(sources, false)))) : ready;
   },
-  inBackground(source, step) {
-    const goOn = (): void => {
-      if (!step()) void whenWoken([source]).then(goOn);
-    };
-    void whenWoken([source]).then(goOn);
+  inBackground(source) {
+    chores.add(source);
+    void whenWoken([source]).then(() => chores.delete(source));
   },
 };
 

@@ -101,7 +101,7 @@ export class TcpOutput implements OutputSink {
     if (sent === bytes.length) return;
     // The bytes are a view of the guest's memory.
     this.#kept = bytes.slice(sent);
-    this.#waiter.inBackground(this.source, () => this.#drain());
+    this.#waiter.inBackground(this.source);
   }
 
   flush(): Source {
