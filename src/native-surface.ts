@@ -270,6 +270,13 @@ export interface IsolateOptions {
   readonly keepDescriptors: readonly number[];
   /** struct sock_filter[] */
   readonly filter: Buffer | undefined;
+  readonly tcpPorts: TcpPorts;
+}
+
+/** Ports that Landlock lets a process use, from Linux 6.7 on; every port when undefined. Port 0 is one that the kernel picks. */
+export interface TcpPorts {
+  readonly bind: readonly number[] | undefined;
+  readonly connect: readonly number[] | undefined;
 }
 
 /** What `compileSeccomp` takes: a profile whose names of actions, operators and architectures are numbers already. */

@@ -2,7 +2,7 @@ import { closeSync, constants, openSync, statSync } from "node:fs";
 import type { GuestCode } from "../src/code/guest-code.ts";
 import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
-import type { IsolateOptions } from "../src/native-surface.ts";
+import type { IsolateOptions, TcpPorts } from "../src/native-surface.ts";
 import type { MountSource, PreopenPlan, WasmConfig } from "./config.ts";
 import type { Preopen } from "./grant.ts";
 
@@ -21,6 +21,7 @@ export interface ProcessNeeds {
   /** Descriptors, besides stdio. */
   readonly keep: readonly number[];
   readonly sockets: SocketUse;
+  readonly tcpPorts: TcpPorts;
 }
 
 /** Where the grant's file system is behind the wall (native/addon/isolate.cc). */
@@ -59,7 +60,7 @@ function placesOf(preopens: readonly PreopenPlan[]): string[] {
 export function isolateOptions(
   host: WasmHost,
   config: WasmConfig,
-  { keep, sockets }: ProcessNeeds,
+  { keep, sockets, tcpPorts }: ProcessNeeds,
 ): IsolateOptions {
   const { isolation, grant } = config;
   const places = placesOf(grant.preopens);
@@ -76,6 +77,7 @@ export function isolateOptions(
     user: isolation.user,
     keepDescriptors: keep,
     filter: host.filters[sockets],
+    tcpPorts,
   };
 }
 

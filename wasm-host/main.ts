@@ -35,8 +35,8 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
       code,
-      enterIsolation: ({ keep, sockets }) =>
-        enterIsolation(host, config, { keep: [go, status, ...keep], sockets }),
+      enterIsolation: (needs) =>
+        enterIsolation(host, config, { ...needs, keep: [go, status, ...needs.keep] }),
     });
     say(code === undefined ? { ready: true } : { ready: true, code: code.report() });
   } catch (error) {

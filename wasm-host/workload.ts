@@ -1,18 +1,17 @@
 import { closeSync, fstatSync } from "node:fs";
 import type { GuestCode } from "../src/code/guest-code.ts";
 import { TandemError } from "../src/errors.ts";
-import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import { loadComponent } from "./component.ts";
 import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
-import type { Grant, NetworkGrant, Preopen } from "./grant.ts";
+import type { Grant, Preopen } from "./grant.ts";
 import type { ListenAddress } from "./http/serve.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
-import { type ResolverPaths, readResolverFiles } from "./network/read-resolver-files.ts";
-import { rulesOf } from "./network/rules-of.ts";
+import { networkNeeds } from "./network/kernel-needs.ts";
+import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
@@ -44,10 +43,12 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   if (workload.form === "component") {
     const files = openTranspiled(workload.transpiled);
     const serves = findWorld(files.manifest.exports).world === "http" && workload.export === undefined;
-    const sockets = socketUse(config, serves ? config.http : undefined);
     for (const [name, { sha256 }] of Object.entries(files.manifest.files))
       if (name.endsWith(".wasm")) code?.find(sha256);
-    const grant = toGrant(config, held, { keep: [...files.fds, ...(code?.fds ?? [])], sockets });
+    const grant = toGrant(config, held, {
+      keep: [...files.fds, ...(code?.fds ?? [])],
+      served: serves ? config.http : undefined,
+    });
     const http = toAddress(config.http, held.listeners);
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
       compileWith(code, bytes, files.manifest.files[name]?.sha256);
@@ -56,8 +57,7 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const file = openModule(workload.file);
   const digest = code?.digestOf(file, workload.digest);
   if (digest !== undefined) code?.find(digest);
-  const keep = [file, ...(code?.fds ?? [])];
-  const grant = toGrant(config, held, { keep, sockets: socketUse(config) });
+  const grant = toGrant(config, held, { keep: [file, ...(code?.fds ?? [])] });
   const entry = workload.export;
   const bytes = readWhole(file);
   const module = compileModule(bytes, (valid) => compileWith(code, valid, digest));
@@ -110,17 +110,17 @@ function openModule(file: LocatedFile): number {
   throw new TandemError("resource_exhausted", `module of ${size} bytes: too large`);
 }
 
-/** What the kernel has to let through: sockets of the grant, and, of a component that is served, the one it is served on. */
-function socketUse({ grant, listeners }: WasmConfig, served?: HttpPlan): SocketUse {
-  if (grant.network !== undefined) return "network";
-  if (served !== undefined && "port" in served) return "listen";
-  return listeners > 0 ? "accept" : "none";
+/** Descriptors of the workload, and where it is served if it is. */
+interface WorkloadNeeds {
+  readonly keep: readonly number[];
+  readonly served?: HttpPlan | undefined;
 }
 
-function toGrant(config: WasmConfig, held: Held, { keep, sockets }: ProcessNeeds): Grant {
+function toGrant(config: WasmConfig, held: Held, { keep, served }: WorkloadNeeds): Grant {
   const { preopens: _, listeners, network: planned, ...rest } = config.grant;
-  const network = planned === undefined ? undefined : toNetwork(planned, config.resolver);
-  const preopens = held.enterIsolation({ keep: [...held.listeners, ...keep], sockets });
+  const needs = networkNeeds({ network: planned, listeners: config.listeners, served });
+  const network = planned && { resolver: readResolverFiles(config.resolver), ...planned };
+  const preopens = held.enterIsolation({ keep: [...held.listeners, ...keep], ...needs });
   return {
     ...rest,
     ...(network === undefined ? {} : { network }),
@@ -128,13 +128,6 @@ function toGrant(config: WasmConfig, held: Held, { keep, sockets }: ProcessNeeds
     stdio: held.stdio,
     listeners: held.listeners.slice(0, listeners),
   };
-}
-
-/** With what names are looked up in. A rule that is wrong is found here, also if the guest never asks for a socket. */
-function toNetwork(planned: NetworkGrant, paths: ResolverPaths): NetworkGrant {
-  const network = { resolver: readResolverFiles(paths), ...planned };
-  rulesOf(network);
-  return network;
 }
 
 function toAddress(http: HttpPlan, listeners: readonly number[]): ListenAddress {

@@ -261,23 +261,63 @@ void becomeUser(Napi::Object user) {
 #define LANDLOCK_ACCESS_FS_REFER (1ULL << 13)
 #endif
 
-// The second lock on the file system, where the kernel has it: only what lies beneath the granted tree can be
-// opened.
-bool restrictWithLandlock(int root) {
+// Of linux/landlock.h since Linux 6.7 (version 4), newer than what this is built with.
+struct LandlockAttributes {
+  uint64_t handledAccessFs;
+  uint64_t handledAccessNet;
+};
+struct LandlockPort {
+  uint64_t allowedAccess;
+  uint64_t port;
+};
+constexpr int kLandlockRuleNetPort = 2;
+constexpr uint64_t kLandlockBindTcp = 1 << 0;
+constexpr uint64_t kLandlockConnectTcp = 1 << 1;
+constexpr long kLandlockNetVersion = 4;
+
+// TCP ports for one kind of access; none at all when there is no list.
+struct PortList {
+  uint64_t access;
+  Napi::Value ports;
+
+  uint64_t handled() const { return ports.IsArray() ? access : 0; }
+
+  void addTo(int ruleset) const {
+    if (!ports.IsArray()) return;
+    Napi::Array list = ports.As<Napi::Array>();
+    for (uint32_t i = 0; i < list.Length(); i++) {
+      const LandlockPort rule{access, list.Get(i).As<Napi::Number>().Uint32Value()};
+      checked(syscall(SYS_landlock_add_rule, ruleset, kLandlockRuleNetPort, &rule, 0), "landlock_add_rule",
+              "port " + std::to_string(rule.port));
+    }
+  }
+};
+
+// The second lock, where the kernel has it: only what lies beneath the granted tree can be opened, and only
+// the TCP ports of the grant can be bound and connected to.
+bool restrictWithLandlock(int root, Napi::Object tcpPorts) {
   const long version = syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
   if (version < 1) return false;
-  landlock_ruleset_attr ruleset{};
+  const PortList bind{kLandlockBindTcp, tcpPorts.Get("bind")};
+  const PortList connect{kLandlockConnectTcp, tcpPorts.Get("connect")};
+  const bool net = version >= kLandlockNetVersion;
+  LandlockAttributes ruleset{};
   // Version 1 knows the first 13 rights, version 2 adds moving files between directories; without it all
   // moves are denied.
-  ruleset.handled_access_fs =
-      version >= 2 ? (LANDLOCK_ACCESS_FS_REFER << 1) - 1 : LANDLOCK_ACCESS_FS_REFER - 1;
+  ruleset.handledAccessFs = version >= 2 ? (LANDLOCK_ACCESS_FS_REFER << 1) - 1 : LANDLOCK_ACCESS_FS_REFER - 1;
+  if (net) ruleset.handledAccessNet = bind.handled() | connect.handled();
+  const size_t size = net ? sizeof ruleset : sizeof ruleset.handledAccessFs;
   UniqueFd fd(static_cast<int>(
-      checked(syscall(SYS_landlock_create_ruleset, &ruleset, sizeof ruleset, 0), "landlock_create_ruleset")));
+      checked(syscall(SYS_landlock_create_ruleset, &ruleset, size, 0), "landlock_create_ruleset")));
   landlock_path_beneath_attr beneath{};
-  beneath.allowed_access = ruleset.handled_access_fs & ~LANDLOCK_ACCESS_FS_EXECUTE;
+  beneath.allowed_access = ruleset.handledAccessFs & ~LANDLOCK_ACCESS_FS_EXECUTE;
   beneath.parent_fd = root;
   checked(syscall(SYS_landlock_add_rule, fd.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0),
           "landlock_add_rule");
+  if (net) {
+    bind.addTo(fd.get());
+    connect.addTo(fd.get());
+  }
   checked(syscall(SYS_landlock_restrict_self, fd.get(), 0), "landlock_restrict_self");
   return true;
 }
@@ -308,7 +348,7 @@ Napi::Value isolate(const Napi::CallbackInfo& info) {
   checked(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl", "PR_SET_NO_NEW_PRIVS");
   // Neighbours of the same uid may not read its memory through /proc or ptrace.
   checked(prctl(PR_SET_DUMPABLE, 0), "prctl", "PR_SET_DUMPABLE");
-  const bool landlock = restrictWithLandlock(root.get());
+  const bool landlock = restrictWithLandlock(root.get(), options.Get("tcpPorts").As<Napi::Object>());
   std::vector<int> keep{root.get()};
   Napi::Array kept = options.Get("keepDescriptors").As<Napi::Array>();
   for (uint32_t i = 0; i < kept.Length(); i++) keep.push_back(kept.Get(i).As<Napi::Number>().Int32Value());

@@ -104,5 +104,6 @@ function enter(wall: BuiltWall): void {
     user: { uid: 0, gid: 0, additionalGids: [] },
     keepDescriptors: wall.keep ?? [],
     filter,
+    tcpPorts: { bind: [], connect: [] },
   });
 }

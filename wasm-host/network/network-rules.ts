@@ -1,3 +1,4 @@
+import type { TcpPorts } from "../../src/native-surface.ts";
 import type { NetworkGrant, NetworkProtocol } from "../grant.ts";
 import {
   canonical,
@@ -71,6 +72,17 @@ export class NetworkRules {
     return this.#inbound.some((rule) => includes(rule.ports, port) && coversLocal(rule, local));
   }
 
+  /** For the kernel's wall, which knows ports only: what any of the rules needs, undefined for every port. */
+  tcpPorts(): TcpPorts {
+    // A client may bind to a port that the kernel picks. Names are asked for over TCP too, by whoever may look one up.
+    const bind = [{ first: 0, last: 0 }, ...this.#inbound.map(({ ports }) => ports)];
+    const dns = this.#outbound.some(({ kind }) => kind !== "block") ? [{ first: 53, last: 53 }] : [];
+    return {
+      bind: listPorts(bind),
+      connect: listPorts([...dns, ...this.#outbound.map(({ ports }) => ports)]),
+    };
+  }
+
   /**
    * A name that is allowed was looked up, and this is what came of it. Returns the addresses that the guest may have: a name
    * leads to no special address (isSpecial) unless a rule with addresses allows that, and `localhost` to loopback only.
@@ -121,6 +133,18 @@ function coversLocal({ block }: InboundRule, address: IpAddress): boolean {
   if (block === undefined || contains(block, address)) return true;
   const { base, prefix } = block;
   return prefix === 8 * base.length && isUnspecified(base) && familyOf(base) === familyOf(address);
+}
+
+/** Each costs a system call at the start of a guest. */
+const mostListed = 256;
+
+function listPorts(ranges: readonly PortRange[]): number[] | undefined {
+  const ports = new Set<number>();
+  for (const { first, last } of ranges) {
+    if (last - first >= mostListed) return undefined;
+    for (let port = first; port <= last; port++) ports.add(port);
+  }
+  return ports.size > mostListed ? undefined : [...ports].sort((left, right) => left - right);
 }
 
 function includes({ first, last }: PortRange, port: number): boolean {

@@ -1,0 +1,30 @@
+import type { SocketUse } from "../../src/isolation/wasm-sockets.ts";
+import type { TcpPorts } from "../../src/native-surface.ts";
+import type { HttpPlan } from "../config.ts";
+import type { NetworkGrant } from "../grant.ts";
+import { NetworkRules } from "./network-rules.ts";
+
+/** What the kernel has to let through of the network: calls by seccomp, ports by Landlock. */
+export interface NetworkNeeds {
+  readonly sockets: SocketUse;
+  readonly tcpPorts: TcpPorts;
+}
+
+export interface NetworkUse {
+  readonly network: NetworkGrant | undefined;
+  /** Listening sockets that the process was given. */
+  readonly listeners: number;
+  /** Where an http component is served; undefined for other guests. */
+  readonly served: HttpPlan | undefined;
+}
+
+/** @throws TandemError `invalid_argument` naming a rule of the grant that is wrong */
+export function networkNeeds({ network, listeners, served }: NetworkUse): NetworkNeeds {
+  const ports = served !== undefined && "port" in served ? [served.port] : [];
+  if (network !== undefined) {
+    const { bind, connect } = new NetworkRules(network).tcpPorts();
+    return { sockets: "network", tcpPorts: { bind: bind && [...bind, ...ports], connect } };
+  }
+  const sockets = ports.length > 0 ? "listen" : listeners > 0 ? "accept" : "none";
+  return { sockets, tcpPorts: { bind: ports, connect: [] } };
+}
