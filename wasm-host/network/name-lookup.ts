@@ -1,6 +1,6 @@
 import type { NetworkGrant } from "../grant.ts";
 import { err, ok, type Result } from "../wasi/p2/result.ts";
-import { type Source, suspending, whenReady } from "../wasi/p2/waiting.ts";
+import { monotonicNow, type Source, suspending, whenReady } from "../wasi/p2/waiting.ts";
 import { canonical, type IpAddress } from "./address.ts";
 import { recordTypes } from "./dns-message.ts";
 import { DnsQuery, type QueryOutcome } from "./dns-query.ts";
@@ -18,6 +18,9 @@ interface Names {
   readonly config: ResolverConfig;
   readonly hosts: ReadonlyMap<string, readonly IpAddress[]>;
 }
+
+/** There are networks that swallow questions for IPv6; those with addresses in hand do not wait for the whole timeout. */
+const secondFamilyNs = 500_000_000n;
 
 const known = new WeakMap<NetworkGrant, Names>();
 
@@ -46,6 +49,8 @@ export class NameLookup {
   /** Names in the order in which they are asked for. */
   readonly #candidates: string[] = [];
   #queries: DnsQuery[] = [];
+  /** When the family that has not answered yet is left out, since the other has. */
+  #patience: bigint | undefined;
   #sawFailure = false;
   #result: LookupResult | undefined;
 
@@ -87,7 +92,10 @@ export class NameLookup {
       this.#step();
       return this.#result !== undefined;
     },
-    parts: () => this.#queries.filter((query) => query.outcome === undefined).map((query) => query.source),
+    parts: () => [
+      ...this.#queries.filter((query) => query.outcome === undefined).map((query) => query.source),
+      ...(this.#patience === undefined ? [] : [{ ready: () => false, deadline: this.#patience }]),
+    ],
   };
 
   close(): void {
@@ -98,10 +106,18 @@ export class NameLookup {
   #step(): void {
     while (this.#result === undefined) {
       for (const query of this.#queries) query.step();
+      this.#losePatience();
       const outcomes = this.#queries.map((query) => query.outcome);
       if (!outcomes.every((outcome) => outcome !== undefined)) return;
       this.#take(outcomes);
     }
+  }
+
+  #losePatience(): void {
+    if (!this.#queries.some(({ outcome }) => typeof outcome === "object" && outcome.addresses.length > 0))
+      return;
+    this.#patience ??= monotonicNow() + secondFamilyNs;
+    if (monotonicNow() >= this.#patience) for (const query of this.#queries) query.close();
   }
 
   #take(outcomes: readonly QueryOutcome[]): void {
@@ -122,6 +138,7 @@ export class NameLookup {
       this.#result = err(this.#sawFailure ? "temporary-resolver-failure" : "name-unresolvable");
       return;
     }
+    this.#patience = undefined;
     this.#queries = [recordTypes.A, recordTypes.AAAA].map((type) => new DnsQuery(config, name, type));
   }
 

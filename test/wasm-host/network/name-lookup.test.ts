@@ -175,6 +175,20 @@ test("Silence is waited for, then the next server is asked", async () => {
   );
 });
 
+test("Who has the addresses of one family does not wait the whole time for the other's", async () => {
+  await withServer(
+    ({ name, type }) => (type === A ? { records: [[name, A, four(10, 0, 0, 5)]] } : undefined),
+    async (address, server) => {
+      assert.is(await resolve("a.test", grantWith({ servers: [address] })), "10.0.0.5");
+      assert.is(
+        server.questions.filter(({ type }) => type === AAAA).length,
+        1,
+        "it is not asked for a second time",
+      );
+    },
+  );
+});
+
 test("An answer that was cut is asked for again over TCP", async () => {
   await withServer(
     ({ name, type, overTcp }) => {

@@ -20,7 +20,10 @@ export function createSockets(grant: NetworkGrant | undefined): Record<string, u
       UdpSocket: createUdpSocketClass(rules),
     },
     "wasi:sockets/ip-name-lookup@0.3": {
-      resolveAddresses: (name: string) => resolveAddresses(name, grant ?? { outbound: [], inbound: [] }),
+      resolveAddresses: async (name: string) =>
+        rules.allowsProtocol("dns")
+          ? await resolveAddresses(name, grant ?? { outbound: [], inbound: [] })
+          : refused("access-denied"),
     },
   };
 }
