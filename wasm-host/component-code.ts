@@ -8,6 +8,7 @@ import type { FilesystemHost } from "./wasi/p2/descriptor.ts";
 import { type ComponentGrant, createImports } from "./wasi/p2/imports.ts";
 import { createNativeFiles } from "./wasi/p2/native-files.ts";
 import { blocking, suspending } from "./wasi/p2/waiting.ts";
+import { beginCall } from "./wasi/p3/host-call.ts";
 import { createWasi03 } from "./wasi/p3/imports.ts";
 import { Outflow } from "./wasi/p3/outflow.ts";
 import { findWorld, type WorldEntry } from "./world.ts";
@@ -36,8 +37,8 @@ export interface CodeOptions {
   readonly compile?: (bytes: Uint8Array, name: string) => WebAssembly.Module;
 }
 
-/** Where the glue finds the function to call with a late trap (src/image/glue-patches.ts). */
-const lateTrapKey = "tandem:late-trap";
+/** Where glue for 0.3 finds the functions that its patches call (src/image/glue-patches.ts). */
+const glueKeys = { lateTrap: "tandem:late-trap", call: "tandem:call" } as const;
 
 const fileSystem = createNativeFiles();
 
@@ -75,7 +76,11 @@ export class ComponentCode {
     const outflow = new Outflow();
     const { promise: trapped, reject } = Promise.withResolvers<never>();
     trapped.catch(() => {}); // for whoever is interested
-    const imports = { ...this.#imports(grant, outflow), [lateTrapKey]: reject };
+    const imports = {
+      ...this.#imports(grant, outflow),
+      [glueKeys.lateTrap]: reject,
+      [glueKeys.call]: beginCall,
+    };
     const exit = new ExitIntercept();
     const instance = this.#instantiate((name) => this.#module(name), imports, exit.instantiateCore);
     return { instance, exit, outflow, trapped };

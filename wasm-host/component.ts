@@ -99,7 +99,7 @@ async function runExport(
   let instantiated: Instantiated | undefined;
   try {
     instantiated = code.instantiate(grant);
-    await findEntry(instantiated.instance, entry ?? defaultEntry(code))();
+    await unlessStuck(findEntry(instantiated.instance, entry ?? defaultEntry(code)));
     return 0;
   } catch (error) {
     await instantiated?.outflow.settled();
@@ -108,6 +108,19 @@ async function runExport(
   } finally {
     await instantiated?.outflow.settled();
     finishChores();
+  }
+}
+
+/** A guest that waits, with nothing left on the event loop that could wake it, will never be woken. */
+async function unlessStuck(entry: () => unknown): Promise<void> {
+  const { promise: stuck, reject } = Promise.withResolvers<never>();
+  const onEmptyLoop = (): void =>
+    reject(new Error("the component waits for something that can never happen"));
+  process.once("beforeExit", onEmptyLoop);
+  try {
+    await Promise.race([entry(), stuck]);
+  } finally {
+    process.off("beforeExit", onEmptyLoop);
   }
 }
 

@@ -19,6 +19,8 @@ import { $init, type GenerateOptions, generate } from "@bytecodealliance/jco-tra
 import { TandemError } from "../errors.ts";
 import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
 import { readComponentInterfaces } from "./component-interfaces.ts";
+import { patchGlue } from "./glue-patches.ts";
+import { stripCalls } from "./strip-calls.ts";
 import { runWalled } from "./walled-child.ts";
 import { isWasi03, wasi03Key } from "./wasi-version.ts";
 
@@ -55,7 +57,7 @@ function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, 
       keep(name, content);
       continue;
     }
-    const glue = toScript(Buffer.from(content).toString("utf8"));
+    const glue = toScript(Buffer.from(content).toString("utf8"), about);
     keep("glue.js", Buffer.from(glue));
     keep("glue.cache", compileWhole(glue));
   }
@@ -109,13 +111,15 @@ const suspendingExports = ["wasi:cli/run#run", "wasi:http/incoming-handler#handl
  * The glue is a module without imports; as a script whose value is `instantiate` it can be evaluated from memory, at once and
  * with V8's code cache, in a process that has no file system.
  */
-function toScript(module: string): string {
-  const body = module
+function toScript(module: string, { imports, exports }: Omit<ComponentManifest, "files">): string {
+  const stripped = module
     .replace(/^[ \t]*export (function instantiate|const _util)\b/gm, "$1")
     // asked on each call of each function, and each time the environment is searched for it
     .replaceAll("globalThis?.process?.env?.JCO_DEBUG", "false")
     // a fifth of the text; each page of it is a page fault of the process that reads it
     .replace(/^[ \t]+/gm, "");
+  const quiet = stripCalls(stripped, "_debugLog");
+  const body = [...imports, ...exports].some(isWasi03) ? patchGlue(quiet) : quiet;
   if (/^(export|import)\b/m.test(body))
     throw new TandemError("internal", "jco's glue has an import or export that is not expected");
   // What the glue has to say about an error is in the error that it throws; the container's stderr belongs to the guest.

@@ -69,6 +69,8 @@ interface Message {
   readonly method: Variant;
   readonly headers: readonly (readonly [string, string])[];
   readonly timeouts: Timeouts | undefined;
+  /** Breaks the request off. */
+  readonly signal?: AbortSignal;
 }
 
 /** Begins a request to a target that the access allows; the caller listens to it, and writes and ends it. */
@@ -81,6 +83,7 @@ export function openRequest(access: OutgoingAccess, target: Target, message: Mes
     path,
     method: methodName(message.method),
     headers: ["Host", host, ...message.headers.flat()],
+    ...(message.signal === undefined ? {} : { signal: message.signal }),
   });
   if (message.timeouts !== undefined) setTimeouts(request, message.timeouts);
   return request;

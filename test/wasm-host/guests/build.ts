@@ -29,6 +29,13 @@ async function build(kind: string, scratch: string): Promise<Uint8Array> {
         wasi: ["0.2.12", "0.3.0"],
         world: "command",
       });
+    case "service03":
+      return await bare(scratch, {
+        source: "service03.c",
+        wit: "wasi03.wit",
+        wasi: ["0.2.12", "0.3.0"],
+        world: "service",
+      });
     case "foreign":
       return await parse('(component (import "acme:anvil/drop@1.0.0" (instance (export "now" (func)))))');
     default:

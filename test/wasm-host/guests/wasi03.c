@@ -1,20 +1,9 @@
-// A command of WASI 0.3 in C without bindings: the canonical ABI by hand, so that it is small and its every call is visible. Each async
-// call is waited for on the spot (waitable-set.wait), so that the programs below read from top to bottom.
-typedef unsigned char u8;
-typedef int i32;
-typedef unsigned u32;
-typedef long long i64;
-typedef unsigned long long u64;
-#define IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
-#define EXPORT(name) __attribute__((export_name(name)))
-#define V "@0.3.0"
+// A command of WASI 0.3; its first argument says what it is to do.
+#include "wasi03.h"
+
 #define ENV "wasi:cli/environment" V
 #define FS "wasi:filesystem/types" V
 
-IMPORT("$root", "[waitable-set-new]") i32 set_new(void);
-IMPORT("$root", "[waitable-set-wait]") i32 set_wait(i32 set, void* event);
-IMPORT("$root", "[waitable-join]") void join(i32 waitable, i32 set);
-IMPORT("$root", "[subtask-drop]") void subtask_drop(i32);
 IMPORT("[export]wasi:cli/run" V, "[task-return]run") void run_return(i32 is_err);
 
 IMPORT(ENV, "get-arguments") void get_arguments(void*);
@@ -27,12 +16,14 @@ IMPORT(STDOUT, "[stream-new-0]write-via-stream") i64 stdout_new(void);
 IMPORT(STDOUT, "[async-lower][stream-write-0]write-via-stream") i32 stdout_put(i32, const void*, i32);
 IMPORT(STDOUT, "[stream-drop-writable-0]write-via-stream") void stdout_end(i32);
 IMPORT(STDOUT, "[async-lower][future-read-1]write-via-stream") i32 stdout_result(i32, void*);
+IMPORT(STDOUT, "[future-drop-readable-1]write-via-stream") void stdout_result_drop(i32);
 
 #define STDIN "wasi:cli/stdin" V
 IMPORT(STDIN, "read-via-stream") void stdin_read(void*);
 IMPORT(STDIN, "[async-lower][stream-read-0]read-via-stream") i32 stdin_get(i32, void*, i32);
 IMPORT(STDIN, "[stream-drop-readable-0]read-via-stream") void stdin_end(i32);
 IMPORT(STDIN, "[async-lower][future-read-1]read-via-stream") i32 stdin_result(i32, void*);
+IMPORT(STDIN, "[future-drop-readable-1]read-via-stream") void stdin_result_drop(i32);
 
 IMPORT("wasi:clocks/monotonic-clock" V, "now") i64 now(void);
 IMPORT("wasi:clocks/monotonic-clock" V, "[async-lower]wait-for") i32 wait_for(i64);
@@ -49,11 +40,13 @@ IMPORT(FS, "[method]descriptor.read-via-stream") void file_read(i32, i64, void*)
 IMPORT(FS, "[async-lower][stream-read-0][method]descriptor.read-via-stream") i32 file_get(i32, void*, i32);
 IMPORT(FS, "[stream-drop-readable-0][method]descriptor.read-via-stream") void file_read_end(i32);
 IMPORT(FS, "[async-lower][future-read-1][method]descriptor.read-via-stream") i32 file_read_result(i32, void*);
+IMPORT(FS, "[future-drop-readable-1][method]descriptor.read-via-stream") void file_read_result_drop(i32);
 IMPORT(FS, "[method]descriptor.write-via-stream") i32 file_write(i32, i32 stream, i64);
 IMPORT(FS, "[stream-new-0][method]descriptor.write-via-stream") i64 file_new(void);
 IMPORT(FS, "[async-lower][stream-write-0][method]descriptor.write-via-stream") i32 file_put(i32, const void*, i32);
 IMPORT(FS, "[stream-drop-writable-0][method]descriptor.write-via-stream") void file_write_end(i32);
 IMPORT(FS, "[async-lower][future-read-1][method]descriptor.write-via-stream") i32 file_write_result(i32, void*);
+IMPORT(FS, "[future-drop-readable-1][method]descriptor.write-via-stream") void file_write_result_drop(i32);
 IMPORT(FS, "[resource-drop]descriptor") void descriptor_drop(i32);
 
 IMPORT("wasi:sockets/types" V, "[static]tcp-socket.create") void tcp_create(i32 family, void*);
@@ -63,65 +56,6 @@ IMPORT("wasi:sockets/ip-name-lookup" V, "[async-lower]resolve-addresses") i32 re
 IMPORT("wasi:cli/environment@0.2.12", "get-arguments") void get_arguments02(void*);
 IMPORT("wasi:cli/stdout@0.2.12", "get-stdout") i32 get_stdout02(void);
 IMPORT("wasi:io/streams@0.2.12", "[method]output-stream.blocking-write-and-flush") void write02(i32, const void*, i32, void*);
-
-enum { BLOCKED = -1, RETURNED = 2, COMPLETED = 0, DROPPED = 1 };
-
-static u8 heap[1 << 21];
-static u32 used;
-
-EXPORT("cabi_realloc") void* cabi_realloc(void* old, u32 old_size, u32 align, u32 size) {
-  (void)old, (void)old_size;
-  used = (used + align - 1) & ~(align - 1);
-  if (used + size > sizeof heap) __builtin_trap();
-  void* place = heap + used;
-  used += size;
-  return place;
-}
-
-struct text { const char* bytes; i32 length; };
-
-static i32 length_of(const char* text) {
-  i32 length = 0;
-  while (text[length]) length++;
-  return length;
-}
-
-static int is(struct text text, const char* other) {
-  if (text.length != length_of(other)) return 0;
-  for (i32 i = 0; i < text.length; i++) if (text.bytes[i] != other[i]) return 0;
-  return 1;
-}
-
-static i32 number(struct text text) {
-  i32 value = 0;
-  for (i32 i = 0; i < text.length; i++) value = value * 10 + text.bytes[i] - '0';
-  return value;
-}
-
-/** Waits for one waitable; what its event says. */
-static i32 event_of(i32 waitable) {
-  i32 event[2];
-  i32 set = set_new();
-  join(waitable, set);
-  set_wait(set, event);
-  join(waitable, 0);
-  return event[1];
-}
-
-/** An async call: the low bits are its state, the others its subtask. */
-static void called(i32 result) {
-  if ((result & 15) == RETURNED) return;
-  i32 subtask = result >> 4;
-  if (event_of(subtask) != RETURNED) __builtin_trap();
-  subtask_drop(subtask);
-}
-
-/** A copy of a stream or future: how many, and whether the other end is gone. */
-struct copied { i32 count; i32 code; };
-static struct copied copied(i32 end, i32 result) {
-  if (result == BLOCKED) result = event_of(end);
-  return (struct copied){(i32)((u32)result >> 4), result & 15};
-}
 
 /** Hands a stream to the host and writes all of it; the host's word on it: 0, or 1 and its error. */
 static i32 put(const void* bytes, i32 length) {
@@ -136,6 +70,7 @@ static i32 put(const void* bytes, i32 length) {
   }
   stdout_end(writer);
   copied(future, stdout_result(future, result));
+  stdout_result_drop(future);
   return result[0] == 0 ? 0 : 1 + result[1];
 }
 
@@ -163,6 +98,7 @@ static i32 cat(i32 most) {
   }
   stdin_end(input.stream);
   copied(input.future, stdin_result(input.future, result));
+  stdin_result_drop(input.future);
   return result[0];
 }
 
@@ -197,6 +133,7 @@ static void write_file(struct text path, struct text content) {
   copied(writer, file_put(writer, content.bytes, content.length));
   file_write_end(writer);
   copied(future, file_write_result(future, result));
+  file_write_result_drop(future);
   say(result[0] == 0 ? "written\n" : "failed\n");
 }
 
@@ -215,6 +152,7 @@ static void read_file(struct text path) {
   }
   file_read_end(input.stream);
   copied(input.future, file_read_result(input.future, result));
+  file_read_result_drop(input.future);
   if (result[0] != 0) { say("read error "); say_number(result[4]); }
 }
 
@@ -251,6 +189,13 @@ static i32 program(struct text* args, i32 count) {
     static char line[100000];
     for (i32 i = 0; i < (i32)sizeof line; i++) line[i] = i % 10 == 9 ? '\n' : '0' + i % 10;
     for (i32 i = 0; i < 20; i++) put(line, sizeof line);
+  }
+  if (is(what, "many")) for (i32 i = number(args[2]); i > 0; i--) { say("x"); called(wait_for(0)); }
+  if (is(what, "stuck")) {
+    // asks how the writing went before it has ended it
+    i64 ends = stdout_new();
+    i32 future = stdout_write((i32)ends);
+    copied(future, stdout_result(future, result));
   }
   if (is(what, "put-error")) exit_with_code(10 + say("x"));
   if (is(what, "sleep")) {

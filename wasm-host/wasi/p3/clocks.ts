@@ -1,5 +1,6 @@
 import { wallClockNow } from "../p2/clocks.ts";
-import { monotonicNow, suspending } from "../p2/waiting.ts";
+import { monotonicNow, type Source, suspending } from "../p2/waiting.ts";
+import { onCancel } from "./host-call.ts";
 
 /** wasi:clocks 0.3: this machine's clocks. Of time zones only UTC is known. */
 export function createClocks(): Record<string, unknown> {
@@ -22,5 +23,17 @@ export function createClocks(): Record<string, unknown> {
 }
 
 async function waitUntil(mark: bigint): Promise<void> {
-  await suspending.untilAny([{ ready: () => monotonicNow() >= mark, deadline: mark }]);
+  let cancelled = false;
+  const source: Source = {
+    ready: () => cancelled || monotonicNow() >= mark,
+    deadline: mark,
+    watch(wake) {
+      onCancel(() => {
+        cancelled = true;
+        wake();
+      });
+      return () => {};
+    },
+  };
+  await suspending.untilAny([source]);
 }

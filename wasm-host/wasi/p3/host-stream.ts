@@ -2,13 +2,21 @@ import { err, ok, type Result } from "../p2/result.ts";
 import type { InputSource } from "../p2/streams.ts";
 import { suspending, whenReady } from "../p2/waiting.ts";
 
+/** One read is at most this: what a pipe holds. */
+const largestRead = 65_536;
+
+/** A stream as jco's glue takes it from the host; patched (src/image/glue-patches.ts), it tells `next` how much the guest takes. */
+export interface HostStream<T> extends AsyncIterator<T, undefined, number | undefined> {
+  [Symbol.asyncIterator](): HostStream<T>;
+}
+
 /** What a function returns that hands a stream to the guest: the stream, and a future of how it ended. */
-export type StreamAndEnd<T, E> = [AsyncIterator<T> & AsyncIterable<T>, Promise<Result<undefined, E>>];
+export type StreamAndEnd<T, E> = [HostStream<T>, Promise<Result<undefined, E>>];
 
 /** One chunk of `T`s; for bytes a Uint8Array, which the glue takes apart. */
 export interface ChunkSource<T> {
-  /** The next item or chunk, undefined at the end. Throws, or rejects with, what the system said. */
-  next(): T | undefined | Promise<T | undefined>;
+  /** The next item, or up to `most` bytes; undefined at the end. Throws, or rejects with, what the system said. */
+  next(most: number): T | undefined | Promise<T | undefined>;
   /** The guest has dropped the stream, or has come to its end. Called once. */
   close(): void;
 }
@@ -29,10 +37,7 @@ export function hostStream<T, E>(source: ChunkSource<T>, toError: (error: unknow
 export type End = { readonly tag: "ended" | "dropped" } | { readonly tag: "failed"; readonly error: unknown };
 
 /** The stream alone; `onEnd` is called once. */
-export function iterate<T>(
-  source: ChunkSource<T>,
-  onEnd: (end: End) => void,
-): AsyncIterator<T> & AsyncIterable<T> {
+export function iterate<T>(source: ChunkSource<T>, onEnd: (end: End) => void): HostStream<T> {
   let open = true;
   const finish = (end: End): void => {
     if (!open) return;
@@ -40,12 +45,12 @@ export function iterate<T>(
     source.close();
     onEnd(end);
   };
-  const iterator: AsyncIterator<T> & AsyncIterable<T> = {
+  const iterator: HostStream<T> = {
     [Symbol.asyncIterator]: () => iterator,
-    async next() {
+    async next(most = largestRead) {
       if (!open) return { value: undefined, done: true };
       try {
-        const value = await source.next();
+        const value = await source.next(Math.min(most, largestRead));
         if (value !== undefined) return { value, done: false };
         finish({ tag: "ended" });
       } catch (error) {
@@ -61,15 +66,12 @@ export function iterate<T>(
   return iterator;
 }
 
-/** One read is at most this: what a pipe holds. */
-const largestRead = 65_536;
-
 /** The bytes of a source of WASI 0.2's streams, waited for on the event loop. */
 export function chunksOf(input: InputSource): ChunkSource<Uint8Array> {
-  const next = (): Uint8Array | undefined | Promise<Uint8Array | undefined> =>
+  const next = (most: number): Uint8Array | undefined | Promise<Uint8Array | undefined> =>
     whenReady(suspending, input.source, () => {
-      const bytes = input.read(largestRead);
-      return bytes?.length === 0 ? next() : bytes;
+      const bytes = input.read(most);
+      return bytes?.length === 0 ? next(most) : bytes;
     });
   return { next, close: () => input.close() };
 }

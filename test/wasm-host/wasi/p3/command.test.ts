@@ -120,6 +120,16 @@ test("Two megabytes of output arrive complete", async () => {
   assert.is((await run(["much"])).out, "012345678\n".repeat(200_000));
 });
 
+test("Input that a guest has not asked for is there for its next stream", async () => {
+  assert.is((await runWithInput(["head", "3"], "hello world")).out, "hel|lo world");
+});
+
+test("A guest that waits for what can never happen is told so, and ends", async () => {
+  const { status, err } = await run(["stuck"]);
+  assert.is(status, exitStatuses.trap);
+  assert.is(err, "trap: the component waits for something that can never happen\n");
+});
+
 test("A stdout that cannot be written to is an error for the guest, and no end of it", async () => {
   const full = openSync("/dev/full", "w");
   const stdio = new Stdio(scratch);

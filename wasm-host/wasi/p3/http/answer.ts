@@ -16,7 +16,9 @@ export function createAnswer03({ instance, trapped }: Instantiated, name: string
     const answer = await resultOf(handler.handle(Request.incoming(request, maxBodyBytes)));
     if (answer.tag === "err") return onError(answer.val.tag);
     if (response.headersSent || response.destroyed) return answer.val[Symbol.dispose]();
-    await Promise.race([answer.val.send(response), trapped]);
+    const sent = await Promise.race([answer.val.send(response), trapped]);
+    // A client that has gone away is nobody's fault.
+    if (sent.tag === "err" && sent.val.tag !== "connection-terminated") onError(sent.val.tag);
   };
 }
 

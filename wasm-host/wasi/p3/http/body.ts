@@ -12,8 +12,8 @@ export type Transmission = Result<undefined, HttpErrorCode>;
  * says how that went, or drops it.
  */
 export interface Body {
-  /** The next bytes; undefined at the end. Rejects with what broke the message. */
-  next(): Promise<Uint8Array | undefined>;
+  /** Up to `most` bytes; undefined at the end. Rejects with what broke the message. */
+  next(most: number): Promise<Uint8Array | undefined>;
   /** After the end. */
   trailers(): Promise<Trailers>;
   /** Whether there is nothing but trailers. */

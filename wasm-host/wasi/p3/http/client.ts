@@ -4,6 +4,7 @@ import type { OutgoingAccess } from "../../../http/outgoing-access.ts";
 import { openRequest, requestTarget, type Target } from "../../../http/outgoing-request.ts";
 import { contentLength } from "../../../http/syntax.ts";
 import { err, ok, type Result } from "../../p2/result.ts";
+import { onCancel } from "../host-call.ts";
 import type { Body } from "./body.ts";
 import type { Request } from "./request.ts";
 import { Response } from "./response.ts";
@@ -17,6 +18,8 @@ export function createClient(access: OutgoingAccess | undefined): Record<string,
 }
 
 async function send(request: Request, access: OutgoingAccess | undefined): Promise<Answer> {
+  const cancelled = new AbortController();
+  onCancel(() => cancelled.abort());
   const target = requestTarget({
     method: request.getMethod(),
     scheme: request.getScheme(),
@@ -28,7 +31,7 @@ async function send(request: Request, access: OutgoingAccess | undefined): Promi
   if (access?.allows(hostname, port) !== true) return refuse(request, { tag: "HTTP-request-denied" });
   const length = contentLength(request.headers.get("content-length"));
   if (length.tag === "err") return refuse(request, { tag: "HTTP-request-body-size", val: undefined });
-  return await transmit(access, target.val, { request, length: length.val });
+  return await transmit(access, target.val, { request, length: length.val, signal: cancelled.signal });
 }
 
 /** The guest learns it from the answer, and from the future that `new` gave it. */
@@ -42,17 +45,19 @@ interface Outgoing {
   readonly request: Request;
   /** Of the body, if it is known. */
   readonly length: number | undefined;
+  /** Breaks the request off. */
+  readonly signal: AbortSignal;
 }
 
 async function transmit(
   access: OutgoingAccess,
   target: Target,
-  { request, length }: Outgoing,
+  { request, length, signal }: Outgoing,
 ): Promise<Answer> {
   const headers = request.headers.toRaw();
   if (length === undefined) headers.push(...(await framing(request)));
   const { options: timeouts } = request;
-  const message = openRequest(access, target, { method: request.getMethod(), headers, timeouts });
+  const message = openRequest(access, target, { method: request.getMethod(), headers, timeouts, signal });
   const answer = responseTo(message);
   void sendBody(request.body, message, { length, wrongLength: "HTTP-request-body-size" });
   return await answer;

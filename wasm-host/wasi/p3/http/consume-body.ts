@@ -12,7 +12,7 @@ export function consumeBody(
   result: PromiseLike<Transmission>,
 ): [AsyncIterable<Uint8Array>, Promise<Trailers>] {
   const { promise, resolve } = Promise.withResolvers<Trailers>();
-  const stream = iterate<Uint8Array>({ next: () => body.next(), close() {} }, (end) => {
+  const stream = iterate<Uint8Array>({ next: (most) => body.next(most), close() {} }, (end) => {
     if (end.tag === "failed") return resolve(err(errorCodeOf(end.error)));
     if (end.tag === "dropped") body.drop();
     resolve(body.trailers());

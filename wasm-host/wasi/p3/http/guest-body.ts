@@ -1,9 +1,6 @@
 import type { GuestStream } from "../guest-stream.ts";
 import type { Body, Trailers, Transmission } from "./body.ts";
 
-/** One read is at most this: what a socket's buffer takes in. */
-const largestRead = 65_536;
-
 /** A body that the guest made: the `contents` and `trailers` that it gave to `new`. */
 export class GuestBody implements Body {
   readonly empty: boolean;
@@ -24,9 +21,9 @@ export class GuestBody implements Body {
     this.#settle = resolve;
   }
 
-  async next(): Promise<Uint8Array | undefined> {
+  async next(most: number): Promise<Uint8Array | undefined> {
     while (this.#stream !== undefined && !this.#ended) {
-      const { value, done } = await this.#stream.read({ count: largestRead });
+      const { value, done } = await this.#stream.read({ count: most });
       this.#ended = done;
       if (value !== undefined && value.length > 0) return value;
     }

@@ -4,14 +4,14 @@ import { errorCodeOf } from "../../../http/error-code.ts";
 import { Fields } from "../../../http/fields.ts";
 import { err, ok } from "../../p2/result.ts";
 import { suspending } from "../../p2/waiting.ts";
-import { chunksOf } from "../host-stream.ts";
+import { type ChunkSource, chunksOf } from "../host-stream.ts";
 import type { Body, Trailers, Transmission } from "./body.ts";
 
 /** The body of a message that came over the network. */
 export class IncomingBody implements Body {
   readonly empty = false;
   readonly #message: IncomingMessage;
-  readonly #chunks: { next(): Uint8Array | undefined | Promise<Uint8Array | undefined> };
+  readonly #chunks: ChunkSource<Uint8Array>;
 
   /** More than `limit` bytes fail with HTTP-request-body-size. */
   constructor(message: IncomingMessage, limit: number) {
@@ -21,8 +21,8 @@ export class IncomingBody implements Body {
     message.on("error", () => {}); // whoever reads learns of it
   }
 
-  async next(): Promise<Uint8Array | undefined> {
-    return await this.#chunks.next();
+  async next(most: number): Promise<Uint8Array | undefined> {
+    return await this.#chunks.next(most);
   }
 
   async trailers(): Promise<Trailers> {

@@ -6,6 +6,9 @@ import type { Body, Transmission } from "./body.ts";
 
 type Message = ServerResponse | ClientRequest;
 
+/** What a socket's buffer takes in. */
+const largestChunk = 65_536;
+
 export interface SendOptions {
   /** What `content-length` has announced. */
   readonly length: number | undefined;
@@ -53,7 +56,7 @@ async function writeBody(
 ): Promise<void> {
   let sent = 0;
   for (;;) {
-    const bytes = await unlessAborted(body.next(), signal);
+    const bytes = await unlessAborted(body.next(largestChunk), signal);
     if (bytes === undefined) break;
     sent += bytes.length;
     if (length !== undefined && sent > length) throw new HttpError({ tag: wrongLength, val: BigInt(sent) });

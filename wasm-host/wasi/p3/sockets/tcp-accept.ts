@@ -13,11 +13,10 @@ const pauseMs = 50;
  */
 export function connectionsOf(listener: TcpSocket): ChunkSource<TcpSocket> {
   const wait = new DescriptorWait();
-  let open = true;
   listener.hold();
   return {
     async next() {
-      while (open) {
+      while (!wait.stopped) {
         const accepted = listener.accept();
         if (accepted.tag === "ok") return accepted.val;
         if (accepted.val === "would-block") await wait.until(listener.fd, "readable");
@@ -27,7 +26,6 @@ export function connectionsOf(listener: TcpSocket): ChunkSource<TcpSocket> {
       return undefined;
     },
     close() {
-      open = false;
       wait.stop();
       listener.release();
     },

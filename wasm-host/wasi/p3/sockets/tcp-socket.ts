@@ -3,6 +3,7 @@ import type { NetworkRules } from "../../../network/network-rules.ts";
 import { TcpSocket as Tcp } from "../../../network/tcp-socket.ts";
 import { err, ok, type Result } from "../../p2/result.ts";
 import type { GuestStream } from "../guest-stream.ts";
+import { onCancel } from "../host-call.ts";
 import { failedStream, hostStream, iterate, type StreamAndEnd } from "../host-stream.ts";
 import { DescriptorWait } from "./descriptor-wait.ts";
 import { type ErrorCode, errorCodeOf, named, refused } from "./error-code.ts";
@@ -35,11 +36,13 @@ export class TcpSocket {
     socket.hold();
     try {
       const wait = new DescriptorWait();
-      for (;;) {
+      onCancel(() => wait.stop());
+      while (!wait.stopped) {
         const outcome = socket.finishConnect();
         if (outcome.tag === "ok" || outcome.val !== "would-block") return named(outcome);
         await wait.until(socket.fd, "writable");
       }
+      return err(invalidState);
     } finally {
       socket.release();
     }
@@ -53,7 +56,7 @@ export class TcpSocket {
     const { next, close } = connectionsOf(this.#socket);
     const connections = {
       async next(): Promise<TcpSocket | undefined> {
-        const accepted = await next();
+        const accepted = await next(1);
         return accepted === undefined ? undefined : new Accepted(accepted);
       },
       close,

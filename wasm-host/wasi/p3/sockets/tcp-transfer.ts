@@ -9,19 +9,15 @@ import { type ErrorCode, errorCodeOf } from "./error-code.ts";
 
 const { EAGAIN } = constants.errno;
 
-/** One read is at most this: what a socket's buffer holds by default. */
-const largestRead = 65_536;
-
 /** What the peer sends, until it ends its side. A guest that drops the stream wants no more of it: shutdown(SHUT_RD). */
 export function receiveFrom(socket: TcpSocket): ChunkSource<Uint8Array> {
   const wait = new DescriptorWait();
-  let open = true;
   socket.hold();
   return {
-    async next() {
-      while (open) {
-        const buffer = new Uint8Array(largestRead);
-        const count = socket.receive(buffer, largestRead);
+    async next(most) {
+      while (!wait.stopped) {
+        const buffer = new Uint8Array(most);
+        const count = socket.receive(buffer, most);
         if (count > 0) return buffer.subarray(0, count);
         if (count === 0) return undefined;
         if (count !== -EAGAIN) throw new NetworkError(errorCodeFrom(count));
@@ -30,7 +26,6 @@ export function receiveFrom(socket: TcpSocket): ChunkSource<Uint8Array> {
       return undefined;
     },
     close() {
-      open = false;
       wait.stop();
       socket.shutdown("receive");
       socket.release();

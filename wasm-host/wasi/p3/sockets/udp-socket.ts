@@ -3,6 +3,7 @@ import type { NetworkErrorCode } from "../../../network/error-code.ts";
 import type { NetworkRules } from "../../../network/network-rules.ts";
 import { UdpSocket as Udp } from "../../../network/udp-socket.ts";
 import { ok, type Result } from "../../p2/result.ts";
+import { onCancel } from "../host-call.ts";
 import { DescriptorWait } from "./descriptor-wait.ts";
 import { type ErrorCode, named, refused } from "./error-code.ts";
 import { endpointOf, toSocketAddress, type WitSocketAddress } from "./socket-address.ts";
@@ -46,11 +47,13 @@ export class UdpSocket {
     this.#socket.hold();
     try {
       const wait = new DescriptorWait();
-      for (;;) {
+      onCancel(() => wait.stop());
+      while (!wait.stopped) {
         const outcome = action();
         if (outcome.tag === "ok" || outcome.val !== "would-block") return named(outcome);
         await wait.until(this.#socket.fd, what);
       }
+      return refused("invalid-state");
     } finally {
       this.#socket.release();
     }
