@@ -37,6 +37,7 @@ const natives: Readonly<Record<string, string>> = {
   "native/build/Release/container-init": join(lib, "container-init"),
   "native/build/Release/containerd-shim-tandem-v1": join(bin, "containerd-shim-tandem-v1"),
   "native/build/Release/tandem-oci": join(bin, "tandem-oci"),
+  "native/build/Release/tandem": join(bin, "tandem"),
 };
 
 /** Flags of the zygote's Node, one a line; the launcher reads them (native/launcher/zygote.c). */
@@ -151,7 +152,6 @@ mkdirSync(lib, { recursive: true });
 for (const name of bundles()) rmSync(join(lib, name));
 await bundle();
 for (const [from, to] of Object.entries(natives)) installFile(join(root, from), to);
-installFile(join(root, "src/cli/tandem.sh"), join(bin, "tandem"));
 installNode();
 installWorkerFiles();
 writeFileSync(join(lib, "zygote.args"), `${zygoteFlags.join("\n")}\n`);

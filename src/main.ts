@@ -14,6 +14,8 @@ import { native } from "./native.ts";
 import type { OciHost } from "./oci/server.ts";
 import { isAdministrator, ownRights } from "./rights.ts";
 import { becomeShim } from "./shim/shim.ts";
+import { becomeNursery } from "./zygote/become-nursery.ts";
+import { Nursery } from "./zygote/nursery.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
 import { createCodeHost, createShimHost, createWasmHost, warmUp, warmUpForOci } from "./zygote/warm-up.ts";
 import { type Role, runZygote } from "./zygote/zygote.ts";
@@ -25,10 +27,7 @@ const [mode, argument] = process.argv.slice(2);
 switch (mode) {
   case "zygote":
     // Who is not root, or root without CAP_SYS_ADMIN, has the command line, which is all that a zygote of theirs is asked for.
-    await zygote(
-      argument ?? "/run/tandem/z",
-      ownRights().machineRoot && isAdministrator(readFileSync("/proc/self/status", "latin1")),
-    );
+    await zygote(argument ?? "/run/tandem/z", ownRights().machineRoot && isAdministrator(ownStatus()));
     break;
   case "zygote-for-oci":
     await zygote(argument ?? "/run/tandem/z", false);
@@ -39,6 +38,10 @@ switch (mode) {
   default:
     process.stderr.write("usage: main.mjs zygote DIR | zygote-for-oci DIR | shim\n");
     native.exitNow(2);
+}
+
+function ownStatus(): string {
+  return readFileSync("/proc/self/status", "latin1");
 }
 
 /** gRPC and HTTP/2 are of no use to any other child: only a resolver loads them. */
@@ -78,11 +81,6 @@ async function zygote(directory: string, forPods: boolean): Promise<void> {
   const wasmHost = forPods ? createWasmHost(directory, code) : undefined;
   const roles: Record<string, Role> = {
     shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
-    wasm: (fields, fds) => {
-      // A guest's process has no use for a program to execute.
-      closeSync(shimHost.containerInit);
-      becomeWasmProcess(wasmHost ?? createWasmHost(directory, undefined), fields, fds);
-    },
     code: (fields, fds) => {
       if (code === undefined) native.exitNow(1);
       void becomeCodeCompiler(code, fields, fds);
@@ -90,12 +88,18 @@ async function zygote(directory: string, forPods: boolean): Promise<void> {
     resolver: becomeResolver,
     oci: (_, fds) => becomeOci({ ...shimHost, directory }, fds),
   };
-  await runZygote({
-    directory,
-    roles,
-    warm: () =>
-      wasmHost === undefined
-        ? warmUpForOci()
-        : warmUp({ shim: shimHost, wasm: wasmHost, engine: code?.engine }, directory),
-  });
+  if (wasmHost === undefined) {
+    const nursery = new Nursery((socket) => {
+      closeSync(shimHost.containerInit);
+      becomeNursery(socket, { directory, hasRights: isAdministrator(ownStatus()) });
+    });
+    return await runZygote({ directory, roles, nursery, warm: warmUpForOci });
+  }
+  roles["wasm"] = (fields, fds) => {
+    // A guest's process has no use for a program to execute.
+    closeSync(shimHost.containerInit);
+    becomeWasmProcess(wasmHost, fields, fds);
+  };
+  const warm = { shim: shimHost, wasm: wasmHost, engine: code?.engine };
+  await runZygote({ directory, roles, warm: () => warmUp(warm, directory) });
 }

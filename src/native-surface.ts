@@ -32,6 +32,8 @@ export interface Native extends NativeWasi, NativeSockets {
   waitPidfd(pidfd: number): { readonly pid: number; readonly status: number } | undefined;
   /** Lets the kernel reap every child of this process (SIGCHLD ignored); undone in forked children. */
   autoReap(): void;
+  /** Blocks until no child of this process is left, and lets the kernel reap them (autoReap). */
+  waitForChildren(): void;
   /** Reaps one re-parented process by its pid; true when it was dead and is gone now. */
   reapOrphan(pid: number): boolean;
   /** Pid of a child that has ended and that nobody has reaped, left as it is; undefined when there is none. */
@@ -199,6 +201,12 @@ export interface Native extends NativeWasi, NativeSockets {
     options: readonly string[],
     userNamespace: number | undefined,
   ): number;
+
+  // --- user namespaces (addon/user_namespace.cc): for a forked child with one thread -------------------------------------
+  /** A user namespace in which this process has every capability; uid and gid stay, supplementary groups cannot be changed. */
+  enterUserNamespace(): void;
+  /** A mount namespace of its own, with a copy of every mount. */
+  copyMounts(): void;
 
   // --- isolation of a wasm process (addon/isolate.cc): for a forked child with one thread --------------------------------
   /** A detached copy of what is mounted at path: nodev, nosuid, noexec, private. */

@@ -20,8 +20,11 @@ export interface WasmConfig {
   readonly resolver: ResolverPaths;
 }
 
-/** A port on every address of the process's network, or a listening socket, by its place among those of the request. */
-export type HttpPlan = { readonly port: number } | { readonly listener: number };
+/**
+ * A port on every address of the process's network, or a listening socket, by its place among those of the request; then stderr is told
+ * the address once it is served there.
+ */
+export type HttpPlan = { readonly port: number } | { readonly listener: number; readonly announce: string };
 
 /** A grant (grant.ts) before anything of it is open. Its stdio and listening sockets are descriptors of the request. */
 export interface GrantPlan extends Omit<Grant, "preopens" | "stdio" | "listeners"> {

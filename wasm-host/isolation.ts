@@ -14,6 +14,8 @@ export interface WasmHost {
   readonly filters: Readonly<Record<SocketUse, Buffer>>;
   /** Optimised code of modules; undefined where there is none to be had. */
   readonly code?: { forGuest(): GuestCode } | undefined;
+  /** Whether the mounts that this process sees belong to somebody with more rights: then only a copy can be cloned from. */
+  readonly foreignMounts: boolean;
 }
 
 /** What a process keeps behind the wall. */
@@ -64,6 +66,7 @@ export function isolateOptions(
 ): IsolateOptions {
   const { isolation, grant } = config;
   const places = placesOf(grant.preopens);
+  if (host.foreignMounts) native.copyMounts();
   return {
     cgroupFiles: isolation.cgroupFiles,
     oomScoreAdj: isolation.oomScoreAdj,

@@ -20,6 +20,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportSeccomp(exports);
   tandem::exportNetDevice(exports);
   tandem::exportSpawn(exports);
+  tandem::exportUserNamespace(exports);
   tandem::exportWasi(exports);
   tandem::exportWasmScan(exports);
   return exports;

@@ -20,6 +20,7 @@ void exportBpfDevices(Napi::Object exports);
 void exportSeccomp(Napi::Object exports);
 void exportNetDevice(Napi::Object exports);
 void exportSpawn(Napi::Object exports);
+void exportUserNamespace(Napi::Object exports);
 void exportWasi(Napi::Object exports);
 void exportWasmScan(Napi::Object exports);
 

@@ -127,6 +127,12 @@ Napi::Value autoReap(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value waitForChildren(const Napi::CallbackInfo& info) {
+  // With SIGCHLD ignored it ends with ECHILD, once the last one has ended (wait(2), "NOTES").
+  while (waitpid(-1, nullptr, 0) > 0 || errno == EINTR) continue;
+  return info.Env().Undefined();
+}
+
 Napi::Value reapOrphan(const Napi::CallbackInfo& info) {
   // By pid, never -1: a subreaper inherits orphans, but may not steal the status of a child that somebody
   // waits for.
@@ -246,6 +252,7 @@ void exportProcess(Napi::Object exports) {
   exportFunction<minorFaults>(exports, "minorFaults");
   exportFunction<waitPidfd>(exports, "waitPidfd");
   exportFunction<autoReap>(exports, "autoReap");
+  exportFunction<waitForChildren>(exports, "waitForChildren");
   exportFunction<reapOrphan>(exports, "reapOrphan");
   exportFunction<peekDeadChild>(exports, "peekDeadChild");
   exportFunction<openPidfd>(exports, "pidfdOpen");

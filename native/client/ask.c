@@ -1,17 +1,25 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client.h"
 
 extern char **environ;
 
-bool say(int server, enum ToServer kind, const void *data, size_t length, int fd) {
+static bool sayWith(int server, enum ToServer kind, const Bytes *data, const int *fds, size_t count) {
   char byte = (char)kind;
-  const struct iovec parts[2] = {{&byte, 1}, {(void *)data, length}};
-  return sendMessage(server, "server", parts, 2, &fd, fd < 0 ? 0 : 1);
+  const struct iovec parts[2] = {{&byte, 1}, {data->data, data->length}};
+  return sendMessage(server, "server", parts, 2, fds, count);
+}
+
+bool say(int server, enum ToServer kind, const void *data, size_t length, int fd) {
+  const Bytes bytes = {(char *)data, length};
+  return sayWith(server, kind, &bytes, &fd, fd < 0 ? 0 : 1);
 }
 
 static void takeDescriptors(struct msghdr *header, Message *message) {
@@ -80,26 +88,85 @@ static void add(Fields *fields, const char *text) {
   fields->length = needed;
 }
 
-bool sendCall(int server, int count, char **arguments) {
-  static char cwd[maxPath];
+static Fields newFields(void) {
   Fields fields = {NULL, 0, 64 * 1024};
   fields.data = mmap(NULL, fields.capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (fields.data == MAP_FAILED) fail(errno, "mmap", NULL);
+  return fields;
+}
+
+static void addDirectory(Fields *fields) {
+  static char cwd[maxPath];
   // A working directory that was removed: relative paths are then refused by the server.
   if (getcwd(cwd, sizeof cwd) == NULL) cwd[0] = 0;
-  add(&fields, cwd);
+  add(fields, cwd);
+}
+
+static bool isAny(const char *variable) {
+  (void)variable;
+  return true;
+}
+
+static void addEnvironment(Fields *fields, bool (*isWanted)(const char *variable)) {
   char digits[21];
-  uint64_t kept = 0;
-  for (char **variable = environ; *variable != NULL; variable++) kept += isKept(*variable);
-  add(&fields, decimal(digits, kept));
+  uint64_t wanted = 0;
+  for (char **variable = environ; *variable != NULL; variable++) wanted += isWanted(*variable);
+  add(fields, decimal(digits, wanted));
   for (char **variable = environ; *variable != NULL; variable++)
-    if (isKept(*variable)) add(&fields, *variable);
-  for (int i = 1; i < count; i++) add(&fields, arguments[i]);
-  if (fields.length < maxMessage) return say(server, sayCall, fields.data, fields.length, -1);
-  // Too much for one message.
-  const Bytes bytes = {fields.data, fields.length};
+    if (isWanted(*variable)) add(fields, *variable);
+}
+
+// Descriptors of a request, then, when the fields are too much for one message, one of a file that has them.
+static bool sendFields(int server, enum ToServer kind, const Fields *fields, int *fds, size_t count) {
+  Bytes bytes = {fields->data, fields->length};
+  if (fields->length < maxMessage) return sayWith(server, kind, &bytes, fds, count);
   const int memfd = memfdOf(&bytes);
-  const bool sent = say(server, sayCall, NULL, 0, memfd);
+  fds[count] = memfd;
+  bytes.length = 0;
+  const bool sent = sayWith(server, kind, &bytes, fds, count + 1);
   close(memfd);
   return sent;
+}
+
+bool sendCall(int server, int count, char **arguments) {
+  Fields fields = newFields();
+  addDirectory(&fields);
+  addEnvironment(&fields, isKept);
+  for (int i = 1; i < count; i++) add(&fields, arguments[i]);
+  int memfd = -1;
+  return sendFields(server, sayCall, &fields, &memfd, 0);
+}
+
+// How many sockets came by socket activation (sd_listen_fds(3)), for us and not for whose environment we
+// have.
+static int activated(void) {
+  char digits[21];
+  const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+  if (pid == NULL || count == NULL || strcmp(pid, decimal(digits, (uint64_t)getpid())) != 0) return 0;
+  const long number = strtol(count, NULL, 10);
+  if (number < 0 || number > maxListening) fail(0, "LISTEN_FDS ", count, ": too many sockets", NULL);
+  return (int)number;
+}
+
+bool sendRun(int server, int count, char **arguments) {
+  char digits[21];
+  int fds[maxDescriptors];
+  size_t held = 0;
+  Fields fields = newFields();
+  for (; held < 3; held++) fds[held] = (int)held;
+  for (const int all = 3 + activated(); (int)held < all; held++) fds[held] = (int)held;
+  const mode_t mask = umask(0);
+  umask(mask);
+  add(&fields, decimal(digits, mask));
+  add(&fields, decimal(digits, held));
+  for (int resource = 0; resource < RLIM_NLIMITS; resource++) {
+    struct rlimit limit;
+    if (getrlimit(resource, &limit) != 0) fail(errno, "getrlimit", NULL);
+    add(&fields, decimal(digits, limit.rlim_cur));
+    add(&fields, decimal(digits, limit.rlim_max));
+  }
+  addDirectory(&fields);
+  addEnvironment(&fields, isAny);
+  for (int i = 1; i < count; i++) add(&fields, arguments[i]);
+  return sendFields(server, sayRun, &fields, fds, held);
 }

@@ -2,12 +2,14 @@
 // nothing and knows no verb: it hands its arguments to the OCI server (src/oci, a child of the zygote) and is
 // its hands, so that what is made of a container is this process's own child, which whoever called us
 // inherits when we end. The dialogue is drawn in src/oci/protocol.ts, whose twin this file is.
+//
+// tandem: the node's command. Its run and serve go the same way, to the same server; the rest is Node's.
 #pragma once
 
 #include "launcher.h"
 #include "sys/spawn_init.h"
 
-enum ToServer { sayCall = 1, saySpawned = 2, saySpawnFailed = 3, sayExited = 4, sayInput = 5 };
+enum ToServer { sayCall = 1, saySpawned = 2, saySpawnFailed = 3, sayExited = 4, sayInput = 5, sayRun = 6 };
 enum ToClient {
   doOutput = 1,
   doError = 2,
@@ -16,10 +18,11 @@ enum ToClient {
   doWait = 5,
   doInput = 6,
   doProgram = 7,
-  doRenew = 8
+  doRenew = 8,
+  doGuest = 9
 };
 
-enum { maxMessage = 200 * 1024, maxDescriptors = 32 };
+enum { maxMessage = 200 * 1024, maxDescriptors = 32, maxListening = maxDescriptors - 4 };
 
 typedef struct {
   char *data;  // NUL behind its end
@@ -27,6 +30,13 @@ typedef struct {
   int fds[maxDescriptors];
   size_t fdCount;
 } Message;
+
+// ---- settle.c: what comes first
+
+// Stdio that is open, no SIGPIPE, and the places of a user who is not root.
+void settle(void);
+// The places alone.
+void settlePlaces(void);
 
 // ---- server.c: a connection to the server, which is started when there is none
 
@@ -38,6 +48,8 @@ int connectServer(char *directory);
 // Sends the call: working directory, environment as far as it matters, arguments. False when the server is
 // gone.
 bool sendCall(int server, int count, char **arguments);
+// The same for `run` and `serve`: umask, limits, the whole environment, and our stdio and activated sockets.
+bool sendRun(int server, int count, char **arguments);
 // One kind byte, `length` bytes, and one descriptor unless it is -1. False when the server is gone.
 bool say(int server, enum ToServer kind, const void *data, size_t length, int fd);
 // False at the end of the connection.
@@ -54,6 +66,17 @@ void explainSilence(int server);
 
 // Returns only when the server went away before it said anything.
 void serve(int server);
+
+// ---- output.c
+
+// Writes what the server says; ends where that cannot be done.
+void writeOrEnd(int fd, const Message *message);
+
+// ---- guest.c: a guest of ours, which is the zygote's child
+
+// Has it begin, forwards signals, and ends with the status that the server then says. What comes with the
+// message: its pidfd, and the pipe that it waits at.
+_Noreturn void followGuest(int server, const Message *message);
 
 // ---- program.c: what is executed beside container-init (criu)
 

@@ -164,13 +164,6 @@ static void sendInput(int server, const char *path) {
   close(memfd);
 }
 
-static void writeOrEnd(int fd, const Message *message) {
-  if (writeAll(fd, message->data + 1, message->length - 1)) return;
-  // Nobody is told of a reader that went away: it wanted no more. A full disk is an answer that is missing.
-  if (fd == STDOUT_FILENO && errno != EPIPE) fail(errno, "stdout", NULL);
-  _exit(1);
-}
-
 void serve(int server) {
   Message message;
   bool heard = false;

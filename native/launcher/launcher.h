@@ -20,8 +20,9 @@ bool concat(char *out, size_t size, ...);
 const char *decimal(char *out, uint64_t value);
 // What messages begin with; the client of the command line has another name.
 extern const char *programName;
-// Prints one line "<programName>: <parts>[: <strerror>]" on stderr, undoes, and exits 1. Parts
-// end with NULL.
+// What fail() exits with: 1 unless a program has another word for it.
+extern int failureStatus;
+// Prints one line "<programName>: <parts>[: <strerror>]" on stderr, undoes, and exits. Parts end with NULL.
 _Noreturn void fail(int error, ...);
 // The same line without the exit, for what must not stop a clean-up.
 void warn(int error, ...);
@@ -126,7 +127,7 @@ void startColdShim(int listener, const Bytes *request);
 // ---- message.c: messages on SEQPACKET sockets
 // ----------------------------------------------------------------------------------------------------
 
-enum { maxSentDescriptors = 2 };
+enum { maxSentDescriptors = 32 };
 
 // -1 with errno.
 int connectSeqpacket(const char *path);

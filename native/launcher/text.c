@@ -10,6 +10,7 @@
 #include "launcher.h"
 
 const char *programName = "containerd-shim-tandem-v1";
+int failureStatus = 1;
 static const char *undoPath;
 
 void setUndo(const char *socketPath) {
@@ -83,7 +84,7 @@ void fail(int error, ...) {
   va_start(parts, error);
   report(error, parts);
   va_end(parts);
-  _exit(1);
+  _exit(failureStatus);
 }
 
 bool readAll(int fd, size_t limit, Bytes *out) {

@@ -6,7 +6,6 @@ import { addCache } from "./cache/cache.ts";
 import { addPs } from "./ps.ts";
 import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
-import { run } from "./run.ts";
 import { addZygote } from "./zygote.ts";
 
 const program = new Command("tandem")
@@ -14,7 +13,8 @@ const program = new Command("tandem")
   .version(VERSION, "-V, --version", "print the version")
   .addHelpText(
     "after",
-    "\n  oci …                          the command line of runc; also installed as tandem-oci",
+    "\n  run [options] FILE[#EXPORT] [ARG…]   run a WebAssembly module or component" +
+      "\n  oci …                                the command line of runc; also installed as tandem-oci",
   )
   .showHelpAfterError("(tandem help shows what there is)");
 
@@ -30,8 +30,6 @@ addCache(program);
 addPull(program);
 addPush(program);
 
-const [verb, ...rest] = process.argv.slice(2);
-if (verb === "run") process.exit(await run(rest));
 try {
   await program.parseAsync();
 } catch (error) {

@@ -3,8 +3,8 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { TandemError } from "../errors.ts";
 import type { IdMaps } from "../isolation/namespaces.ts";
+import { userNamespaceError } from "../isolation/user-namespace.ts";
 import { ownRights } from "../rights.ts";
-import { userNamespaceError } from "./user-namespace.ts";
 
 const PROPERTY = "linux.uidMappings, linux.gidMappings";
 

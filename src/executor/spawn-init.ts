@@ -5,11 +5,11 @@ import type { Cgroup } from "../isolation/cgroup.ts";
 import { encodePlan } from "../isolation/encode.ts";
 import { type NamespacePlan, namespaceFlags } from "../isolation/namespaces.ts";
 import type { Step } from "../isolation/steps.ts";
+import { userNamespaceError } from "../isolation/user-namespace.ts";
 import { native } from "../native.ts";
 import type { SpawnOptions } from "../native-surface.ts";
 import { InitProcess } from "./init-process.ts";
 import { InitSocket } from "./init-socket.ts";
-import { userNamespaceError } from "./user-namespace.ts";
 
 /** fcntl.h; Node has no name for it. */
 export const O_PATH = 0o10000000;

@@ -24,6 +24,8 @@ export interface WasmSpawn {
 export interface WasmProcess extends ExecutorProcess {
   /** Whether its modules could have optimised code and have none; undefined where there is none to be had. */
   readonly code: CodeReport | undefined;
+  /** Instead of `start`: somebody else, who gets copies of these, has it begin by a byte in `go`, and may signal it. */
+  handOver(take: (parts: { readonly pidfd: number; readonly go: number }) => Promise<void>): Promise<void>;
   /** Once it has exited: what code is wanted of, if that was to be seen "afterwards". */
   readonly ran: RanFunctions | undefined;
 }
@@ -142,6 +144,12 @@ class ForkedWasmProcess implements WasmProcess {
   async start(): Promise<void> {
     if (this.#ended) return;
     writeSync(this.#go, "1");
+    this.#closeGo();
+  }
+
+  async handOver(take: Parameters<WasmProcess["handOver"]>[0]): Promise<void> {
+    if (this.#ended) return;
+    await take({ pidfd: this.#pidfd, go: this.#go });
     this.#closeGo();
   }
 

@@ -1,6 +1,7 @@
-import { closeSync, writeSync } from "node:fs";
+import { closeSync, readFileSync, writeSync } from "node:fs";
 import { wasmFilter } from "../isolation/wasm-seccomp.ts";
 import { native } from "../native.ts";
+import { isAdministrator } from "../rights.ts";
 import { SIGKILL } from "../signals.ts";
 
 /** sched.h */
@@ -32,24 +33,63 @@ export interface Wall {
   readonly cgroupFiles?: readonly string[];
   /** Then it is killed. */
   readonly timeoutMs?: number;
+  /** Whether the mounts belong to somebody with more rights; for whom `runWalled` finds that out. */
+  readonly foreignMounts?: boolean;
   /** No file of its becomes larger; a gigabyte. */
   readonly maxFileBytes?: number;
 }
 
 /**
  * Does `work` in a forked child behind the wall of a wasm process, without network. Returns the child's exit status: 0, or 1 after
- * one line of complaint, or 128 and the signal that killed it. For a process with V8's single-threaded flags, the zygote's preload and
- * root's rights.
+ * one line of complaint, or 128 and the signal that killed it. For a process with V8's single-threaded flags and the zygote's preload;
+ * who is not root needs to be allowed user namespaces.
  *
  * @param work is told where the directory is
  */
 export function runWalled(wall: Wall, work: (directory: string) => void): number {
+  if (isAdministrator(readFileSync("/proc/self/status", "latin1"))) return runBehindWall(wall, work);
+  // Only a process with one thread may enter a user namespace: a child, whose child then is the one behind the wall.
+  return inChild({ newPid: false }, () => {
+    native.dieWithParent();
+    native.enterUserNamespace();
+    native.exitNow(runBehindWall({ ...wall, foreignMounts: true }, work));
+  });
+}
+
+/** For a process with the right to make namespaces. */
+function runBehindWall(wall: Wall, work: (directory: string) => void): number {
   const emptyMountNamespace = native.createEmptyMountNamespace(wall.directory);
   const filter = wasmFilter("none");
-  const child = native.fork({ newPid: true });
-  if (child.pid === 0) return becomeChild({ ...wall, emptyMountNamespace, filter }, work);
-  closeSync(emptyMountNamespace);
-  if (!native.waitReadable(child.pidfd, wall.timeoutMs ?? -1)) {
+  const { timeoutMs } = wall;
+  try {
+    return inChild({ newPid: true, timeoutMs }, () => {
+      becomeChild({ ...wall, emptyMountNamespace, filter }, work);
+    });
+  } finally {
+    closeSync(emptyMountNamespace);
+  }
+}
+
+interface ChildOptions {
+  readonly newPid: boolean;
+  /** Then it is killed. */
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Its exit status; what it does not survive is one line on stderr and 1. */
+function inChild({ newPid, timeoutMs = -1 }: ChildOptions, become: () => void): number {
+  const child = native.fork({ newPid });
+  if (child.pid === 0) {
+    try {
+      become();
+    } catch (error) {
+      const line = error instanceof Error ? error.message : String(error);
+      writeSync(2, `${line.split("\n", 1)[0]}\n`);
+      native.exitNow(1);
+    }
+    native.exitNow(0);
+  }
+  if (!native.waitReadable(child.pidfd, timeoutMs)) {
     native.pidfdSendSignal(child.pidfd, SIGKILL);
     native.waitReadable(child.pidfd, -1);
   }
@@ -63,27 +103,21 @@ interface BuiltWall extends Wall {
   readonly filter: Buffer;
 }
 
-function becomeChild(wall: BuiltWall, work: (directory: string) => void): never {
-  try {
-    native.dieWithParent();
-    native.setSession();
-    if (wall.complaints !== undefined) native.replaceFd(wall.complaints, 2);
-    enter(wall);
-    work(INSIDE);
-  } catch (error) {
-    const line = error instanceof Error ? error.message : String(error);
-    writeSync(2, `${line.split("\n", 1)[0]}\n`);
-    native.exitNow(1);
-  }
-  return native.exitNow(0);
+function becomeChild(wall: BuiltWall, work: (directory: string) => void): void {
+  native.dieWithParent();
+  native.setSession();
+  if (wall.complaints !== undefined) native.replaceFd(wall.complaints, 2);
+  enter(wall);
+  work(INSIDE);
 }
 
 function enter(wall: BuiltWall): void {
-  const { directory, emptyMountNamespace, filter } = wall;
+  const { directory, foreignMounts, emptyMountNamespace, filter } = wall;
+  if (foreignMounts === true) native.copyMounts();
   const fd =
     wall.empty === true
       ? native.createTmpfs(["size=4k", "mode=555"], true)
-      : native.cloneMount(directory, { recursive: false, readonly: false });
+      : native.cloneMount(directory, { recursive: foreignMounts === true, readonly: false });
   const limits = [
     [RLIMIT_CPU, CPU_SECONDS],
     [RLIMIT_FSIZE, BigInt(wall.maxFileBytes ?? FILE_BYTES)],
@@ -100,8 +134,8 @@ function enter(wall: BuiltWall): void {
     hostname: undefined,
     mounts: [{ fd, target: "/", directory: true }],
     umask: 0o022,
-    // Root without a capability: the owner of the directory, and of nothing else that is in sight.
-    user: { uid: 0, gid: 0, additionalGids: [] },
+    // Without a capability: the owner of the directory, and of nothing else that is in sight.
+    user: foreignMounts === true ? undefined : { uid: 0, gid: 0, additionalGids: [] },
     keepDescriptors: wall.keep ?? [],
     filter,
     tcpPorts: { bind: [], connect: [] },

@@ -4,8 +4,10 @@ import { TandemError } from "../errors.ts";
 import { cgroupHierarchies, cgroupHierarchiesFrom } from "../executor/cgroup-hierarchies.ts";
 import { features } from "../isolation/features.ts";
 import { compileSeccomp } from "../isolation/seccomp.ts";
+import type { Log } from "../log.ts";
 import { ownRights } from "../rights.ts";
 import { VERSION } from "../version.ts";
+import type { ZygoteAddress } from "../zygote/client.ts";
 import type { Call } from "./call.ts";
 import { CallLog } from "./call-log.ts";
 import { type Command, type Context, clientPath } from "./command.ts";
@@ -35,6 +37,10 @@ const helpFlag: Flags = { help: { short: "h", help: "print this" } };
 export interface ServerParts {
   /** container-init, sealed. */
   readonly containerInit: number;
+  /** Forks guests. */
+  readonly zygote: ZygoteAddress;
+  /** The zygote's. */
+  readonly log: Log;
   /** Every `--root` that was ever asked about. */
   readonly roots: Set<string>;
 }

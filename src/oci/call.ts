@@ -66,6 +66,12 @@ export class Call {
     this.#enqueue(Buffer.of(toClient.renew));
   }
 
+  /** Gives the client a guest to begin, by a byte in `go`, and to signal; it ends with the status that `exit` says. */
+  async giveGuest({ pidfd, go }: { readonly pidfd: number; readonly go: number }): Promise<void> {
+    await this.#sending;
+    this.#send(Buffer.of(toClient.guest), [pidfd, go]);
+  }
+
   /** Has the client clone container-init as its child. @throws TandemError as clone(2) and setns(2) fail there */
   async clone(options: CloneOptions, { preserved, wait }: ChildOptions): Promise<SpawnedInit> {
     const { cgroupDirectory, joinNamespaces } = options;

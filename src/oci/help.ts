@@ -28,7 +28,7 @@ export function commandHelp(name: string, { summary, operands, flags }: Command)
   ].join("\n");
 }
 
-function flagLines(flags: Flags): string[] {
+export function flagLines(flags: Flags): string[] {
   return Object.entries(flags).map(([name, { value, short, help }]) => {
     const names = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
     return `  ${names.padEnd(34)} ${help}`;

@@ -5,7 +5,8 @@
  *
  *   client                                       OCI server
  *   ------                                       ----------
- *   call: cwd, environment, arguments      ──▶
+ *   call: cwd, environment, arguments      ──▶     tandem-oci; `tandem run` and `tandem serve` say
+ *   run: umask, limits and the same, [0, 1, 2, activated sockets] ──▶
  *   clones                                 ◀──   spawn, [executable, socket, cgroup directory, namespaces…]
  *   spawned: pid, [pidfd] | failed: errno  ──▶
  *     (and waits at once if the message says so)
@@ -16,12 +17,13 @@
  *   spawned: pid, [pidfd] | failed: errno  ──▶
  *   waits, forwards signals                ◀──   wait: pid, [terminal's master]
  *   exited: status                         ──▶
+ *   begins a guest, passes signals on      ◀──   guest: [pidfd, go pipe]
  *   starts another household               ◀──   renew
  *   ends                                   ◀──   exit: status
  *
  * A client that ends earlier was killed: what it asked for is undone.
  */
-export const toServer = { call: 1, spawned: 2, spawnFailed: 3, exited: 4, input: 5 } as const;
+export const toServer = { call: 1, spawned: 2, spawnFailed: 3, exited: 4, input: 5, run: 6 } as const;
 export const toClient = {
   output: 1,
   error: 2,
@@ -31,6 +33,7 @@ export const toClient = {
   input: 6,
   program: 7,
   renew: 8,
+  guest: 9,
 } as const;
 
 /** What one command line was. */
@@ -42,8 +45,43 @@ export interface CallRequest {
   readonly args: readonly string[];
 }
 
+/** What `tandem run` and `tandem serve` are called with besides. */
+export interface RunCallRequest extends CallRequest {
+  readonly umask: number;
+  /** Resource limits by number (asm-generic/resource.h). */
+  readonly rlimits: readonly (readonly [soft: bigint, hard: bigint])[];
+  /** How many descriptors are the client's own: 0, 1 and 2, then sockets of socket activation. */
+  readonly descriptors: number;
+}
+
 /** @throws RangeError when the lengths do not add up */
 export function decodeCall(data: Buffer): CallRequest {
+  return toCall(decodeTexts(data));
+}
+
+const RESOURCES = 16;
+
+/** @throws RangeError when the lengths do not add up; SyntaxError for a limit that is no number */
+export function decodeRun(data: Buffer): RunCallRequest {
+  const [umask, descriptors, ...rest] = decodeTexts(data);
+  const limits = rest.splice(0, 2 * RESOURCES).map(BigInt);
+  const rlimits = Array.from(
+    { length: RESOURCES },
+    (_, resource) => [limits[2 * resource] ?? 0n, limits[2 * resource + 1] ?? 0n] as const,
+  );
+  return { ...toCall(rest), umask: Number(umask), rlimits, descriptors: Number(descriptors) };
+}
+
+function toCall([cwd = "", count = "0", ...rest]: readonly string[]): CallRequest {
+  const env = new Map<string, string>();
+  for (const entry of rest.slice(0, Number(count))) {
+    const equals = entry.indexOf("=");
+    env.set(entry.slice(0, equals), entry.slice(equals + 1));
+  }
+  return { cwd, env, args: rest.slice(Number(count)) };
+}
+
+function decodeTexts(data: Buffer): string[] {
   const fields: string[] = [];
   for (let at = 0; at < data.length; ) {
     const length = data.readUInt32LE(at);
@@ -52,13 +90,7 @@ export function decodeCall(data: Buffer): CallRequest {
     fields.push(data.toString("utf8", at + 4, end));
     at = end;
   }
-  const [cwd = "", count = "0", ...rest] = fields;
-  const env = new Map<string, string>();
-  for (const entry of rest.slice(0, Number(count))) {
-    const equals = entry.indexOf("=");
-    env.set(entry.slice(0, equals), entry.slice(equals + 1));
-  }
-  return { cwd, env, args: rest.slice(Number(count)) };
+  return fields;
 }
 
 /** The fields of a "spawn" message; its descriptors go beside it in the same order. */

@@ -4,16 +4,18 @@ import { TandemError } from "../errors.ts";
 import type { RedirectableLog } from "../log.ts";
 import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
+import type { ZygoteAddress } from "../zygote/client.ts";
 import { Tenure } from "../zygote/tenure.ts";
 import { answerCall, type ServerParts } from "./answer-call.ts";
 import { Call } from "./call.ts";
-import { decodeCall, toServer } from "./protocol.ts";
+import { decodeCall, decodeRun, type RunCallRequest, toServer } from "./protocol.ts";
 import { Store } from "./store.ts";
 
 /** What the zygote made ahead. */
 export interface OciHost {
   /** container-init, sealed. */
   readonly containerInit: number;
+  readonly zygote: ZygoteAddress;
   readonly log: RedirectableLog;
   /** The zygote's directory, in which the server's socket is. */
   readonly directory: string;
@@ -39,7 +41,8 @@ export function becomeOciServer(host: OciHost, listener: number): void {
   // One command line's bug must not end the others.
   process.on("uncaughtException", (error) => log.error({ err: error }, "uncaught exception"));
   process.on("unhandledRejection", (error) => log.error({ err: error }, "unhandled rejection"));
-  const server: ServerParts = { containerInit: host.containerInit, roots: new Set() };
+  const { containerInit, zygote } = host;
+  const server: ServerParts = { containerInit, zygote, log, roots: new Set() };
   try {
     writeFileSync(join(host.directory, PID_FILE), `${native.getpid()}\n`);
   } catch (error) {
@@ -112,24 +115,29 @@ class Stay {
   }
 }
 
-async function answer(
-  { fd, data, fds, peerPid }: ZygoteMessage,
-  server: ServerParts,
-  isGuest: boolean,
-): Promise<void> {
+async function answer(message: ZygoteMessage, server: ServerParts, isGuest: boolean): Promise<void> {
+  const { fd, data, fds, peerPid } = message;
   let call: Call;
+  let run: RunCallRequest | undefined;
   try {
     if (peerPid === 0) throw new TandemError("unavailable", "the client was killed");
-    if (data[0] !== toServer.call) throw new RangeError("not a call");
-    const [memfd] = fds;
-    const fields = memfd === undefined ? data.subarray(1) : readFileSync(`/proc/self/fd/${memfd}`);
-    call = new Call(fd, decodeCall(fields), peerPid);
+    if (data[0] === toServer.run) run = decodeRun(fieldsOf(message));
+    else if (data[0] !== toServer.call) throw new RangeError("not a call");
+    call = new Call(fd, run ?? decodeCall(fieldsOf(message)), peerPid);
   } catch (error) {
-    closeSync(fd);
+    for (const one of [fd, ...fds]) closeSync(one);
     throw error;
-  } finally {
-    for (const extra of fds) closeSync(extra);
   }
+  for (const extra of fds.slice(run?.descriptors ?? 0)) closeSync(extra);
   if (isGuest) call.renewHousehold();
-  await answerCall(call, server);
+  if (run === undefined) return await answerCall(call, server);
+  // Loaded when it is wanted: podman's server needs none of it.
+  const { answerRun } = await import("../run/answer-run.ts");
+  const { zygote, log } = server;
+  await answerRun({ call, request: run, descriptors: fds.slice(0, run.descriptors), zygote, log });
+}
+
+/** They are in a file, the last descriptor, when they are too much for one message. */
+function fieldsOf({ data, fds }: ZygoteMessage): Buffer {
+  return data.length > 1 ? data.subarray(1) : readFileSync(`/proc/self/fd/${fds.at(-1)}`);
 }

@@ -26,11 +26,16 @@ export function createShimHost(zygoteSocket: string): ShimHost {
 }
 
 /** What every wasm process needs and the zygote makes once. `scratch` is a directory to mount on meanwhile. */
-export function createWasmHost(scratch: string, code: CompilerHost | undefined): WasmHost {
+export function createWasmHost(
+  scratch: string,
+  code: CompilerHost | undefined,
+  { foreignMounts = false } = {},
+): WasmHost {
   return {
     emptyMountNamespace: native.createEmptyMountNamespace(scratch),
     filters: wasmFilters(),
     code: code === undefined ? undefined : { forGuest: () => new GuestCode(code.engine, code.store) },
+    foreignMounts,
   };
 }
 
@@ -58,7 +63,7 @@ export async function warmUp(parts: RehearsalParts, directory: string): Promise<
   }
 }
 
-/** For a zygote without rights on the machine, which only ever forks OCI servers: a rehearsal of pods would be of no use. */
+/** For a zygote of the command line only: a rehearsal of pods would be of no use. */
 export async function warmUpForOci(): Promise<SpareKinds> {
   readMachine();
   await import("../oci/server.ts");

@@ -5,6 +5,7 @@ import { native } from "../native.ts";
 import type { ZygoteMessage } from "../native-surface.ts";
 import { SIGKILL } from "../signals.ts";
 import { removeDeadSocket } from "./dead-socket.ts";
+import type { Nursery } from "./nursery.ts";
 import { decodeFields, encodeReply, openRequest, toShimParameters } from "./request.ts";
 import { type SpareKinds, Spares } from "./spares.ts";
 import { PID_FILE, Tenure } from "./tenure.ts";
@@ -16,6 +17,8 @@ export interface ZygoteOptions {
   /** Directory of the zygote's socket; made by the launcher, root's, 0700. */
   readonly directory: string;
   readonly roles: Readonly<Record<string, Role>>;
+  /** Where guests are born when this process may not build their wall. */
+  readonly nursery?: Nursery;
   /** Does everything that children should find done: modules loaded, code compiled, objects made. */
   warm(): Promise<SpareKinds>;
 }
@@ -44,20 +47,36 @@ export async function runZygote(options: ZygoteOptions): Promise<void> {
   rmSync(socket, { force: true });
   native.setProcessName("tandem-zygote");
   native.autoReap();
-  const listener = native.listenSeqpacket(socket);
-  const { roles } = options;
+  const { roles, nursery } = options;
   serveRequests({
-    listener,
+    source: listenerSource(native.listenSeqpacket(socket)),
     roles,
+    ...(nursery === undefined ? {} : { nursery }),
     spares: new Spares(kinds, roles),
     tenure: new Tenure(native.getpid),
     end: () => end(options.directory),
   });
 }
 
+/** Where requests come from. */
+export interface RequestSource {
+  /** Blocks; undefined when none has come in time. */
+  next(timeoutMs: number): ZygoteMessage | undefined;
+  /** In a child, which answers none. */
+  close(): void;
+}
+
+export function listenerSource(listener: number): RequestSource {
+  return {
+    next: (timeoutMs) => native.acceptRequest(listener, timeoutMs),
+    close: () => closeSync(listener),
+  };
+}
+
 export interface ServeOptions {
-  readonly listener: number;
+  readonly source: RequestSource;
   readonly roles: ZygoteOptions["roles"];
+  readonly nursery?: Nursery;
   readonly spares: Spares;
   /** Of a zygote that serves; the rehearsal's stays until it is ended. */
   readonly tenure?: Tenure;
@@ -66,17 +85,25 @@ export interface ServeOptions {
 
 /** Forks on request, for ever; returns in a child, when its role has been taken up. */
 export function serveRequests(options: ServeOptions): void {
-  const { listener, spares, tenure } = options;
+  const { source, spares, tenure, nursery } = options;
+  const closeInherited = (): void => {
+    source.close();
+    nursery?.close();
+  };
   const life = new Life();
   for (;;) {
     const check = tenure?.isGuest() === true ? GUEST_CHECK_MS : IDLE_CHECK_MS;
-    const message = native.acceptRequest(listener, spares.isFull ? check : REFILL_DELAY_MS);
+    const message = source.next(spares.isFull ? check : REFILL_DELAY_MS);
     if (message?.peerPid === 0) {
       turnAway(message);
     } else if (message !== undefined) {
-      if (handle(message, options, life)) return;
+      const answering = { ...options, closeInherited };
+      const isChild = isForNursery(message, nursery)
+        ? passOn(message, answering)
+        : handle(message, answering, life);
+      if (isChild) return;
     } else if (!spares.isFull) {
-      if (spares.refill(() => closeSync(listener))) return;
+      if (spares.refill(closeInherited)) return;
     } else if (life.isOver()) {
       spares.closeAll();
       options.end();
@@ -84,17 +111,48 @@ export function serveRequests(options: ServeOptions): void {
   }
 }
 
+interface Answering extends ServeOptions {
+  closeInherited(): void;
+}
+
+function isForNursery({ data }: ZygoteMessage, nursery: Nursery | undefined): boolean {
+  return nursery !== undefined && /^wasm@?$/.test(kindOf(decodeFields(data)));
+}
+
+/** Has the nursery answer. Returns true in the nursery, when this is its beginning; then it is asked by the parent. */
+function passOn(message: ZygoteMessage, { nursery, spares, closeInherited }: Answering): boolean {
+  try {
+    const isNursery = nursery?.begin(() => {
+      closeInherited();
+      spares.closeAll();
+      for (const fd of [message.fd, ...message.fds]) closeSync(fd);
+    });
+    if (isNursery === true) return true;
+    nursery?.pass(message);
+  } catch (error) {
+    reply(message, { error: error instanceof Error ? error.message : String(error) });
+  }
+  message.data.fill(0);
+  for (const fd of [message.fd, ...message.fds]) closeSync(fd);
+  return false;
+}
+
+/** False when whoever asked is gone. */
+function reply(
+  { fd }: ZygoteMessage,
+  answer: Parameters<typeof encodeReply>[0],
+  fds: readonly number[] = [],
+): boolean {
+  try {
+    native.sendMessage(fd, encodeReply(answer), fds);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** Answers one request. Returns true in the child. */
-function handle(message: ZygoteMessage, options: ServeOptions, life: Life): boolean {
-  const reply = (answer: Parameters<typeof encodeReply>[0], fds: number[] = []): boolean => {
-    try {
-      native.sendMessage(message.fd, encodeReply(answer), fds);
-      return true;
-    } catch {
-      // Whoever asked is gone.
-      return false;
-    }
-  };
+function handle(message: ZygoteMessage, options: Answering, life: Life): boolean {
   let { fds } = message;
   let fields: readonly Buffer[] = [];
   try {
@@ -104,17 +162,17 @@ function handle(message: ZygoteMessage, options: ServeOptions, life: Life): bool
     ({ fds, fields } = request);
     const child = spare ?? forkFor(request, options);
     if (child.pid === 0) {
-      closeSync(options.listener);
+      options.closeInherited();
       closeSync(message.fd);
       options.spares.closeAll();
       options.roles[kindOf(request.fields)]?.(request.fields, fds);
       return true;
     }
-    if (!reply({ pid: child.pid }, [child.pidfd])) abandon(child, request.fields);
+    if (!reply(message, { pid: child.pid }, [child.pidfd])) abandon(child, request.fields);
     closeSync(child.pidfd);
     life.born(child.pid, request.fields);
   } catch (error) {
-    reply({ error: error instanceof Error ? error.message : String(error) });
+    reply(message, { error: error instanceof Error ? error.message : String(error) });
   }
   // A config holds a container's secrets, and every later child has all of this memory.
   for (const part of [message.data, ...fields]) part.fill(0);

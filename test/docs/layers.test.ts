@@ -19,11 +19,10 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^wasm-host\//],
   [/^src\/zygote\//],
   [/^src\/executor\//, /^src\/containerd\//],
-  [/^src\/task\//, /^src\/oci\//],
-  [/^src\/run\//],
+  [/^src\/task\//, /^src\/oci\//, /^src\/run\//],
   [/^src\/shim\//],
   // The zygote plays whole pods before its first fork.
-  [/^src\/zygote\/(warm-up|rehearsal)/],
+  [/^src\/zygote\/(warm-up|rehearsal|become-nursery)/],
   [/^src\/main\.ts$/, /^src\/cli\//],
 ];
 

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { helperPath, isOwnId } from "../../src/executor/map-ids.ts";
-import { userNamespaceError } from "../../src/executor/user-namespace.ts";
+import { userNamespaceError } from "../../src/isolation/user-namespace.ts";
 import { toRights } from "../../src/rights.ts";
 import { rejects } from "../support/rejects.ts";
 

@@ -13,7 +13,7 @@ import { type ShimHost, serveShim } from "../../shim/shim.ts";
 import { SIGKILL } from "../../signals.ts";
 import { settleHeaps } from "../heaps.ts";
 import { type SpareKinds, Spares } from "../spares.ts";
-import { serveRequests } from "../zygote.ts";
+import { listenerSource, serveRequests } from "../zygote.ts";
 import { RehearsalCode } from "./code.ts";
 import { playLookup } from "./lookup.ts";
 import { Stage } from "./stage.ts";
@@ -70,7 +70,12 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
     const roles = {
       wasm: (fields: readonly Buffer[], fds: readonly number[]) => becomeWasmProcess(wasm, fields, fds),
     };
-    serveRequests({ listener, roles, spares: new Spares(new Map(), roles), end: () => native.exitNow(0) });
+    serveRequests({
+      source: listenerSource(listener),
+      roles,
+      spares: new Spares(new Map(), roles),
+      end: () => native.exitNow(0),
+    });
     native.exitNow(0);
   }
   closeSync(listener);
