@@ -2,7 +2,8 @@
  * The program that the launcher starts (native/launcher): the zygote, or in cold mode one shim without a zygote.
  *
  *     main.mjs zygote DIR      warm up, then fork on request at DIR/zygote.sock
- *     main.mjs zygote-for-oci DIR   the same without what only pods need: the first command line waits for less
+ *     main.mjs zygote-for-oci DIR   the same in a mount namespace that will not last: without what only pods need, so that the first
+ *                              command line waits for less, and gone soon after the last
  *     main.mjs shim            cold mode, for debugging: the launcher's request on descriptor 4, the pod's socket on 3
  */
 import { closeSync, readFileSync } from "node:fs";
@@ -27,10 +28,13 @@ const [mode, argument] = process.argv.slice(2);
 switch (mode) {
   case "zygote":
     // Who is not root, or root without CAP_SYS_ADMIN, has the command line, which is all that a zygote of theirs is asked for.
-    await zygote(argument ?? "/run/tandem/z", ownRights().machineRoot && isAdministrator(ownStatus()));
+    await zygote(argument ?? "/run/tandem/z", {
+      forPods: ownRights().machineRoot && isAdministrator(ownStatus()),
+      lasting: true,
+    });
     break;
   case "zygote-for-oci":
-    await zygote(argument ?? "/run/tandem/z", false);
+    await zygote(argument ?? "/run/tandem/z", { forPods: false, lasting: false });
     break;
   case "shim":
     becomeShim(createShimHost(""), toShimParameters(decodeFields(readFileSync(4))), 3);
@@ -73,7 +77,10 @@ function becomeOci(host: OciHost, fds: readonly number[]): void {
   );
 }
 
-async function zygote(directory: string, forPods: boolean): Promise<void> {
+async function zygote(
+  directory: string,
+  { forPods, lasting }: { readonly forPods: boolean; readonly lasting: boolean },
+): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
   const { log } = shimHost.log;
   // Not in a zygote of who is not root, nor of a command line's: the wall is root's to build, and it would wait for this.
@@ -86,14 +93,14 @@ async function zygote(directory: string, forPods: boolean): Promise<void> {
       void becomeCodeCompiler(code, fields, fds);
     },
     resolver: becomeResolver,
-    oci: (_, fds) => becomeOci({ ...shimHost, directory }, fds),
+    oci: (_, fds) => becomeOci({ ...shimHost, directory, lasting }, fds),
   };
   if (wasmHost === undefined) {
     const nursery = new Nursery((socket) => {
       closeSync(shimHost.containerInit);
       becomeNursery(socket, { directory, hasRights: isAdministrator(ownStatus()) });
     });
-    return await runZygote({ directory, roles, nursery, warm: warmUpForOci });
+    return await runZygote({ directory, roles, lasting, nursery, warm: warmUpForOci });
   }
   roles["wasm"] = (fields, fds) => {
     // A guest's process has no use for a program to execute.
@@ -101,5 +108,5 @@ async function zygote(directory: string, forPods: boolean): Promise<void> {
     becomeWasmProcess(wasmHost, fields, fds);
   };
   const warm = { shim: shimHost, wasm: wasmHost, engine: code?.engine };
-  await runZygote({ directory, roles, warm: () => warmUp(warm, directory) });
+  await runZygote({ directory, roles, lasting, warm: () => warmUp(warm, directory) });
 }

@@ -19,12 +19,17 @@ export interface OciHost {
   readonly log: RedirectableLog;
   /** The zygote's directory, in which the server's socket is. */
   readonly directory: string;
+  /** Whether its mount namespace is, as far as can be told, the machine's, and not that of one step of a build. */
+  readonly lasting: boolean;
 }
 
 /** After this time without a call and without a container the server ends; the next call brings a new one. */
 const IDLE_MS = 15 * 60_000;
-/** The same for a server whose zygote is a guest: whoever has adopted it waits for its end. */
-const GUEST_IDLE_MS = 2_000;
+/**
+ * The same for a server whose zygote is a guest, for whose end whoever has adopted it waits; and in a mount namespace that will not last:
+ * the next step of a build has another one, and a zygote of its own.
+ */
+const BRIEF_IDLE_MS = 2_000;
 /** For calls that were on their way when the server gave its place up. */
 const LAST_CALLS_MS = 200;
 const SOCKET_NAME = "oci.sock";
@@ -49,7 +54,7 @@ export function becomeOciServer(host: OciHost, listener: number): void {
     // No space, perhaps; then above all a container has to be deleted.
     log.error({ err: error }, "writing oci.pid");
   }
-  const stay = new Stay(host.directory, server.roots);
+  const stay = new Stay(host, server.roots);
   native.onReadable(listener, () => {
     const message = native.acceptRequest(listener, 0);
     if (message === undefined) return;
@@ -63,6 +68,7 @@ export function becomeOciServer(host: OciHost, listener: number): void {
 /** How long the server stays: as long as there is something to do or, unless it is a guest, somebody has a container. */
 class Stay {
   readonly #directory: string;
+  readonly #lasting: boolean;
   readonly #roots: ReadonlySet<string>;
   readonly #tenure = new Tenure(() => process.ppid);
   #running = 0;
@@ -70,8 +76,9 @@ class Stay {
   /** Whether the socket's path was given up. */
   #retired = false;
 
-  constructor(directory: string, roots: ReadonlySet<string>) {
+  constructor({ directory, lasting }: Pick<OciHost, "directory" | "lasting">, roots: ReadonlySet<string>) {
     this.#directory = directory;
+    this.#lasting = lasting;
     this.#roots = roots;
     this.#idle = this.#wait();
   }
@@ -94,8 +101,8 @@ class Stay {
   }
 
   #wait(): NodeJS.Timeout {
-    const milliseconds = this.#retired ? LAST_CALLS_MS : this.isGuest ? GUEST_IDLE_MS : IDLE_MS;
-    return setTimeout(() => this.#end(), milliseconds);
+    const idle = this.#lasting && !this.isGuest ? IDLE_MS : BRIEF_IDLE_MS;
+    return setTimeout(() => this.#end(), this.#retired ? LAST_CALLS_MS : idle);
   }
 
   #end(): void {

@@ -19,13 +19,15 @@ export interface ZygoteOptions {
   readonly roles: Readonly<Record<string, Role>>;
   /** Where guests are born when this process may not build their wall. */
   readonly nursery?: Nursery;
+  /** Otherwise it goes as soon as nobody needs it: it keeps a mount namespace that nobody else may have a use for. */
+  readonly lasting: boolean;
   /** Does everything that children should find done: modules loaded, code compiled, objects made. */
   warm(): Promise<SpareKinds>;
 }
 
 const IDLE_CHECK_MS = 60_000;
-/** The same for a zygote that keeps whoever has adopted it. */
-const GUEST_CHECK_MS = 2_000;
+/** The same for a zygote that keeps whoever has adopted it, or a mount namespace. */
+const BRIEF_CHECK_MS = 2_000;
 /** A start that has just been served needs the cores more than the next one's spare does. */
 const REFILL_DELAY_MS = 20;
 export const SOCKET_NAME = "zygote.sock";
@@ -47,11 +49,12 @@ export async function runZygote(options: ZygoteOptions): Promise<void> {
   rmSync(socket, { force: true });
   native.setProcessName("tandem-zygote");
   native.autoReap();
-  const { roles, nursery } = options;
+  const { roles, nursery, lasting } = options;
   serveRequests({
     source: listenerSource(native.listenSeqpacket(socket)),
     roles,
     ...(nursery === undefined ? {} : { nursery }),
+    lasting,
     spares: new Spares(kinds, roles),
     tenure: new Tenure(native.getpid),
     end: () => end(options.directory),
@@ -80,19 +83,20 @@ export interface ServeOptions {
   readonly spares: Spares;
   /** Of a zygote that serves; the rehearsal's stays until it is ended. */
   readonly tenure?: Tenure;
+  readonly lasting?: boolean;
   end(): never;
 }
 
 /** Forks on request, for ever; returns in a child, when its role has been taken up. */
 export function serveRequests(options: ServeOptions): void {
-  const { source, spares, tenure, nursery } = options;
+  const { source, spares, tenure, nursery, lasting = true } = options;
   const closeInherited = (): void => {
     source.close();
     nursery?.close();
   };
   const life = new Life();
   for (;;) {
-    const check = tenure?.isGuest() === true ? GUEST_CHECK_MS : IDLE_CHECK_MS;
+    const check = lasting && tenure?.isGuest() !== true ? IDLE_CHECK_MS : BRIEF_CHECK_MS;
     const message = source.next(spares.isFull ? check : REFILL_DELAY_MS);
     if (message?.peerPid === 0) {
       turnAway(message);

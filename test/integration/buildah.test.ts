@@ -1,20 +1,19 @@
 /** Buildah's `run` and `bud` with `--runtime tandem-oci`: storage of its own, an image made here, no network but loopback. */
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type Finished, run } from "../../scripts/private-containerd/command.ts";
+import { Household, ociBinary } from "../support/household.ts";
 import { busyboxLayer } from "../support/image.ts";
 
-const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const program = "/usr/bin/buildah";
-const runtime = join(root, "dist/bin/tandem-oci");
 const directory = mkdtempSync("/tmp/tb-");
+const household = new Household(join(directory, "t"));
 const image = "localhost/busybox";
 
 const buildah = suite("Buildah");
-const absent = [program, runtime].find((path) => !existsSync(path));
+const absent = [program, ociBinary].find((path) => !existsSync(path));
 /** Registers a test, or says why it cannot be had here. */
 const test = (name: string, body: () => Promise<void>): void => {
   if (absent === undefined) buildah(name, body);
@@ -38,7 +37,7 @@ async function ok(...parameters: string[]): Promise<string> {
   return finished.stdout.trim();
 }
 
-const ours = ["--runtime", runtime, "--network", "none"];
+const ours = ["--runtime", household.program(), "--network", "none"];
 
 buildah.before(async () => {
   const storage = `driver = "overlay"\nrunroot = "${at("run")}"\ngraphroot = "${at("root")}"`;
@@ -55,6 +54,7 @@ buildah.before(async () => {
 });
 buildah.after(async () => {
   if (absent === undefined) await ok("rm", "--all");
+  household.end();
   // The storage keeps itself mounted.
   await run("umount", ["--lazy", at("root/overlay")]);
   rmSync(directory, { recursive: true });

@@ -11,21 +11,20 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { basename, join } from "node:path";
 import { type CommandOptions, type Finished, run } from "../../scripts/private-containerd/command.ts";
 import { patience } from "../../scripts/private-containerd/patience.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { Household, ociBinary, type Servers } from "../support/household.ts";
 import { createBundle, specOf } from "./linux-container.ts";
-
-export const ociBinary = join(dirname(fileURLToPath(import.meta.url)), "../../dist/bin/tandem-oci");
 
 type SpecChange = Parameters<typeof specOf>[1];
 
 /** A `tandem-oci` with directories, a zygote and a server of its own, and cgroups below one of its own. */
 export class OciCommands {
   readonly directory = mkdtempSync("/tmp/to-");
-  readonly runDirectory = join(this.directory, "run");
+  readonly #household = new Household(this.directory);
+  readonly runDirectory = this.#household.runDirectory;
   readonly root = join(this.directory, "root");
   readonly cgroup = `/${basename(this.directory)}`;
   readonly #general: readonly string[];
@@ -47,7 +46,7 @@ export class OciCommands {
   }
 
   get environment(): Record<string, string> {
-    return { TANDEM_RUN_DIR: this.runDirectory, TANDEM_STATE_DIR: join(this.directory, "state") };
+    return this.#household.environment;
   }
 
   /** The command line after `tandem-oci --root …`. */
@@ -121,31 +120,16 @@ export class OciCommands {
     return [...kept, ...globSync(`/sys/fs/cgroup/{*/,}${basename(this.cgroup)}/*/`)];
   }
 
-  /** Pids of the zygote and of the server that it forked. */
-  servers(): { readonly zygote: number; readonly server: number | undefined } | undefined {
-    return this.#allServers()[0];
-  }
-
-  /** A zygote for each set of capabilities that a test has called with. */
-  #allServers(): { readonly zygote: number; readonly server: number | undefined }[] {
-    return globSync(join(this.runDirectory, "z/*/zygote.pid")).map((file) => this.#serversOf(file));
-  }
-
-  #serversOf(file: string): { readonly zygote: number; readonly server: number | undefined } {
-    const zygote = Number(readFileSync(file, "utf8"));
-    const children = readFileSync(`/proc/${zygote}/task/${zygote}/children`, "utf8").trim().split(" ");
-    const server = children
-      .map(Number)
-      .find((pid) => pid > 0 && readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "tandem-oci");
-    return { zygote, server };
+  /** Those of the first zygote. */
+  servers(): Servers | undefined {
+    return this.#household.servers()[0];
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const child of this.#children) child.kill("SIGKILL");
     if (existsSync(this.root))
       for (const id of readdirSync(this.root)) await this.run("delete", "--force", id);
-    for (const { server, zygote } of this.#allServers())
-      for (const pid of [server, zygote]) if (pid !== undefined) process.kill(pid, "SIGKILL");
+    this.#household.end();
     for (const directory of globSync(`/sys/fs/cgroup/{*/,}${this.cgroup.slice(1)}`)) rmdirSync(directory);
     for (const bundle of this.#bundles) bundle.remove();
     try {

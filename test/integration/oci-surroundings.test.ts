@@ -1,11 +1,13 @@
 /** What the command line finds around it: environment, descriptors, working directory, long arguments, two roots. */
-import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { run } from "../../scripts/private-containerd/command.ts";
-import { jsonLines, OciCommands, ociBinary } from "./oci-commands.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { ociBinary } from "../support/household.ts";
+import { jsonLines, OciCommands } from "./oci-commands.ts";
 
 const around = suite("tandem-oci: surroundings");
 let oci: OciCommands;
@@ -33,6 +35,25 @@ around("an empty environment without a PATH is enough", async () => {
   const listed = await run(program, [...args, ociBinary, "--root", oci.root, "ps", "a2"]);
   assert.match(listed.stdout, /PID/, listed.stderr);
   await oci.ok("delete", "a2");
+});
+
+around("in a mount namespace of somebody's own nothing runs on once its containers are gone", async () => {
+  const zygotes = () => globSync(join(oci.runDirectory, "z/*/zygote.pid"));
+  const before = zygotes();
+  const bundle = oci.bundle("sleep 5; echo done");
+  const { status, stdout } = await oci.shell(
+    `$OCI create -b ${bundle} n1 </dev/null >${bundle}/output 2>&1 && $OCI start n1 && sleep 3 && $OCI state n1`,
+    ["unshare", "--mount"],
+  );
+  assert.is(status, 0);
+  assert.match(stdout, /"running"/);
+  const [own, ...more] = zygotes().filter((file) => !before.includes(file));
+  assert.ok(own !== undefined && more.length === 0);
+  await waitFor(async () => readFileSync(join(bundle, "output"), "utf8") === "done\n", 10_000, "its end");
+  // It still has a container, which the server of another namespace deletes.
+  assert.ok(existsSync(own));
+  await oci.ok("delete", "n1");
+  await waitFor(() => zygotes().length === before.length, 20_000, "the end of its zygote");
 });
 
 around("closed descriptors 0, 1 and 2 become /dev/null, for the container too", async () => {

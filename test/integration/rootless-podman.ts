@@ -3,8 +3,8 @@ import { chmodSync, copyFileSync, existsSync, mkdirSync, statSync, writeFileSync
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Finished, run, runOk } from "../../scripts/private-containerd/command.ts";
+import { ociBinary } from "../support/household.ts";
 import { createBundle } from "./linux-container.ts";
-import { ociBinary } from "./oci-commands.ts";
 import { RootlessUser } from "./rootless-user.ts";
 
 const packages = join(dirname(fileURLToPath(import.meta.url)), "../../.cache/debian");

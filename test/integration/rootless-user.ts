@@ -15,8 +15,9 @@ import {
 import { join } from "node:path";
 import { type CommandOptions, type Finished, run, runOk } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { ociBinary } from "../support/household.ts";
 import { createBundle } from "./linux-container.ts";
-import { exitOf, ociBinary } from "./oci-commands.ts";
+import { exitOf } from "./oci-commands.ts";
 
 /** config.json as `tandem-oci spec --rootless` writes it, as far as tests change it. */
 export interface RootlessSpec {

@@ -7,7 +7,7 @@ import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { native } from "../../src/native.ts";
 import { encodeFields } from "../../src/zygote/request.ts";
-import { ociBinary } from "./oci-commands.ts";
+import { ociBinary } from "../support/household.ts";
 import { type RootlessSpec, RootlessUser } from "./rootless-user.ts";
 
 const obstacle = RootlessUser.obstacle();

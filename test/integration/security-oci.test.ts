@@ -25,9 +25,10 @@ import { run } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { native } from "../../src/native.ts";
 import { toServer } from "../../src/oci/protocol.ts";
+import { ociBinary } from "../support/household.ts";
 import { arm } from "./hostile.ts";
 import { allCapabilities, lines } from "./linux-container.ts";
-import { exitOf, OciCommands, ociBinary } from "./oci-commands.ts";
+import { exitOf, OciCommands } from "./oci-commands.ts";
 
 const NOBODY = 65534;
 const security = suite("tandem-oci: attacks");

@@ -2,7 +2,6 @@
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import type { LinuxResources } from "../../src/bundle/resources.ts";
@@ -10,6 +9,7 @@ import { spawnPlaceholder } from "../../src/executor/placeholder.ts";
 import type { Cgroup } from "../../src/isolation/cgroup.ts";
 import { openScope } from "../../src/isolation/systemd/open-scope.ts";
 import { loadScope } from "../../src/isolation/systemd/scope.ts";
+import { Household, ociBinary } from "../support/household.ts";
 import { rejects } from "../support/rejects.ts";
 import { skipSuite } from "../support/skip.ts";
 import { createBundle, create as createContainer, executable, exitOf, specOf } from "./linux-container.ts";
@@ -227,16 +227,16 @@ scopes("a container runs in a scope, and sees it as the root of a cgroup mount",
   }
 });
 
-const tandemOci = fileURLToPath(new URL("../../dist/bin/tandem-oci", import.meta.url));
-
 scopes("the command line makes, updates and removes a scope", async () => {
   const bundle = createBundle();
   const id = `tandemtest-${process.pid}`;
   const unit = `oci-${id}.scope`;
   const spec = specOf("exec sleep 60", { linux: { cgroupsPath: `${slice}:oci:${id}` } });
   writeFileSync(join(bundle.path, "config.json"), JSON.stringify(spec));
+  const household = new Household(bundle.path);
   const oci = (...args: string[]) => {
-    const result = spawnSync(tandemOci, ["--root", join(bundle.path, "state"), "--systemd-cgroup", ...args], {
+    const result = spawnSync(ociBinary, ["--root", join(bundle.path, "root"), "--systemd-cgroup", ...args], {
+      env: { ...process.env, ...household.environment },
       stdio: ["ignore", "ignore", "inherit"],
     });
     assert.is(result.status, 0, args.join(" "));
@@ -251,6 +251,7 @@ scopes("the command line makes, updates and removes a scope", async () => {
     oci("delete", "--force", id);
     assert.is(showUnit(unit, "LoadState")["LoadState"], "not-found");
   } finally {
+    household.end();
     bundle.remove();
   }
 });

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import {
   existsSync,
-  globSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -15,11 +14,11 @@ import { fileURLToPath } from "node:url";
 import { type CommandOptions, type Finished, run } from "../../scripts/private-containerd/command.ts";
 import { containerCgroups, removeCgroups } from "../../scripts/private-containerd/leftovers.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { Household, ociBinary } from "./household.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const program = join(root, ".cache/debian/podman/usr/bin/podman");
 const catatonit = join(root, ".cache/debian/catatonit/usr/bin");
-const runtime = join(root, "dist/bin/tandem-oci");
 const conmon = "/usr/bin/conmon";
 
 /** podman's own name for it, where the containers of every podman with the cgroupfs manager are. */
@@ -27,7 +26,8 @@ const cgroupParent = "libpod_parent";
 
 /** Why podman cannot be run on this machine; undefined when it can. */
 export function whyNoPodman(): string | undefined {
-  for (const needed of [program, catatonit, conmon, runtime]) if (!existsSync(needed)) return `no ${needed}`;
+  for (const needed of [program, catatonit, conmon, ociBinary])
+    if (!existsSync(needed)) return `no ${needed}`;
   return undefined;
 }
 
@@ -37,6 +37,8 @@ export function whyNoPodman(): string | undefined {
  */
 export class Podman implements AsyncDisposable {
   readonly directory: string;
+  /** podman and conmon pass no environment on. */
+  readonly #runtime: string;
   readonly #namespace: ChildProcess;
   /** Cgroups of other podmans. */
   readonly #others = new Set(containerCgroups([cgroupParent]));
@@ -44,6 +46,7 @@ export class Podman implements AsyncDisposable {
 
   private constructor(directory: string, namespace: ChildProcess) {
     this.directory = directory;
+    this.#runtime = new Household(join(directory, "t")).program();
     this.#namespace = namespace;
     process.on("exit", this.#onExit);
   }
@@ -109,7 +112,7 @@ helper_binaries_dir = ["${catatonit}"]
         this.#path("tmp"),
       ],
       ...["--cgroup-manager", "cgroupfs", "--events-backend", "file", "--storage-driver", "overlay"],
-      ...["--conmon", conmon, "--runtime", runtime],
+      ...["--conmon", conmon, "--runtime", this.#runtime],
       ...parameters,
     ] as [string, ...string[]];
   }
@@ -177,12 +180,9 @@ helper_binaries_dir = ["${catatonit}"]
   async [Symbol.asyncDispose](): Promise<void> {
     await this.podman(["rm", "--all", "--force", "--time", "0"]);
     process.off("exit", this.#onExit);
-    const zygotes = this.processes().map(({ pid }) => String(pid));
     this.#killProcesses();
     await waitFor(() => this.processes().length === 0, 10_000, "the end of what was started");
     this.#namespace.kill("SIGKILL");
-    for (const place of globSync("/run/tandem/z/*/zygote.pid"))
-      if (zygotes.includes(read(place).trim())) rmSync(dirname(place), { recursive: true });
     // Every mount of it was in its namespace, which ends with its last process.
     if (this.#others.size === 0)
       await waitFor(() => removeCgroups([cgroupParent]), 5000, "podman's cgroup to be free");
