@@ -1,8 +1,16 @@
 import { sweep } from "./sweep.ts";
 import { monotonicNow, type Source } from "./waiting.ts";
 
-/** What goes on beside a guest until it is ready: bytes that it has handed over and the kernel has not taken yet. */
-export const chores = new Set<Source>();
+/**
+ * What goes on beside a guest until it is ready: bytes that it has handed over and the kernel has not taken yet. Each with what ends
+ * the event loop's watch over it.
+ */
+export const chores = new Map<Source, () => void>();
+
+export function endChore(source: Source): void {
+  chores.get(source)?.();
+  chores.delete(source);
+}
 
 /** A peer that takes nothing for so long after the guest's end gets nothing more. */
 const longestMs = 10_000;
@@ -12,7 +20,7 @@ export function finishChores(limitMs = longestMs): void {
   const deadline = monotonicNow() + BigInt(limitMs) * 1_000_000n;
   const timeUp: Source = { ready: () => monotonicNow() >= deadline, deadline };
   while (chores.size > 0 && !timeUp.ready()) {
-    const sources = [...chores, timeUp];
-    for (const index of sweep(sources, true)) chores.delete(sources[index] ?? timeUp);
+    const sources = [...chores.keys(), timeUp];
+    for (const index of sweep(sources, true)) endChore(sources[index] ?? timeUp);
   }
 }

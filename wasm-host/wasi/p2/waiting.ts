@@ -1,5 +1,5 @@
 import { native } from "../../../src/native.ts";
-import { chores } from "./chores.ts";
+import { chores, endChore } from "./chores.ts";
 import { sweep } from "./sweep.ts";
 
 /**
@@ -54,18 +54,18 @@ export const blocking: Waiter = {
   },
   poll: waitWithThread,
   inBackground(source) {
-    chores.add(source);
+    chores.set(source, () => undefined);
   },
 };
 
 function waitWithThread(sources: readonly Source[]): readonly number[] {
   for (;;) {
-    const all = chores.size === 0 ? sources : [...sources, ...chores];
+    const all = chores.size === 0 ? sources : [...sources, ...chores.keys()];
     const own: number[] = [];
     for (const index of sweep(all, true)) {
       const source = all[index];
       if (index < sources.length) own.push(index);
-      else if (source !== undefined) chores.delete(source);
+      else if (source !== undefined) endChore(source);
     }
     if (own.length > 0) return own;
   }
@@ -85,30 +85,44 @@ export const suspending: Waiter = {
     return starving ? new Promise((resolve) => setImmediate(() => resolve(sweep(sources, false)))) : ready;
   },
   inBackground(source) {
-    chores.add(source);
-    void whenWoken([source]).then(() => chores.delete(source));
+    const end = (): boolean => chores.delete(source);
+    chores.set(source, watchAll([source], { resolve: end, reject: end }));
   },
 };
 
 function whenWoken(sources: readonly Source[]): Promise<readonly number[]> {
   return new Promise((resolve, reject) => {
-    const stops: (() => void)[] = [];
-    const wake = (): void => {
-      for (const stop of stops.splice(0)) stop();
-      try {
-        const ready = sweep(sources, false);
-        if (ready.length > 0) resolve(ready);
-        else watchAll();
-      } catch (error) {
-        reject(error);
-      }
-    };
-    const watchAll = (): void => {
-      for (const source of sources)
-        for (const part of source.parts?.() ?? [source]) stops.push(...watchSource(part, wake));
-    };
-    watchAll();
+    watchAll(sources, { resolve, reject });
   });
+}
+
+interface Outcome {
+  resolve(ready: readonly number[]): void;
+  reject(error: unknown): void;
+}
+
+/** Has the event loop watch them until one is ready; the returned function ends that before. */
+function watchAll(sources: readonly Source[], outcome: Outcome): () => void {
+  const stops: (() => void)[] = [];
+  const stop = (): void => {
+    for (const one of stops.splice(0)) one();
+  };
+  const watch = (): void => {
+    for (const source of sources)
+      for (const part of source.parts?.() ?? [source]) stops.push(...watchSource(part, wake));
+  };
+  const wake = (): void => {
+    stop();
+    try {
+      const ready = sweep(sources, false);
+      if (ready.length > 0) outcome.resolve(ready);
+      else watch();
+    } catch (error) {
+      outcome.reject(error);
+    }
+  };
+  watch();
+  return stop;
 }
 
 const READABLE = 1;
