@@ -20,6 +20,8 @@ export interface LoadOptions extends CodeOptions {
   /** Where an http component is served: port 8080 on every address unless given. */
   readonly http?: ListenAddress;
   readonly httpLimits?: Partial<HttpLimits>;
+  /** Once an http component is served. */
+  readonly onServing?: () => void;
 }
 
 export interface LoadedComponent {
@@ -68,6 +70,7 @@ class Service {
   async run(): Promise<number> {
     try {
       this.#service = await this.#serve();
+      this.#options.onServing?.();
     } catch (error) {
       return statusOf(error, this.#options.grant);
     }

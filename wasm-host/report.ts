@@ -1,6 +1,11 @@
 import { writeSync } from "node:fs";
 import { trapReport } from "./trap.ts";
 
+/** A line that is nobody's complaint. */
+export function writeLine(stderr: number | undefined, line: string): void {
+  write(stderr, `${line}\n`);
+}
+
 /** One line of the host's own on the guest's stderr, so that `kubectl logs` shows it. */
 export function reportLine(stderr: number | undefined, message: string): void {
   write(stderr, `tandem: ${message.split("\n", 1)[0]}\n`);

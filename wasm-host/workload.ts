@@ -1,4 +1,5 @@
 import { closeSync, fstatSync } from "node:fs";
+import { constants } from "node:os";
 import type { GuestCode } from "../src/code/guest-code.ts";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
@@ -7,11 +8,12 @@ import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
-import type { ListenAddress } from "./http/serve.ts";
+import type { HttpLimits, ListenAddress } from "./http/serve.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
 import { networkNeeds } from "./network/kernel-needs.ts";
 import { readResolverFiles } from "./network/read-resolver-files.ts";
+import { writeLine } from "./report.ts";
 import { prepareModule } from "./run-module.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
@@ -52,7 +54,11 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const http = toAddress(config.http, held.listeners);
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
       compileWith(code, bytes, files.manifest.files[name]?.sha256);
-    return prepareComponent(files.read(), { grant, http, compile, entry: workload.export });
+    const { httpLimits } = config;
+    return prepareComponent(files.read(), {
+      ...{ grant, http, compile, entry: workload.export, onServing: () => announce(config.http, grant) },
+      ...(httpLimits === undefined ? {} : { httpLimits }),
+    });
   }
   const file = openModule(workload.file);
   const digest = code?.digestOf(file, workload.digest);
@@ -66,7 +72,8 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
 const DRAIN_MS = 20_000;
-const SIGTERM = 15;
+/** Both ask for an end; the second is Ctrl-C's. */
+const drainSignals = ["SIGTERM", "SIGINT"] as const;
 
 function compileWith(
   code: GuestCode | undefined,
@@ -82,6 +89,8 @@ interface ComponentParts {
   readonly grant: Grant;
   readonly compile: NonNullable<CodeOptions["compile"]>;
   readonly http: ListenAddress;
+  readonly httpLimits?: Partial<HttpLimits>;
+  readonly onServing: () => void;
   readonly entry: string | undefined;
 }
 
@@ -91,10 +100,15 @@ function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
   if (component.world !== "http") return () => component.run(entry);
   return () => {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
-    process.once("SIGTERM", () => {
-      setTimeout(() => resolve(statusFromSignal(SIGTERM)), DRAIN_MS).unref();
-      component.close().catch(reject);
-    });
+    for (const name of drainSignals) {
+      process.once(name, () => {
+        const status = statusFromSignal(constants.signals[name]);
+        setTimeout(() => resolve(status), DRAIN_MS).unref();
+        // Whoever asks again does not want to wait.
+        process.on(name, () => resolve(status));
+        component.close().catch(reject);
+      });
+    }
     component.run(entry).then(resolve, reject);
     return promise;
   };
@@ -135,4 +149,9 @@ function toAddress(http: HttpPlan, listeners: readonly number[]): ListenAddress 
   const fd = listeners[http.listener];
   if (fd === undefined) throw new TandemError("internal", `http: no listening socket ${http.listener}`);
   return { fd };
+}
+
+/** Whoever chose the address knows it from there; whoever let the kernel choose a port does not. */
+function announce(http: HttpPlan, { stdio }: Grant): void {
+  if ("announce" in http) writeLine(stdio.stderr, `Serving HTTP on http://${http.announce}/`);
 }

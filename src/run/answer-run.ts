@@ -11,13 +11,14 @@ import type { Call } from "../oci/call.ts";
 import type { RunCallRequest } from "../oci/protocol.ts";
 import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
-import { findWorkload } from "./find-workload.ts";
+import { type FoundWorkload, findWorkload } from "./find-workload.ts";
 import { inheritanceOf } from "./inheritance.ts";
 import { callerPath, toGrantPlan, toIsolation } from "./run-config.ts";
-import { runHelp } from "./run-help.ts";
-import { type RunRequest, readRunRequest } from "./run-request.ts";
+import { helpOf } from "./run-help.ts";
+import { type RunRequest, readRunRequest, readServeRequest } from "./run-request.ts";
+import { type GrantedSockets, openSockets } from "./sockets.ts";
 
-/** What a client of `tandem run` brings. */
+/** What a client of `tandem run` or `tandem serve` brings. */
 export interface RunCall {
   readonly call: Call;
   readonly request: RunCallRequest;
@@ -28,16 +29,17 @@ export interface RunCall {
   readonly log: Log;
 }
 
-/** Answers one `tandem run`: its client ends with its guest, and its guest with it. */
+type Verb = "run" | "serve";
+
+/** Answers one command line: its client ends with its guest, and its guest with it. */
 export async function answerRun(run: RunCall): Promise<void> {
   const { call } = run;
+  const verb = call.args[0] === "serve" ? "serve" : "run";
   try {
-    const wanted = readCall(call);
-    if (wanted === "help") call.write(runHelp());
-    await call.exit(wanted === "help" ? 0 : await runGuest(wanted, run));
+    await call.exit(await answer(run, verb));
   } catch (error) {
     const failure = TandemError.from(error);
-    call.writeError(`tandem run: ${failure.message}\n`);
+    call.writeError(`tandem ${verb}: ${failure.message}\n`);
     await call.exit(error instanceof UsageError ? exitStatuses.hostError : statusFromFailure(failure));
   }
 }
@@ -45,65 +47,89 @@ export async function answerRun(run: RunCall): Promise<void> {
 /** What is wrong with the command line itself: nobody may take it for the guest's failure. */
 class UsageError extends TandemError {}
 
-function readCall(call: Call): RunRequest | "help" {
+/** Resolves with the client's exit status. */
+async function answer(run: RunCall, verb: Verb): Promise<number> {
+  const { call, descriptors } = run;
+  let guest: Prepared | undefined;
+  try {
+    const wanted = readCall(call, verb);
+    if (wanted === "help") call.write(helpOf(verb));
+    else guest = await prepareGuest(wanted, run);
+  } finally {
+    // Whoever reads what the guest writes waits for the last one who could.
+    for (const fd of descriptors) closeSync(fd);
+  }
+  return guest === undefined ? 0 : await followGuest(guest, run);
+}
+
+function readCall(call: Call, verb: Verb): RunRequest | "help" {
   try {
     const exists = (path: string): boolean => existsSync(callerPath(call.cwd, path));
-    return readRunRequest(call.args.slice(1), { env: call.env, exists });
+    const read = verb === "run" ? readRunRequest : readServeRequest;
+    return read(call.args.slice(1), { env: call.env, exists });
   } catch (error) {
     const { code, message } = TandemError.from(error);
-    throw new UsageError(code, `${message}; see tandem run --help`, { cause: error });
+    throw new UsageError(code, `${message}; see tandem ${verb} --help`, { cause: error });
   }
 }
 
-/** Resolves with its exit status. */
-async function runGuest(wanted: RunRequest, run: RunCall): Promise<number> {
-  const { call, zygote, log } = run;
-  let config: WasmConfig;
-  let guest: WasmProcess;
+interface Prepared {
+  readonly guest: WasmProcess;
+  readonly config: WasmConfig;
+}
+
+async function prepareGuest(wanted: RunRequest, run: RunCall): Promise<Prepared> {
+  const { call, descriptors } = run;
+  const found = await findWorkload(callerPath(call.cwd, wanted.file), wanted.entry, call.signal);
+  requireVerb(wanted, found);
+  const sockets = openSockets(wanted, descriptors.slice(3));
   try {
-    config = await toConfig(wanted, run);
-    guest = await spawn(wanted, run, config);
+    const config = toConfig(wanted, { run, found, sockets });
+    return { guest: await spawn(wanted, { run, config, sockets }), config };
   } finally {
-    // Whoever reads what it writes waits for the last one who could.
-    for (const fd of run.descriptors) closeSync(fd);
-  }
-  call.signal.addEventListener("abort", () => kill(guest));
-  if (call.signal.aborted) kill(guest);
-  const warn = (error: TandemError): void => log.warn({ err: error }, "went on without");
-  const errand = new CodeErrand({ zygote, workload: config.workload, process: guest, warn });
-  await guest.handOver((parts) => call.giveGuest(parts));
-  errand.started();
-  const { status } = await guest.exited;
-  return status;
-}
-
-function kill(guest: WasmProcess): void {
-  try {
-    guest.kill(SIGKILL);
-  } catch (error) {
-    if (TandemError.from(error).code !== "not_found") throw error;
+    sockets.close();
   }
 }
 
-async function toConfig(wanted: RunRequest, { call, request }: RunCall): Promise<WasmConfig> {
-  const path = callerPath(call.cwd, wanted.file);
-  const { workload, exports } = await findWorkload(path, wanted.entry, call.signal);
-  if (wanted.entry === undefined && exports !== undefined && findWorld(exports).world === "http")
-    throw new TandemError("invalid_argument", `${wanted.file}: answers HTTP requests: tandem serve runs it`);
-  const grant = toGrantPlan(wanted, call.cwd, 0);
+/** Who only answers requests would wait for ever where nobody can send one. */
+function requireVerb({ file, entry, serve }: RunRequest, { exports }: FoundWorkload): void {
+  const serves = exports !== undefined && findWorld(exports).world === "http";
+  if (serve !== undefined && !serves)
+    throw new TandemError("invalid_argument", `${file}: is no component that answers HTTP requests`);
+  if (serve === undefined && serves && entry === undefined)
+    throw new TandemError("invalid_argument", `${file}: answers HTTP requests: tandem serve runs it`);
+}
+
+interface ConfigParts {
+  readonly run: RunCall;
+  readonly found: FoundWorkload;
+  readonly sockets: GrantedSockets;
+}
+
+function toConfig(wanted: RunRequest, { run, found, sockets }: ConfigParts): WasmConfig {
+  const { call, request } = run;
+  const grant = toGrantPlan(wanted, call.cwd, sockets.forGuest.length);
+  const { http } = sockets;
   return {
     id: `run-${call.pid}`,
-    workload,
+    workload: found.workload,
     grant,
-    listeners: 0,
-    http: { port: 8080 },
+    listeners: sockets.forGuest.length + (http === undefined ? 0 : 1),
+    http: http === undefined ? { port: 8080 } : { listener: sockets.forGuest.length, announce: http.address },
+    ...(wanted.serve === undefined ? {} : { httpLimits: wanted.serve.limits }),
     resolver: machineResolver,
     isolation: toIsolation(grant, inheritanceOf(request, call.pid)),
   };
 }
 
+interface SpawnParts {
+  readonly run: RunCall;
+  readonly config: WasmConfig;
+  readonly sockets: GrantedSockets;
+}
+
 /** Its stdio are the client's own, or nowhere. */
-async function spawn(wanted: RunRequest, run: RunCall, config: WasmConfig): Promise<WasmProcess> {
+async function spawn(wanted: RunRequest, { run, config, sockets }: SpawnParts): Promise<WasmProcess> {
   const nowhere = openSync("/dev/null", "r+");
   try {
     const [stdin = nowhere, stdout = nowhere, stderr = nowhere] = wanted.inheritStdio.map((own, index) =>
@@ -112,10 +138,30 @@ async function spawn(wanted: RunRequest, run: RunCall, config: WasmConfig): Prom
     return await spawnWasm(run.zygote, {
       config,
       stdio: { stdin, stdout, stderr },
+      listeners: [...sockets.forGuest, ...(sockets.http === undefined ? [] : [sockets.http.fd])],
       pidNamespace: "new",
       signal: run.call.signal,
     });
   } finally {
     closeSync(nowhere);
+  }
+}
+
+/** Resolves with its exit status. */
+async function followGuest({ guest, config }: Prepared, { call, zygote, log }: RunCall): Promise<number> {
+  call.signal.addEventListener("abort", () => kill(guest));
+  if (call.signal.aborted) kill(guest);
+  const warn = (error: TandemError): void => log.warn({ err: error }, "went on without");
+  const errand = new CodeErrand({ zygote, workload: config.workload, process: guest, warn });
+  await guest.handOver((parts) => call.giveGuest(parts));
+  errand.started();
+  return (await guest.exited).status;
+}
+
+function kill(guest: WasmProcess): void {
+  try {
+    guest.kill(SIGKILL);
+  } catch (error) {
+    if (TandemError.from(error).code !== "not_found") throw error;
   }
 }

@@ -1,16 +1,32 @@
+import type { Flags } from "../oci/flags.ts";
 import { flagLines } from "../oci/help.ts";
 import { type GroupOptions, wasiOptions, wasmOptions } from "./group-options.ts";
-import { runFlags } from "./run-flags.ts";
+import { runFlags, serveFlags } from "./run-flags.ts";
 
-/** `tandem run --help` */
-export function runHelp(): string {
+/** `tandem run --help`, `tandem serve --help` */
+export function helpOf(verb: "run" | "serve"): string {
+  return verb === "run"
+    ? help(
+        "run [OPTION…] FILE[#EXPORT] [ARG…]",
+        "Runs a WebAssembly module or component. Its stdin, stdout and stderr are yours; nothing else is granted to it that\n" +
+          "no option grants.",
+        runFlags,
+      )
+    : help(
+        "serve [OPTION…] FILE",
+        "Answers HTTP requests by a WebAssembly component. It says on stderr when it does, and ends on SIGINT and SIGTERM\n" +
+          "once it has answered what it has taken.",
+        serveFlags,
+      );
+}
+
+function help(usage: string, summary: string, flags: Flags): string {
   return [
-    "usage: tandem run [OPTION…] FILE[#EXPORT] [ARG…]",
+    `usage: tandem ${usage}`,
     "",
-    "Runs a WebAssembly module or component. Nothing is granted to it that no option grants; its stdin, stdout and",
-    "stderr are yours.",
+    summary,
     "",
-    ...flagLines(runFlags),
+    ...flagLines(flags),
     "",
     ...groupLines("-S", wasiOptions),
     "",
@@ -21,7 +37,7 @@ export function runHelp(): string {
 
 function groupLines(group: string, options: GroupOptions): string[] {
   return Object.entries(options).map(([name, option]) => {
-    const help = "always" in option ? `accepted: ${option.always}` : option.help;
-    return `  ${group} ${name.padEnd(31)} ${help}`;
+    const text = "always" in option ? `accepted: ${option.always}` : option.help;
+    return `  ${group} ${name.padEnd(31)} ${text}`;
   });
 }

@@ -7,6 +7,7 @@ import type {
   NetworkProtocol,
   SeededRandom,
 } from "../../wasm-host/grant.ts";
+import type { HttpLimits } from "../../wasm-host/http/serve.ts";
 import { TandemError } from "../errors.ts";
 import { type Given, parseFlags } from "../oci/flags.ts";
 import {
@@ -17,9 +18,10 @@ import {
   wasiOptions,
   wasmOptions,
 } from "./group-options.ts";
-import { runFlags } from "./run-flags.ts";
+import { parseEndpoint } from "./listen.ts";
+import { runFlags, serveFlags } from "./run-flags.ts";
 
-/** What a command line of `tandem run` asks for. Paths are as they were written: relative to the caller's directory. */
+/** What a command line of `tandem run` or `tandem serve` asks for. Paths are as they were written: relative to the caller's directory. */
 export interface RunRequest {
   readonly file: string;
   readonly entry: string | undefined;
@@ -38,6 +40,14 @@ export interface RunRequest {
   readonly random: SeededRandom | undefined;
   readonly limits: Limits | undefined;
   readonly explain: "no" | "table" | "json";
+  /** Of `tandem serve`. */
+  readonly serve: ServeRequest | undefined;
+}
+
+export interface ServeRequest {
+  /** ADDRESS:PORT */
+  readonly address: string;
+  readonly limits: Partial<HttpLimits>;
 }
 
 export interface RequestedDirectory {
@@ -60,23 +70,58 @@ export interface Caller {
 export function readRunRequest(args: readonly string[], caller: Caller): RunRequest | "help" {
   const { given, read } = parseFlags(runFlags, args, true);
   if (given.has("help")) return "help";
-  const [program, ...rest] = [...given.operands, ...args.slice(read)];
-  if (program === undefined || program === "")
-    throw new TandemError("invalid_argument", "the file to run: is missing");
+  const [program = "", ...rest] = [...given.operands, ...args.slice(read)];
   const [file, named] = splitExport(program, caller);
   const invoked = given.text("invoke");
   if (invoked !== undefined && named !== undefined)
     throw new TandemError("invalid_argument", `option --invoke ${invoked}: the file names ${named} already`);
-  const wasi = readGroup("-S", wasiOptions, given.all("wasi"));
-  const wasm = readGroup("-W", wasmOptions, given.all("wasm"));
   return {
-    file,
+    ...readCommon(given, file, caller),
     entry: invoked ?? named,
     args: [given.text("argv0") ?? basename(file), ...rest],
+    serve: undefined,
+  };
+}
+
+const DEFAULT_ADDRESS = "0.0.0.0:8080";
+
+/** The same of `tandem serve`. */
+export function readServeRequest(args: readonly string[], caller: Caller): RunRequest | "help" {
+  const { given } = parseFlags(serveFlags, args, false);
+  if (given.has("help")) return "help";
+  const [file = "", extra] = given.operands;
+  if (extra !== undefined)
+    throw new TandemError(
+      "invalid_argument",
+      `unexpected ${extra}: a component that is served has no arguments`,
+    );
+  const address = given.text("addr") ?? DEFAULT_ADDRESS;
+  parseEndpoint(address, "option --addr");
+  return {
+    ...readCommon(given, file, caller),
+    entry: undefined,
+    args: [basename(file)],
+    serve: { address, limits: readHttpLimits(given) },
+  };
+}
+
+/** What both have. */
+function readCommon(
+  given: Given,
+  file: string,
+  caller: Caller,
+): Omit<RunRequest, "entry" | "args" | "serve"> {
+  if (file === "") throw new TandemError("invalid_argument", "the file to run: is missing");
+  const wasi = readGroup("-S", wasiOptions, given.all("wasi"));
+  const wasm = readGroup("-W", wasmOptions, given.all("wasm"));
+  const listen = [...given.all("listen"), ...wasi.texts("tcplisten")];
+  for (const address of listen) parseEndpoint(address, "option --listen");
+  return {
+    file,
     env: readEnv(given, wasi, caller),
     directories: given.all("dir").map(readDirectory),
     network: readNetwork(given, wasi),
-    listen: [...given.all("listen"), ...wasi.texts("tcplisten")],
+    listen,
     listenFds: wasi.switch("listenfd") ?? false,
     inheritStdio: [
       wasi.switch("inherit-stdin") ?? true,
@@ -164,22 +209,42 @@ function readSeed(text: string | undefined): SeededRandom | undefined {
 }
 
 function readLimits(given: Given, wasm: GroupGiven): Limits | undefined {
-  const count = (flag: string): number | undefined => {
-    const text = given.text(flag);
-    return text === undefined ? undefined : readCount(`option --${flag} ${text}`, text);
-  };
-  const cpuTime = given.text("cpu-time");
-  const limits: Partial<Record<keyof Limits, number | undefined>> = {
+  const limits = present<Limits>({
     memoryBytes: wasm.number("max-memory-size"),
     tableElements: wasm.number("max-table-elements"),
     instances: wasm.number("max-instances"),
-    cpuMs: cpuTime === undefined ? undefined : readDuration(`option --cpu-time ${cpuTime}`, cpuTime),
+    cpuMs: duration(given, "cpu-time"),
     wallMs: wasm.number("timeout"),
-    openFiles: count("max-open-files"),
-    outputBytes: count("max-output"),
-  };
-  const set = Object.entries(limits).filter(([, value]) => value !== undefined);
-  return set.length === 0 ? undefined : (Object.fromEntries(set) as Limits);
+    openFiles: count(given, "max-open-files"),
+    outputBytes: count(given, "max-output"),
+  });
+  return Object.keys(limits).length === 0 ? undefined : limits;
+}
+
+function readHttpLimits(given: Given): Partial<HttpLimits> {
+  return present<Partial<HttpLimits>>({
+    maxInstanceReuse: count(given, "max-instance-reuse-count"),
+    maxConcurrency: count(given, "max-concurrent-requests"),
+    maxWaiting: count(given, "max-waiting-requests"),
+    maxBodyBytes: count(given, "max-body"),
+    requestTimeoutMs: duration(given, "request-timeout"),
+    drainMs: duration(given, "drain-timeout"),
+  });
+}
+
+function count(given: Given, flag: string): number | undefined {
+  const text = given.text(flag);
+  return text === undefined ? undefined : readCount(`option --${flag} ${text}`, text);
+}
+
+function duration(given: Given, flag: string): number | undefined {
+  const text = given.text(flag);
+  return text === undefined ? undefined : readDuration(`option --${flag} ${text}`, text);
+}
+
+/** Without what is undefined. */
+function present<T extends object>(values: { readonly [K in keyof T]-?: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }
 
 function readExplain(given: Given): RunRequest["explain"] {

@@ -16,7 +16,7 @@ function ports(outbound: readonly string[], inbound: readonly string[], use: Par
 test("Sockets are of the grant, of an http component's port, or given", () => {
   assert.equal(needs({}), { sockets: "none", tcpPorts: { bind: [], connect: [] } });
   assert.equal(needs({ listeners: 1 }), { sockets: "accept", tcpPorts: { bind: [], connect: [] } });
-  assert.equal(needs({ served: { listener: 0 }, listeners: 1 }), {
+  assert.equal(needs({ served: { listener: 0, announce: "127.0.0.1:80" }, listeners: 1 }), {
     sockets: "accept",
     tcpPorts: { bind: [], connect: [] },
   });
