@@ -1,5 +1,6 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
+import { statusFromSignal } from "../../wasm-host/exit.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { type CodeReport, isCodeReport } from "../code/code-report.ts";
 import { isRanFunctions, type RanFunctions } from "../code/ran-functions.ts";
@@ -9,7 +10,6 @@ import { SIGKILL } from "../signals.ts";
 import { forkFromZygote, type ZygoteAddress } from "../zygote/client.ts";
 import type { ExecutorProcess, ExitStatus } from "./executor.ts";
 
-const KILLED = 137;
 export interface WasmSpawn {
   readonly config: WasmConfig;
   readonly stdio: Stdio;
@@ -66,7 +66,7 @@ class ForkedWasmProcess implements WasmProcess {
   /** What may be said next: first how the start went, then, once, with what status it ended. */
   #expected: "start" | "exit" | "nothing" = "start";
   #failure = new TandemError("internal", "the wasm process was killed before it was ready");
-  #exit = KILLED;
+  #exit: number | undefined;
   #code: CodeReport | undefined;
   #ran: RanFunctions | undefined;
   #go: number;
@@ -85,10 +85,24 @@ class ForkedWasmProcess implements WasmProcess {
         this.#destroy();
         this.#ended = true;
         this.#closeGo();
-        closeSync(this.#pidfd);
         this.#ready.reject(this.#failure);
-        exited.resolve({ status: this.#exit, exitedAt: new Date() });
+        this.#whenDead((status) => exited.resolve({ status, exitedAt: new Date() }));
       },
+    });
+  }
+
+  /** A process that has not said how it ends was ended by a signal: the kernel is asked which, once it is dead. */
+  #whenDead(tell: (status: number) => void): void {
+    if (this.#exit !== undefined) {
+      closeSync(this.#pidfd);
+      tell(this.#exit);
+      return;
+    }
+    const stop = native.onReadable(this.#pidfd, () => {
+      stop();
+      const signal = native.pidfdEndingSignal(this.#pidfd) ?? SIGKILL;
+      closeSync(this.#pidfd);
+      tell(statusFromSignal(signal === 0 ? SIGKILL : signal));
     });
   }
 
