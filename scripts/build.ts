@@ -61,6 +61,16 @@ const zygoteFlags = [
   "--wasm-sync-tier-up",
 ];
 
+const common = {
+  bundle: true,
+  platform: "node",
+  target: "node26",
+  sourcemap: false,
+  minifySyntax: true,
+  legalComments: "none",
+  logLevel: "warning",
+} as const;
+
 async function bundle(): Promise<void> {
   await bundleTogether({
     main: join(root, "src/main.ts"),
@@ -69,34 +79,36 @@ async function bundle(): Promise<void> {
   });
   // It shares no chunk with main.mjs: what it runs has to be made in its own process (src/main.ts).
   await bundleTogether({ oci: join(root, "src/oci/server.ts") });
+  // The program of a guest's threads is handed to each as text (src/zygote/warm-up.ts): a script, in one piece.
+  await build({
+    ...common,
+    entryPoints: [join(root, "wasm-host/threads/thread.ts")],
+    outfile: join(lib, "wasm-thread.cjs"),
+    format: "cjs",
+    define: { "import.meta.url": "undefined" },
+  });
 }
 
 /** Modules that several of the entries use become chunks that they share. */
 async function bundleTogether(entryPoints: Readonly<Record<string, string>>): Promise<void> {
   await build({
+    ...common,
     entryPoints: { ...entryPoints },
     outdir: lib,
     outExtension: { ".js": ".mjs" },
-    bundle: true,
-    platform: "node",
     format: "esm",
     // What is imported on demand stays out of main.mjs, and so out of the zygote and of what each fork has to copy.
     splitting: true,
     chunkNames: `${Object.keys(entryPoints)[0]}-[hash]`,
-    target: "node26",
-    sourcemap: false,
-    minifySyntax: true,
-    legalComments: "none",
     // CommonJS dependencies (grpc-js) ask for require.
     banner: {
       js: "import { createRequire as tandemRequire } from 'node:module'; const require = tandemRequire(import.meta.url);",
     },
-    logLevel: "warning",
   });
 }
 
 function bundles(): string[] {
-  return readdirSync(lib).filter((name) => name.endsWith(".mjs"));
+  return readdirSync(lib).filter((name) => /\.[mc]js$/.test(name));
 }
 
 /** What the transpile worker's libraries load beside themselves by their own location. */

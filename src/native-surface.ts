@@ -39,6 +39,8 @@ export interface Native extends NativeWasi, NativeSockets {
   /** Pid of a child that has ended and that nobody has reaped, left as it is; undefined when there is none. */
   peekDeadChild(): number | undefined;
   pidfdOpen(pid: number): number;
+  /** The signal that ended a process which is dead, 0 when none did; undefined where the kernel does not tell (before Linux 6.15). */
+  pidfdEndingSignal(pidfd: number): number | undefined;
   pidfdSendSignal(pidfd: number, signal: number): void;
   close(fd: number): void;
   /** dup2(from, to). */
@@ -47,6 +49,8 @@ export interface Native extends NativeWasi, NativeSockets {
   getpid(): number;
   /** On a deadly signal n: writes `{"exit":128+n}` and a newline to the descriptor and leaves with 128+n. */
   exitOnSignal(statusFd: number): void;
+  /** When the calling thread of JavaScript ends, the process does, with 125, told to the status pipe unless that is -1. */
+  exitWithThread(statusPipe: number): void;
   setProcessName(name: string): void;
   /** Name, session, child subreaper, SIGTERM, SIGINT and SIGHUP ignored, working directory `/`. */
   enterShim(name: string): void;

@@ -5,6 +5,7 @@ import { native } from "../src/native.ts";
 import type { IsolateOptions, TcpPorts } from "../src/native-surface.ts";
 import type { MountSource, PreopenPlan, WasmConfig } from "./config.ts";
 import type { Preopen } from "./grant.ts";
+import type { ThreadHost } from "./threads/thread-data.ts";
 
 /** What the zygote made ahead for every wasm process. */
 export interface WasmHost {
@@ -16,6 +17,8 @@ export interface WasmHost {
   readonly code?: { forGuest(): GuestCode } | undefined;
   /** Whether the mounts that this process sees belong to somebody with more rights: then only a copy can be cloned from. */
   readonly foreignMounts: boolean;
+  /** The program of a guest's threads: nothing can be read any more when the first of them is made. */
+  readonly threadProgram: ThreadHost["program"];
 }
 
 /** What a process keeps behind the wall. */

@@ -35,6 +35,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
       code,
+      threads: { program: host.threadProgram, statusPipe: status },
       enterIsolation: (needs) =>
         enterIsolation(host, config, { ...needs, keep: [go, status, ...needs.keep] }),
     });

@@ -8,19 +8,20 @@ export function writeLine(stderr: number | undefined, line: string): void {
 
 /** One line of the host's own on the guest's stderr, so that `kubectl logs` shows it. */
 export function reportLine(stderr: number | undefined, message: string): void {
-  write(stderr, `tandem: ${message.split("\n", 1)[0]}\n`);
+  writeText(stderr, `tandem: ${message.split("\n", 1)[0]}\n`);
 }
 
-/** A trap of the guest's, with its stack, as trap.ts words it; what the host itself refused to do for the guest is a line. */
-export function reportTrap(stderr: number | undefined, error: Error): void {
-  write(stderr, trapReport(error) ?? `trap: ${error.message.split("\n", 1)[0]}\n`);
+/** A trap of the guest's, with its stack, as trap.ts words it. */
+export function reportTrap(stderr: number | undefined, error: unknown): void {
+  writeText(stderr, trapReport(error));
 }
 
-/** A reader that is gone is no reason to fail. */
-function write(fd: number | undefined, text: string): void {
+/** All of it, if anybody reads: one that is gone is no reason to fail, the exit status still tells. */
+export function writeText(fd: number | undefined, text: string): void {
   if (fd === undefined) return;
+  const bytes = Buffer.from(text);
   try {
-    writeSync(fd, text);
+    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
   } catch (error) {
     if (!(error instanceof Error && "code" in error)) throw error;
   }

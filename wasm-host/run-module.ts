@@ -1,11 +1,11 @@
-import { writeSync } from "node:fs";
 import { TandemError } from "../src/errors.ts";
-import { exitStatuses } from "./exit.ts";
 import type { Grant } from "./grant.ts";
+import { prepareInstance } from "./instance.ts";
 import { callExport, prepareCall } from "./invoke/named-export.ts";
-import { linkImports } from "./link.ts";
-import { trapReport } from "./trap.ts";
-import { unwind } from "./unwind.ts";
+import { writeText } from "./report.ts";
+import { createImportedMemories } from "./threads/imported-memories.ts";
+import type { ThreadHost } from "./threads/thread-data.ts";
+import { prepareThreads } from "./threads/threads.ts";
 
 /** A compiled core module. Its bytes are looked at by `prepareModule` only, and only if the module cannot answer itself. */
 export interface CompiledModule {
@@ -15,13 +15,15 @@ export interface CompiledModule {
 
 export interface RunModuleOptions {
   /** Called instead of `_start`; `_initialize` runs before it. Its arguments are grant.args after the program's name. */
-  readonly export?: string;
+  readonly export?: string | undefined;
+  /** For modules that make threads. When the guest has ended, its threads go with the process only. */
+  readonly threads?: ThreadHost | undefined;
 }
 
 /**
  * Checks that the module can run in this grant, and returns the call that runs it. Nothing of the guest runs before that call.
  * @throws TandemError unimplemented for an import that nobody grants, not_found when there is no such entry, invalid_argument for
- * arguments that it does not take
+ * arguments that it does not take, resource_exhausted when there is no room for a memory that it imports
  */
 export function prepareModule(
   compiled: CompiledModule,
@@ -30,28 +32,15 @@ export function prepareModule(
 ): () => number {
   const { module } = compiled;
   const enter = prepareEntry(compiled, grant, options.export);
-  const ended: { status?: number } = {};
-  const memory: { current?: WebAssembly.Memory } = {};
-  const onExit = (status: number): never => {
-    ended.status ??= status;
-    return unwind();
-  };
-  const imports = linkImports(module, { grant, memory, onExit });
-  return () => {
-    try {
-      const { exports } = new WebAssembly.Instance(module, imports);
-      const { memory: exported } = exports;
-      if (exported instanceof WebAssembly.Memory) memory.current = exported;
-      enter(exports);
-      return 0;
-    } catch (error) {
-      if (ended.status !== undefined) return ended.status;
-      const report = trapReport(error);
-      if (report === undefined) throw hostFailure(error);
-      print(grant.stdio.stderr, report);
-      return exitStatuses.trap;
-    }
-  };
+  const memories = createImportedMemories(compiled);
+  const threads = prepareThreads(module, { grant, memories, host: options.threads });
+  const run = prepareInstance(module, {
+    grant,
+    memories,
+    threads,
+    beforeEnd: () => threads?.slots.beginEnd(),
+  });
+  return () => run(enter) ?? 0;
 }
 
 /**
@@ -81,25 +70,6 @@ function prepareEntry(compiled: CompiledModule, grant: Grant, wanted: string | u
   const call = prepareCall(compiled.bytes, wanted, grant.args.slice(1));
   return (exports) => {
     if (wanted !== "_initialize" && has("_initialize")) callExport(exports, "_initialize", []);
-    print(grant.stdio.stdout, call(exports));
+    writeText(grant.stdio.stdout, call(exports));
   };
-}
-
-/** What is neither the guest's exit nor its trap. */
-function hostFailure(error: unknown): TandemError {
-  if (error instanceof RangeError) {
-    return new TandemError("resource_exhausted", `module cannot be instantiated: ${error.message}`, {
-      cause: error,
-    });
-  }
-  return TandemError.from(error);
-}
-
-function print(fd: number, text: string): void {
-  try {
-    if (text !== "") writeSync(fd, text);
-  } catch (error) {
-    // Nobody reads any more, or the guest closed it: the exit status still tells.
-    if (!(error instanceof Error && "code" in error)) throw error;
-  }
 }

@@ -1,13 +1,17 @@
-/**
- * What a trap looks like on the container's stderr: one line, and the guest's stack as far as its name section tells it.
- * undefined when the error is no trap but the host's own.
- */
-export function trapReport(error: unknown): string | undefined {
+/** Whether the guest did it: a trap, a recursion too deep, an exception that nobody caught. Anything else went wrong in the host. */
+export function isTrap(error: unknown): boolean {
+  return !(error instanceof Error) || error instanceof WebAssembly.RuntimeError || isStackOverflow(error);
+}
+
+/** V8 reports a guest that recursed too deep as JavaScript's own RangeError. */
+function isStackOverflow(error: Error): boolean {
+  return error instanceof RangeError && error.message.includes("call stack");
+}
+
+/** What a trap looks like on the container's stderr: one line, and the guest's stack as far as its name section tells it. */
+export function trapReport(error: unknown): string {
   if (!(error instanceof Error)) return `trap: uncaught exception${describe(error)}\n`;
-  // V8 reports a guest that recursed too deep as JavaScript's own RangeError.
-  const exhausted = error instanceof RangeError && error.message.includes("call stack");
-  if (!(error instanceof WebAssembly.RuntimeError) && !exhausted) return undefined;
-  const message = exhausted ? "call stack exhausted" : error.message;
+  const message = isStackOverflow(error) ? "call stack exhausted" : error.message.split("\n", 1)[0];
   return `trap: ${message}\n${wasmFrames(error)}`;
 }
 

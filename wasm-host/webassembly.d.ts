@@ -15,10 +15,13 @@ declare namespace WebAssembly {
     constructor(module: Module, imports?: Imports);
     readonly exports: Exports;
   }
+  type MemoryDescriptor =
+    | { address?: "i32"; initial: number; maximum?: number | undefined; shared?: boolean }
+    | { address: "i64"; initial: bigint; maximum?: bigint | undefined; shared?: boolean };
   class Memory {
-    constructor(descriptor: { initial: number; maximum?: number; shared?: boolean });
+    constructor(descriptor: MemoryDescriptor);
     readonly buffer: ArrayBuffer;
-    grow(delta: number): number;
+    grow(delta: number | bigint): number | bigint;
   }
   class Table {
     readonly length: number;

@@ -15,6 +15,7 @@ import { networkNeeds } from "./network/kernel-needs.ts";
 import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { writeLine } from "./report.ts";
 import { prepareModule } from "./run-module.ts";
+import type { ThreadHost } from "./threads/thread-data.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
 
@@ -28,6 +29,7 @@ export interface Held {
   readonly listeners: readonly number[];
   /** Optimised code of the guest's modules; undefined: they are compiled as they are called. */
   readonly code?: GuestCode | undefined;
+  readonly threads: ThreadHost;
   /** Gives up every right but the grant's and these; returns the preopens, open. */
   enterIsolation(needs: ProcessNeeds): readonly Preopen[];
 }
@@ -64,10 +66,9 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const digest = code?.digestOf(file, workload.digest);
   if (digest !== undefined) code?.find(digest);
   const grant = toGrant(config, held, { keep: [file, ...(code?.fds ?? [])] });
-  const entry = workload.export;
   const bytes = readWhole(file);
   const module = compileModule(bytes, (valid) => compileWith(code, valid, digest));
-  return prepareModule({ module, bytes }, grant, entry === undefined ? {} : { export: entry });
+  return prepareModule({ module, bytes }, grant, { export: workload.export, threads: held.threads });
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */

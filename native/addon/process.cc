@@ -4,6 +4,7 @@
 #include <node_api.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -160,6 +161,27 @@ Napi::Value pidfdSendSignal(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// linux/pidfd.h of Linux 6.15, which older headers lack.
+struct PidfdInfo {
+  uint64_t mask;
+  uint64_t cgroup;
+  uint32_t ids[11];
+  int32_t exitCode;
+};
+static_assert(sizeof(PidfdInfo) == 64);
+constexpr uint64_t kPidfdInfoExit = 1 << 3;
+
+Napi::Value pidfdEndingSignal(const Napi::CallbackInfo& info) {
+  PidfdInfo about{};
+  about.mask = kPidfdInfoExit;
+  // The only way to learn how somebody else's child ended. Older kernels do not know the call, or not this
+  // part.
+  if (ioctl(info[0].As<Napi::Number>().Int32Value(), _IOWR(0xFF, 11, PidfdInfo), &about) < 0 ||
+      (about.mask & kPidfdInfoExit) == 0)
+    return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), WIFSIGNALED(about.exitCode) ? WTERMSIG(about.exitCode) : 0);
+}
+
 Napi::Value closeFd(const Napi::CallbackInfo& info) {
   checked(close(info[0].As<Napi::Number>().Int32Value()), "close");
   return info.Env().Undefined();
@@ -192,6 +214,25 @@ Napi::Value exitOnSignal(const Napi::CallbackInfo& info) {
   // to die of them.
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGXCPU})
     sigaction(signal, &action, nullptr);
+  return info.Env().Undefined();
+}
+
+// When a thread of JavaScript ends, Node takes its environment down and the process goes on. One whose
+// thread was never to end (V8 had no memory left for it) has to end with it.
+void exitForThread(void* pipe) {
+  static constexpr char kLine[] = "{\"exit\":125}\n";
+  static constexpr char kReason[] =
+      "tandem: a thread of the guest has come to an end, most likely for want of memory\n";
+  const int fd = static_cast<int>(reinterpret_cast<intptr_t>(pipe));
+  if (write(STDERR_FILENO, kReason, sizeof kReason - 1) < 0 ||
+      (fd >= 0 && write(fd, kLine, sizeof kLine - 1) < 0))
+    _exit(255);
+  _exit(125);
+}
+
+Napi::Value exitWithThread(const Napi::CallbackInfo& info) {
+  const auto pipe = static_cast<intptr_t>(info[0].As<Napi::Number>().Int32Value());
+  napi_add_env_cleanup_hook(info.Env(), exitForThread, reinterpret_cast<void*>(pipe));
   return info.Env().Undefined();
 }
 
@@ -256,10 +297,12 @@ void exportProcess(Napi::Object exports) {
   exportFunction<reapOrphan>(exports, "reapOrphan");
   exportFunction<peekDeadChild>(exports, "peekDeadChild");
   exportFunction<openPidfd>(exports, "pidfdOpen");
+  exportFunction<pidfdEndingSignal>(exports, "pidfdEndingSignal");
   exportFunction<pidfdSendSignal>(exports, "pidfdSendSignal");
   exportFunction<closeFd>(exports, "close");
   exportFunction<replaceFd>(exports, "replaceFd");
   exportFunction<exitOnSignal>(exports, "exitOnSignal");
+  exportFunction<exitWithThread>(exports, "exitWithThread");
   exportFunction<setProcessName>(exports, "setProcessName");
   exportFunction<enterShim>(exports, "enterShim");
   exportFunction<fillHeapHoles>(exports, "fillHeapHoles");

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { WasmHost } from "../../wasm-host/isolation.ts";
 import { buildId } from "../build-id.ts";
@@ -36,6 +37,7 @@ export function createWasmHost(
     filters: wasmFilters(),
     code: code === undefined ? undefined : { forGuest: () => new GuestCode(code.engine, code.store) },
     foreignMounts,
+    threadProgram: readThreadProgram(),
   };
 }
 
@@ -48,6 +50,13 @@ export function createCodeHost(log: Log): CompilerHost | undefined {
     log.error({ err: TandemError.from(error) }, "no optimised code is kept");
     return undefined;
   }
+}
+
+/** A bundle of its own (scripts/build.ts); a checkout has the source. */
+function readThreadProgram(): WasmHost["threadProgram"] {
+  const source = new URL("../../wasm-host/threads/thread.ts", import.meta.url);
+  if (import.meta.url.endsWith(".ts")) return { url: source.href };
+  return { text: readFileSync(join(directories.lib, "wasm-thread.cjs"), "utf8") };
 }
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */

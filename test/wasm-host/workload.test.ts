@@ -40,6 +40,7 @@ function useOf(grant: Partial<GrantPlan>, listeners = 0): SocketUse | undefined 
   prepareWorkload(config, {
     stdio: { stdin: 0, stdout: 1, stderr: 2 },
     listeners: new Array<number>(listeners).fill(-1),
+    threads: { program: { text: "" }, statusPipe: undefined },
     enterIsolation: ({ sockets }) => {
       use = sockets;
       return [];

@@ -99,6 +99,7 @@ function playGuest(wasm: WasmHost, stage: Stage, code: GuestCode | undefined): v
     stdio: { stdin: stdio, stdout: openSync("/dev/null", "w"), stderr: stdio },
     listeners: [],
     code,
+    threads: { program: wasm.threadProgram, statusPipe: undefined },
     enterIsolation: (needs) => {
       const options = isolateOptions(wasm, config, needs);
       for (const { fd } of options.mounts) closeSync(fd);

@@ -43,8 +43,19 @@ export class Descriptor {
   }
 }
 
-/** The guest's descriptors by number. What the grant gives is looked at only once it is used. */
-export class DescriptorTable {
+/** The guest's descriptors by number. */
+export interface Descriptors {
+  get(number: number): Descriptor | undefined;
+  /** Gives it the lowest free number, as POSIX does. */
+  add(descriptor: Descriptor): number;
+  /** Forgets a number and closes what it stood for: 0 or an errno. */
+  close(number: number, descriptor: Descriptor): number;
+  /** `to` becomes what `from` was; what `to` was is closed. */
+  renumber(from: number, to: number, descriptors: { from: Descriptor; to: Descriptor }): number;
+}
+
+/** Those of a guest with one thread. What the grant gives is looked at only once it is used. */
+export class DescriptorTable implements Descriptors {
   readonly #slots: (Descriptor | (() => Descriptor) | undefined)[] = [];
 
   constructor(grant: Grant) {
@@ -64,7 +75,6 @@ export class DescriptorTable {
     return descriptor;
   }
 
-  /** Gives it the lowest free number, as POSIX does. */
   add(descriptor: Descriptor): number {
     const free = this.#slots.indexOf(undefined);
     if (free < 0) return this.#slots.push(descriptor) - 1;
@@ -72,18 +82,24 @@ export class DescriptorTable {
     return free;
   }
 
-  /** Forgets a number and closes what it stood for: 0 or an errno. */
   close(number: number, descriptor: Descriptor): number {
     this.#slots[number >>> 0] = undefined;
     return native.wasiClose(descriptor.fd);
   }
 
-  /** `to` becomes what `from` was; what `to` was is closed. */
   renumber(from: number, to: number, descriptors: { from: Descriptor; to: Descriptor }): number {
     if (from === to) return 0;
     this.#slots[to >>> 0] = descriptors.from;
     this.#slots[from >>> 0] = undefined;
     return native.wasiClose(descriptors.to.fd);
+  }
+
+  /** In the order of their numbers, as long as none was closed. */
+  *all(): Generator<Descriptor> {
+    for (const number of this.#slots.keys()) {
+      const descriptor = this.get(number);
+      if (descriptor !== undefined) yield descriptor;
+    }
   }
 }
 

@@ -82,9 +82,10 @@ function subscribedFds(state: State, subscriptions: number, count: number): Int3
   const view = viewOf(state);
   // Before anything is allocated, the whole list must lie in the guest's memory.
   if (count > 0) view.getUint8(subscriptions + count * size - 1);
-  const fds = new Int32Array(count);
+  const fds = new Int32Array(count).fill(-EBADF);
   for (let index = 0; index < count; index++) {
     const at = subscriptions + index * size;
+    // Another thread may make another kind of it afterwards: then it is no descriptor's.
     if (view.getUint8(at + 8) === EVENT_CLOCK) continue;
     fds[index] = state.table.get(view.getUint32(at + 16, true))?.fd ?? -EBADF;
   }

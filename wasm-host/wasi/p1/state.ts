@@ -1,15 +1,15 @@
 import type { Grant } from "../../grant.ts";
-import { type Descriptor, DescriptorTable } from "./descriptor.ts";
+import { type Descriptor, type Descriptors, DescriptorTable } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 
 /** What the functions of one guest share. */
 export class State {
   readonly grant: Grant;
-  readonly table: DescriptorTable;
+  readonly table: Descriptors;
   /** wasi_unstable, whose structs and whence differ. */
   readonly unstable: boolean;
   readonly onExit: (status: number) => never;
-  readonly #memory: { current?: WebAssembly.Memory };
+  readonly #memory: { current?: WebAssembly.Memory | undefined };
   #buffer: ArrayBuffer | undefined;
   #bytes = new Uint8Array(0);
 
@@ -36,11 +36,11 @@ export interface StateOptions {
   readonly grant: Grant;
   readonly unstable: boolean;
   /** Filled in once the guest is instantiated. */
-  readonly memory: { current?: WebAssembly.Memory };
+  readonly memory: { current?: WebAssembly.Memory | undefined };
   /** Ends the guest: unwinds it and does not come back. */
   readonly onExit: (status: number) => never;
-  /** The table of the other ABI's functions, when a guest imports both. */
-  readonly table?: DescriptorTable;
+  /** Shared with the other ABI's functions, when a guest imports both, and with its threads. */
+  readonly table?: Descriptors;
 }
 
 /** Why a descriptor with these rights cannot be used: it is not open, or lacks one of them. */

@@ -1,5 +1,6 @@
 // Runs a module as a wasm process would, in a process of its own: node run-guest.ts '<Run as JSON>'.
 import { openSync, readFileSync } from "node:fs";
+import { native } from "../../../../src/native.ts";
 import { compileModule } from "../../../../wasm-host/module.ts";
 import { runModule } from "../../../../wasm-host/run-module.ts";
 import { O_PATH } from "./guest.ts";
@@ -14,9 +15,10 @@ export interface Run {
   readonly listeners?: readonly number[];
 }
 
+const program = { url: new URL("../../../../wasm-host/threads/thread.ts", import.meta.url).href };
 const run = JSON.parse(process.argv[2] ?? "") as Run;
 const bytes = readFileSync(run.wasm);
-process.exitCode = runModule(
+const status = runModule(
   { module: compileModule(bytes), bytes },
   {
     args: ["guest", ...(run.args ?? [])],
@@ -26,5 +28,7 @@ process.exitCode = runModule(
     stdio: { stdin: 0, stdout: 1, stderr: 2 },
     listeners: run.listeners ?? [],
   },
-  run.export === undefined ? {} : { export: run.export },
+  { export: run.export, threads: { program, statusPipe: undefined } },
 );
+// Its threads do not end by themselves.
+native.exitNow(status);

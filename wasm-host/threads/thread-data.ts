@@ -1,0 +1,25 @@
+import type { AddonOfWorker } from "../../src/native.ts";
+import type { Grant } from "../grant.ts";
+import type { ImportedMemory } from "./imported-memories.ts";
+
+/** What a thread's worker is told. All threads of a guest share the memory of all that is shared here. */
+export interface ThreadData extends AddonOfWorker {
+  readonly module: WebAssembly.Module;
+  readonly memories: readonly ImportedMemory[];
+  readonly grant: Grant;
+  /** Of `createSharedTable`. */
+  readonly table: SharedArrayBuffer;
+  /** Of `createThreadSlots`. */
+  readonly slots: SharedArrayBuffer;
+  /** Which of them is this worker's; its first thread is in it. */
+  readonly slot: number;
+  readonly host: ThreadHost;
+}
+
+/** What the process has for its guest's threads. */
+export interface ThreadHost {
+  /** The worker's program: its text, or where it is. */
+  readonly program: { readonly text: string } | { readonly url: string };
+  /** Who is told the status when a thread ends the process: the pipe of config.ts. */
+  readonly statusPipe: number | undefined;
+}

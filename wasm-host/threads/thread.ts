@@ -1,0 +1,48 @@
+/**
+ * The program of a worker: runs one thread of a guest after the other, each in an instance of its own. It never ends by itself; the
+ * process does, when any thread exits or traps.
+ */
+import { writeSync } from "node:fs";
+import { workerData } from "node:worker_threads";
+import { TandemError } from "../../src/errors.ts";
+import { native } from "../../src/native.ts";
+import type { StatusLine } from "../config.ts";
+import { statusFromFailure } from "../exit.ts";
+import { prepareInstance } from "../instance.ts";
+import { callExport } from "../invoke/named-export.ts";
+import { reportLine } from "../report.ts";
+import type { ThreadData } from "./thread-data.ts";
+import { Threads, threadEntry } from "./threads.ts";
+
+const data = workerData as ThreadData;
+const { grant, memories, module, slot, host } = data;
+const threads = new Threads(data);
+
+function endProcess(status: number): never {
+  const line: StatusLine = { exit: status };
+  if (host.statusPipe !== undefined) writeSync(host.statusPipe, `${JSON.stringify(line)}\n`);
+  return native.exitNow(status);
+}
+
+function runThreads(): never {
+  const run = prepareInstance(module, {
+    grant,
+    memories,
+    threads,
+    beforeEnd: () => threads.slots.beginEnd(),
+  });
+  for (let thread = threads.slots.at(slot); ; thread = threads.slots.next(slot)) {
+    const { identifier, argument } = thread;
+    const outcome = run((exports) => callExport(exports, threadEntry, [identifier, argument]));
+    if (outcome !== undefined) endProcess(outcome);
+  }
+}
+
+native.exitWithThread(host.statusPipe ?? -1);
+try {
+  runThreads();
+} catch (error) {
+  const failure = TandemError.from(error);
+  reportLine(grant.stdio.stderr, failure.message);
+  endProcess(statusFromFailure(failure));
+}
