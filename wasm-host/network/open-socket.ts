@@ -2,11 +2,15 @@ import { native } from "../../src/native.ts";
 import { err, ok, type Result } from "../wasi/p2/result.ts";
 import { type AddressFamily, type Endpoint, isMapped } from "./address.ts";
 import { errorCodeFrom, type NetworkErrorCode } from "./error-code.ts";
+import { kernelOptions, rememberedOptions } from "./option-store.ts";
 import { emptySockaddr, endpointFrom } from "./sockaddr.ts";
 import { SocketOptions } from "./socket-options.ts";
 
 /** Of socketOpen. */
 export const socketTypes = { stream: 1, datagram: 2 } as const;
+
+/** The descriptor of a socket that the kernel knows nothing of: the guest may set its options, and that is all. */
+export const noDescriptor = -1;
 
 /**
  * A descriptor of a socket that several holders share: the socket itself, its streams, whoever waits for it. The first holder is
@@ -21,7 +25,7 @@ export class OpenSocket {
   constructor(fd: number, family: AddressFamily) {
     this.fd = fd;
     this.family = family;
-    this.options = new SocketOptions(fd, family);
+    this.options = new SocketOptions(fd === noDescriptor ? rememberedOptions() : kernelOptions(fd), family);
   }
 
   hold(): void {
@@ -29,7 +33,7 @@ export class OpenSocket {
   }
 
   release(): void {
-    if (--this.#holders === 0) native.close(this.fd);
+    if (--this.#holders === 0 && this.fd !== noDescriptor) native.close(this.fd);
   }
 }
 

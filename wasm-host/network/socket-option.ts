@@ -10,3 +10,5 @@ export const socketOption = {
   receiveBuffer: 7,
   sendBuffer: 8,
 } as const;
+
+export type SocketOption = (typeof socketOption)[keyof typeof socketOption];

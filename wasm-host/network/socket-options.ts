@@ -1,8 +1,8 @@
-import { native } from "../../src/native.ts";
 import { done, err, ok, type Result } from "../wasi/p2/result.ts";
 import type { AddressFamily } from "./address.ts";
 import { errorCodeFrom, type NetworkErrorCode } from "./error-code.ts";
-import { socketOption } from "./socket-option.ts";
+import type { OptionStore } from "./option-store.ts";
+import { type SocketOption, socketOption } from "./socket-option.ts";
 
 type Outcome<T> = Result<T, NetworkErrorCode>;
 
@@ -19,11 +19,11 @@ const largestBuffer = 0x3fff_ffffn;
  * kernel's bounds. Times are nanoseconds.
  */
 export class SocketOptions {
-  readonly #fd: number;
-  readonly #hopLimit: number;
+  readonly #store: OptionStore;
+  readonly #hopLimit: SocketOption;
 
-  constructor(fd: number, family: AddressFamily) {
-    this.#fd = fd;
+  constructor(store: OptionStore, family: AddressFamily) {
+    this.#store = store;
     this.#hopLimit = family === "ipv4" ? socketOption.hopLimitIpv4 : socketOption.hopLimitIpv6;
   }
 
@@ -85,13 +85,13 @@ export class SocketOptions {
     return value === 0n ? invalid : this.#set(socketOption.sendBuffer, bufferFrom(value));
   }
 
-  #get<T>(option: number, convert: (value: number) => T): Outcome<T> {
-    const value = native.socketOption(this.#fd, option);
+  #get<T>(option: SocketOption, convert: (value: number) => T): Outcome<T> {
+    const value = this.#store.get(option);
     return value < 0 ? err(errorCodeFrom(value)) : ok(convert(value));
   }
 
-  #set(option: number, value: number): Outcome<undefined> {
-    const result = native.socketSetOption(this.#fd, option, value);
+  #set(option: SocketOption, value: number): Outcome<undefined> {
+    const result = this.#store.set(option, value);
     return result < 0 ? err(errorCodeFrom(result)) : done;
   }
 }

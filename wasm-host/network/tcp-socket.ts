@@ -3,8 +3,8 @@ import { native } from "../../src/native.ts";
 import { done, err, ok, type Result } from "../wasi/p2/result.ts";
 import { type AddressFamily, type Endpoint, isBroadcast, isMulticast, isUnspecified } from "./address.ts";
 import { errorCodeFrom, type NetworkErrorCode } from "./error-code.ts";
-import type { NetworkRules } from "./network-rules.ts";
-import { hasFamily, localEndpoint, OpenSocket, openSocket } from "./open-socket.ts";
+import { NetworkRules } from "./network-rules.ts";
+import { hasFamily, localEndpoint, noDescriptor, OpenSocket, openSocket } from "./open-socket.ts";
 import { emptySockaddr, endpointFrom, sockaddrFrom } from "./sockaddr.ts";
 import { socketOption } from "./socket-option.ts";
 
@@ -18,6 +18,7 @@ const shutdownHow: Readonly<Record<ShutdownType, number>> = { receive: 0, send: 
 const invalidState = err<NetworkErrorCode>("invalid-state");
 const invalidArgument = err<NetworkErrorCode>("invalid-argument");
 const accessDenied = err<NetworkErrorCode>("access-denied");
+const nothing = new NetworkRules({ outbound: [], inbound: [] });
 
 /** What Linux cuts to net.core.somaxconn anyway. */
 const defaultBacklog = 128;
@@ -52,6 +53,11 @@ export class TcpSocket extends OpenSocket {
     return ok(new TcpSocket(fd, family, rules));
   }
 
+  /** A socket for a guest without a network: it can be made and its options set, as WIT says of every guest, but it gets nowhere. */
+  static withoutNetwork(family: AddressFamily): TcpSocket {
+    return new TcpSocket(noDescriptor, family, nothing);
+  }
+
   get state(): TcpState {
     return this.#state;
   }
@@ -62,7 +68,7 @@ export class TcpSocket extends OpenSocket {
     if (!hasFamily(local, this.family) || isMulticast(address) || isBroadcast(address))
       return invalidArgument;
     const mayListen = this.#rules.allowsBind(address, port);
-    if (!mayListen && port !== 0) return accessDenied;
+    if (this.fd === noDescriptor || (!mayListen && port !== 0)) return accessDenied;
     const result = native.socketBind(this.fd, sockaddrFrom(local));
     if (result < 0) return err(errorCodeFrom(result));
     this.#mayListen = mayListen;

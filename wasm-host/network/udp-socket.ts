@@ -3,8 +3,8 @@ import { native } from "../../src/native.ts";
 import { done, err, ok, type Result } from "../wasi/p2/result.ts";
 import { type AddressFamily, type Endpoint, isUnspecified, sameAddress } from "./address.ts";
 import { errorCodeFrom, type NetworkErrorCode } from "./error-code.ts";
-import type { NetworkRules } from "./network-rules.ts";
-import { hasFamily, localEndpoint, OpenSocket, openSocket } from "./open-socket.ts";
+import { NetworkRules } from "./network-rules.ts";
+import { hasFamily, localEndpoint, noDescriptor, OpenSocket, openSocket } from "./open-socket.ts";
 import { emptySockaddr, endpointFrom, sockaddrFrom } from "./sockaddr.ts";
 
 type Outcome<T> = Result<T, NetworkErrorCode>;
@@ -19,6 +19,7 @@ const { EADDRNOTAVAIL, EAFNOSUPPORT, EINVAL } = constants.errno;
 const invalidState = err<NetworkErrorCode>("invalid-state");
 const invalidArgument = err<NetworkErrorCode>("invalid-argument");
 const accessDenied = err<NetworkErrorCode>("access-denied");
+const nothing = new NetworkRules({ outbound: [], inbound: [] });
 
 /** No datagram is larger. */
 const largestDatagram = 65_535;
@@ -53,6 +54,11 @@ export class UdpSocket extends OpenSocket {
     return ok(new UdpSocket(fd, family, rules));
   }
 
+  /** A socket for a guest without a network: it can be made and its options set, as WIT says of every guest, but it gets nowhere. */
+  static withoutNetwork(family: AddressFamily): UdpSocket {
+    return new UdpSocket(noDescriptor, family, nothing);
+  }
+
   get bound(): boolean {
     return this.#bound;
   }
@@ -62,7 +68,7 @@ export class UdpSocket extends OpenSocket {
     if (!hasFamily(local, this.family)) return invalidArgument;
     const { address, port } = local;
     const allowed = this.#rules.allowsBind(address, port);
-    if (!allowed && port !== 0) return accessDenied;
+    if (this.fd === noDescriptor || (!allowed && port !== 0)) return accessDenied;
     const result = native.socketBind(this.fd, sockaddrFrom(local));
     if (result < 0) return err(errorCodeFrom(result));
     this.#hearsEverybody = allowed;

@@ -75,6 +75,36 @@ test("Without a grant there is no socket", () => {
   assert.is(errorOf(UdpSocket.open(undefined, "ipv6")), "access-denied");
 });
 
+test("A socket without a network keeps options as the kernel would, and every address is denied to it", () => {
+  for (const family of ["ipv4", "ipv6"] as const) {
+    const kernel = must(TcpSocket.open(everything, family));
+    const tcp = TcpSocket.withoutNetwork(family);
+    assert.is(tcp.fd, -1);
+    for (const { options } of [kernel, tcp]) {
+      must(options.setReceiveBufferSize(1n));
+      must(options.setSendBufferSize(65_536n));
+      must(options.setKeepAliveCount(4_000_000_000));
+      must(options.setHopLimit(7));
+    }
+    assert.is(must(tcp.options.keepAliveEnabled()), must(kernel.options.keepAliveEnabled()));
+    assert.is(must(tcp.options.keepAliveCount()), must(kernel.options.keepAliveCount()));
+    assert.is(must(tcp.options.sendBufferSize()), must(kernel.options.sendBufferSize()));
+    assert.is(must(tcp.options.hopLimit()), must(kernel.options.hopLimit()));
+    assert.ok(must(tcp.options.receiveBufferSize()) > 0n);
+    const here = at(loopback[family], 0);
+    assert.is(errorOf(tcp.bind(here)), "access-denied");
+    assert.is(errorOf(tcp.connect(at(loopback[family], 80))), "access-denied");
+    assert.is(errorOf(tcp.listen()), "access-denied");
+    assert.is(errorOf(tcp.localAddress()), "invalid-state");
+    const udp = UdpSocket.withoutNetwork(family);
+    assert.is(errorOf(udp.bind(here)), "access-denied");
+    assert.is(errorOf(udp.connect(at(loopback[family], 53))), "access-denied");
+    assert.is(errorOf(udp.send(Buffer.from("x"), at(loopback[family], 53))), "access-denied");
+    assert.is(errorOf(udp.receive()), "invalid-state");
+    for (const socket of [kernel, tcp, udp]) socket.release();
+  }
+});
+
 test("Nobody is connected to whom the rules leave out, and the kernel is not even asked", async () => {
   let connections = 0;
   const server: Server = createServer(() => connections++).listen(0, "127.0.0.1");

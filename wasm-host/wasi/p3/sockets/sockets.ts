@@ -1,6 +1,5 @@
 import type { NetworkGrant } from "../../../grant.ts";
 import { lookUp } from "../../../network/name-lookup.ts";
-import { NetworkRules } from "../../../network/network-rules.ts";
 import { rulesOf } from "../../../network/rules-of.ts";
 import { ok, type Result } from "../../p2/result.ts";
 import { type ErrorCode, refused } from "./error-code.ts";
@@ -8,12 +7,11 @@ import { toAddress, type WitAddress } from "./socket-address.ts";
 import { createTcpSocketClass } from "./tcp-socket.ts";
 import { createUdpSocketClass } from "./udp-socket.ts";
 
-/** Without a grant a socket can be made, and its options set, but no address is for it. */
-const noNetwork = new NetworkRules({ outbound: [], inbound: [] });
+const noNetwork: NetworkGrant = { outbound: [], inbound: [] };
 
 /** wasi:sockets 0.3 under the rules of a grant; without one every address and name is `access-denied`. */
 export function createSockets(grant: NetworkGrant | undefined): Record<string, unknown> {
-  const rules = rulesOf(grant) ?? noNetwork;
+  const rules = rulesOf(grant);
   return {
     "wasi:sockets/types@0.3": {
       TcpSocket: createTcpSocketClass(rules),
@@ -21,9 +19,9 @@ export function createSockets(grant: NetworkGrant | undefined): Record<string, u
     },
     "wasi:sockets/ip-name-lookup@0.3": {
       resolveAddresses: async (name: string) =>
-        rules.allowsProtocol("dns")
-          ? await resolveAddresses(name, grant ?? { outbound: [], inbound: [] })
-          : refused("access-denied"),
+        rules?.allowsProtocol("dns") === false
+          ? refused("access-denied")
+          : await resolveAddresses(name, grant ?? noNetwork),
     },
   };
 }

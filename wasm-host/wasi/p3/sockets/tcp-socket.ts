@@ -162,10 +162,11 @@ export class TcpSocket {
   }
 }
 
-/** The class for one grant: `create` is the only way to a socket, and it goes by the rules. */
-export function createTcpSocketClass(rules: NetworkRules): typeof TcpSocket {
+/** The class for one grant: `create` is the only way to a socket, and it goes by the rules; without any, to no address. */
+export function createTcpSocketClass(rules: NetworkRules | undefined): typeof TcpSocket {
   return class extends TcpSocket {
     static create(family: AddressFamily): Outcome<TcpSocket> {
+      if (rules === undefined) return ok(new this(Tcp.withoutNetwork(family)));
       const opened = Tcp.open(rules, family);
       return opened.tag === "ok" ? ok(new this(opened.val)) : refused(opened.val);
     }

@@ -102,10 +102,11 @@ export class UdpSocket {
   }
 }
 
-/** The class for one grant: `create` is the only way to a socket, and it goes by the rules. */
-export function createUdpSocketClass(rules: NetworkRules): typeof UdpSocket {
+/** The class for one grant: `create` is the only way to a socket, and it goes by the rules; without any, to no address. */
+export function createUdpSocketClass(rules: NetworkRules | undefined): typeof UdpSocket {
   return class extends UdpSocket {
     static create(family: AddressFamily): Outcome<UdpSocket> {
+      if (rules === undefined) return ok(new this(Udp.withoutNetwork(family)));
       const opened = Udp.open(rules, family);
       return opened.tag === "ok" ? ok(new this(opened.val)) : refused(opened.val);
     }
