@@ -3,7 +3,7 @@ import { trapReport } from "./trap.ts";
 
 /** A line that is nobody's complaint. */
 export function writeLine(stderr: number | undefined, line: string): void {
-  write(stderr, `${line}\n`);
+  writeText(stderr, `${line}\n`);
 }
 
 /** One line of the host's own on the guest's stderr, so that `kubectl logs` shows it. */
