@@ -80,7 +80,12 @@ export interface Cgroup {
    * cgroup busy for a moment: only then the result is a promise. Parents that creation made stay (as with runc): they are
    * shared with the next containers. @throws TandemError failed_precondition when it is in use after five seconds.
    */
-  remove(): void | Promise<void>;
+  remove(options?: RemoveOptions): void | Promise<void>;
+}
+
+export interface RemoveOptions {
+  /** What is still in it is killed first. */
+  readonly kill: boolean;
 }
 
 /**

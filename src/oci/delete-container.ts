@@ -1,7 +1,6 @@
 import { TandemError } from "../errors.ts";
 import { runHooks } from "../executor/hooks.ts";
 import { unmountShared } from "../executor/shared-mounts.ts";
-import { SIGKILL } from "../signals.ts";
 import type { Context } from "./command.ts";
 import type { LiveContainer } from "./live-container.ts";
 
@@ -13,15 +12,9 @@ export async function deleteContainer(
   { call, containerInit, warn }: Pick<Context, "call" | "containerInit" | "warn">,
 ): Promise<void> {
   const { record, store } = container;
-  if (container.isAlive) {
-    container.kill(SIGKILL);
-    container.cgroup.thaw();
-  }
-  await container.waitForEnd(END_TIMEOUT_MS);
-  const { cgroup } = container;
+  await container.end(END_TIMEOUT_MS);
   // Without a pid namespace of its own, only the cgroup says what else belongs to it.
-  if (cgroup.pids().length > 0) cgroup.kill(SIGKILL);
-  await cgroup.remove();
+  await container.cgroup.remove({ kill: true });
   const tell = (error: unknown): void => warn(TandemError.from(error).message);
   await unmountShared(containerInit, record).catch(tell);
   store.remove(record.id);

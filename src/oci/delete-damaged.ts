@@ -1,5 +1,4 @@
 import { loadCgroup } from "../isolation/cgroup.ts";
-import { SIGKILL } from "../signals.ts";
 import type { Context } from "./command.ts";
 import { usualCgroups } from "./container-cgroup.ts";
 
@@ -29,7 +28,5 @@ export async function deleteHalfMade({ call, store }: Parts, id: string): Promis
 }
 
 async function endCgroup(directories: readonly string[]): Promise<void> {
-  const cgroup = loadCgroup(directories);
-  if (cgroup.pids().length > 0) cgroup.kill(SIGKILL);
-  await cgroup.remove();
+  await loadCgroup(directories).remove({ kill: true });
 }

@@ -4,6 +4,7 @@ import { signalAll } from "../isolation/cgroup/processes.ts";
 import { type Cgroup, loadCgroup } from "../isolation/cgroup.ts";
 import { loadScope } from "../isolation/systemd/scope.ts";
 import { native } from "../native.ts";
+import { SIGKILL } from "../signals.ts";
 import { pidsInNamespaceOf } from "./pid-namespace.ts";
 import type { ContainerRecord, Store } from "./store.ts";
 
@@ -38,6 +39,8 @@ export class LiveContainer {
   }
 
   #cgroup: Cgroup | undefined;
+  /** It does not come back: a restored container is another. */
+  #hasEnded = false;
 
   /** Looked for when it is first asked for: not every verb wants it. */
   get cgroup(): Cgroup {
@@ -67,6 +70,11 @@ export class LiveContainer {
   }
 
   get isAlive(): boolean {
+    this.#hasEnded ||= !this.#lives();
+    return !this.#hasEnded;
+  }
+
+  #lives(): boolean {
     const { pid, startTime } = this.record;
     if (pid === 0) return false;
     const stat = readStat(pid);
@@ -91,29 +99,69 @@ export class LiveContainer {
 
   /** @throws TandemError failed_precondition when it has ended */
   kill(signal: number): void {
-    const { pid, id } = this.record;
-    let pidfd: number | undefined;
+    const { id } = this.record;
+    const pidfd = this.#openProcess();
     try {
-      // By descriptor, and the start time after it is open: the number cannot be another's from then on.
-      pidfd = native.pidfdOpen(pid);
-      if (!this.isAlive)
+      if (pidfd === undefined || !sendSignal(pidfd, signal))
         throw new TandemError("failed_precondition", `container ${id}: container not running`);
-      native.pidfdSendSignal(pidfd, signal);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ESRCH")
-        throw new TandemError("failed_precondition", `container ${id}: container not running`);
-      throw TandemError.from(error, `container ${id}`);
+      throw error instanceof TandemError ? error : TandemError.from(error, `container ${id}`);
     } finally {
       if (pidfd !== undefined) closeSync(pidfd);
     }
   }
 
-  /** Resolves when the process is dead, reaped or not. @throws TandemError deadline_exceeded */
-  async waitForEnd(timeoutMs: number): Promise<void> {
-    for (let end = Date.now() + timeoutMs, wait = 1; this.isAlive; wait = Math.min(wait * 2, 20)) {
-      if (Date.now() > end)
+  /** Kills it unless it has ended. Resolves when the process is dead, reaped or not. @throws TandemError deadline_exceeded */
+  async end(timeoutMs: number): Promise<void> {
+    const pidfd = this.#openProcess();
+    if (pidfd === undefined) return;
+    try {
+      sendSignal(pidfd, SIGKILL);
+      this.cgroup.thaw();
+      if (!(await becomesReadable(pidfd, timeoutMs)))
         throw new TandemError("deadline_exceeded", `container ${this.record.id}: does not end`);
-      await new Promise((resolve) => setTimeout(resolve, wait));
+    } finally {
+      closeSync(pidfd);
     }
   }
+
+  /** A descriptor of its process, or undefined when that has ended. */
+  #openProcess(): number | undefined {
+    if (this.#hasEnded || this.record.pid === 0) return undefined;
+    let pidfd: number;
+    try {
+      pidfd = native.pidfdOpen(this.record.pid);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
+      throw TandemError.from(error, `container ${this.record.id}`);
+    }
+    // Its start time after it is open: the number cannot be another's from then on.
+    if (this.isAlive) return pidfd;
+    closeSync(pidfd);
+    return undefined;
+  }
+}
+
+/** False when the process is there no more. */
+function sendSignal(pidfd: number, signal: number): boolean {
+  try {
+    native.pidfdSendSignal(pidfd, signal);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
+    throw error;
+  }
+}
+
+/** Whether it becomes so in time; a pidfd does when its process has ended. */
+function becomesReadable(fd: number, timeoutMs: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const settle = (inTime: boolean): void => {
+    clearTimeout(timer);
+    stop();
+    resolve(inTime);
+  };
+  const timer = setTimeout(() => settle(false), timeoutMs);
+  const stop = native.onReadable(fd, () => settle(true));
+  return promise;
 }

@@ -8,7 +8,9 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmdirSync,
   rmSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
@@ -86,8 +88,7 @@ export class Store {
     this.#within(record.id, (directory) => {
       const path = `${directory}/${STATE}`;
       // Beside it and then in its place: whoever reads meanwhile reads all of the one or of the other.
-      rmSync(`${path}.new`, { force: true });
-      writeFileSync(`${path}.new`, exactJson(record), { mode: 0o600, flag: "wx" });
+      writeNew(`${path}.new`, exactJson(record));
       renameSync(`${path}.new`, path);
     });
   }
@@ -133,7 +134,14 @@ export class Store {
 
   remove(id: string): void {
     checkId(id);
-    rmSync(this.directory(id), { recursive: true, force: true });
+    try {
+      // All that there is, once a container was started.
+      this.#within(id, (directory) => unlinkSync(`${directory}/${STATE}`));
+      rmdirSync(this.directory(id));
+    } catch {
+      // There is more of it, or less.
+      rmSync(this.directory(id), { recursive: true, force: true });
+    }
   }
 
   /** The socket on which a created container waits for its start. The descriptor is the caller's. */
@@ -201,6 +209,18 @@ function requireOwn(fd: number, id: string): void {
     "permission_denied",
     `container ${id}: its files under --root are not this user's alone`,
   );
+}
+
+/** What a server that was killed has left there is nobody's. */
+function writeNew(path: string, content: string): void {
+  const options = { mode: 0o600, flag: "wx" } as const;
+  try {
+    writeFileSync(path, content, options);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    rmSync(path, { force: true });
+    writeFileSync(path, content, options);
+  }
 }
 
 function readOwn(path: string, id: string): string {

@@ -1,5 +1,5 @@
 /** Verbs of the command line that change a container: update, exec --cgroup, kill, pause, and what list and state say of it then. */
-import { existsSync, globSync, mkdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -112,6 +112,29 @@ change(
     assert.match((await oci.run("kill", "-a", "ki1", "9")).stderr, /container not running/);
     assert.match((await oci.run("kill", "ki1", "NONSENSE")).stderr, /unknown signal "NONSENSE"/);
     await oci.ok("delete", "ki1");
+  },
+);
+
+change(
+  "delete ends what init has left behind in a pid namespace that is not its own, in a cgroup below",
+  async () => {
+    const namespaces = ["mount", "uts", "ipc", "network"].map((type) => ({ type }));
+    const bundle = oci.bundle("sleep 1000 & echo $!", { linux: { namespaces } });
+    const output = await oci.begin("le1", bundle);
+    await oci.waitForStatus("le1", "stopped");
+    const pid = Number(readFileSync(output, "utf8"));
+    const directories = globSync(`/sys/fs/cgroup/{*/,}${oci.cgroup.slice(1)}/${bundle.split("/").at(-1)}`);
+    for (const directory of directories) {
+      mkdirSync(join(directory, "below"));
+      if (existsSync(join(directory, "cpuset.cpus")))
+        for (const file of ["cpuset.cpus", "cpuset.mems"])
+          writeFileSync(join(directory, "below", file), readFileSync(join(directory, file)));
+      writeFileSync(join(directory, "below/cgroup.procs"), String(pid));
+    }
+    assert.ok(existsSync(`/proc/${pid}/exe`));
+    await oci.ok("delete", "le1");
+    assert.not.ok(existsSync(`/proc/${pid}/exe`));
+    assert.equal(oci.leftovers(), []);
   },
 );
 

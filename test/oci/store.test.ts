@@ -65,6 +65,27 @@ tests("a directory without a record is said to be one", () => {
   assert.throws(() => store.reserve("c1"), /c1: already exists; .* delete --force removes what is left/);
 });
 
+tests(
+  "whatever there is of a container is removed, and what a killed server has left is in nobody's way",
+  () => {
+    writeFileSync(`${file()}.new`, "cut of");
+    store.save({ ...record, pid: 9 });
+    assert.is(store.load("c1").pid, 9);
+    assert.not.ok(existsSync(`${file()}.new`));
+    store.remove("c1");
+    assert.equal(store.ids(), []);
+    store.remove("c1");
+    store.reserve("c1");
+    store.remove("c1");
+    store.reserve("c1");
+    store.save(record);
+    mkdirSync(join(root, "c1/more"));
+    writeFileSync(join(root, "c1/more/file"), "");
+    store.remove("c1");
+    assert.equal(store.ids(), []);
+  },
+);
+
 tests("an id is a name and no path", () => {
   for (const id of ["", ".", "..", "../c1", "c1/..", "/c1", "a\0b", "c1\n", "ü", "a b"]) {
     for (const use of [

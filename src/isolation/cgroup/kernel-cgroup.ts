@@ -2,7 +2,7 @@ import type { LinuxResources } from "../../bundle/resources.ts";
 import { TandemError } from "../../errors.ts";
 import { native } from "../../native.ts";
 import { SIGKILL } from "../../signals.ts";
-import type { Cgroup, CgroupEntrance, SystemdUnit } from "../cgroup.ts";
+import type { Cgroup, CgroupEntrance, RemoveOptions, SystemdUnit } from "../cgroup.ts";
 import type { IntelRdt } from "../intel-rdt.ts";
 import { applyResources } from "./apply.ts";
 import { checkResources } from "./check-resources.ts";
@@ -113,10 +113,12 @@ export class KernelCgroup implements Cgroup {
     return watchOom(this.#paths, callback);
   }
 
-  remove(): void | Promise<void> {
-    // The usual case is one call: no process, no children.
+  remove({ kill }: RemoveOptions = { kill: false }): void | Promise<void> {
+    // The usual case is one call: no process, no children. The kernel removes nothing that has either.
     const busy = native.removeCgroups(this.dirs);
-    if (busy.length > 0) return removeBusy(busy);
+    if (busy.length === 0) return;
+    if (kill && this.pids().length > 0) this.kill(SIGKILL);
+    return removeBusy(busy);
   }
 
   /** cgroup.kill is one write and misses no fork (Linux 5.14). */

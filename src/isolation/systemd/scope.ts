@@ -3,7 +3,13 @@ import { checkResources } from "../cgroup/check-resources.ts";
 import { KernelCgroup } from "../cgroup/kernel-cgroup.ts";
 import { cgroupLayout } from "../cgroup/layout.ts";
 import type { CgroupPaths } from "../cgroup/paths.ts";
-import { type Cgroup, type CgroupRequest, loadParts, type SystemdUnit } from "../cgroup.ts";
+import {
+  type Cgroup,
+  type CgroupRequest,
+  loadParts,
+  type RemoveOptions,
+  type SystemdUnit,
+} from "../cgroup.ts";
 import type { IntelRdt } from "../intel-rdt.ts";
 
 /** A process that does nothing but be there: a scope cannot be made without one, and ends with its last. */
@@ -74,9 +80,9 @@ export class Scope extends KernelCgroup {
     super.update(given);
   }
 
-  override async remove(): Promise<void> {
+  override async remove(options?: RemoveOptions): Promise<void> {
     await this.settle();
-    await super.remove();
+    await super.remove(options);
     const { Manager } = await import("./manager.ts");
     const { name, addresses } = this.unit;
     // It ends by itself when it is empty; but only systemd's answer says that the name is free again.
