@@ -21,6 +21,8 @@ import type { State } from "../../wasm-host/wasi/p1/state.ts";
 import { createImports } from "../../wasm-host/wasi/p2/imports.ts";
 import { createNativeFiles } from "../../wasm-host/wasi/p2/native-files.ts";
 import { blocking } from "../../wasm-host/wasi/p2/waiting.ts";
+import { createWasi03 } from "../../wasm-host/wasi/p3/imports.ts";
+import { Outflow } from "../../wasm-host/wasi/p3/outflow.ts";
 import { fullSpec, refusedValues } from "./full-spec.ts";
 import { codesOf, expand, read, root, tableBelow } from "./markdown.ts";
 import { linuxPicture, wasmPicture, wasmRequest, wasmSelection } from "./pictures.ts";
@@ -328,18 +330,26 @@ conformance("every function of WASI 0.1 has a row", () => {
   assert.ok(document.includes(`All ${named.length} functions`));
 });
 
+const nothing = {
+  args: [],
+  env: [],
+  preopens: [],
+  stdio: { stdin: undefined, stdout: undefined, stderr: undefined },
+};
+
 conformance("every interface of WASI 0.2 has a row", () => {
   const named = tableBelow(document, "## WASI 0.2").flatMap(([cell = ""]) => codesOf(cell));
-  const grant = {
-    args: [],
-    env: [],
-    preopens: [],
-    stdio: { stdin: undefined, stdout: undefined, stderr: undefined },
-  };
   const host = { files: createNativeFiles(), waiter: blocking };
   // The one that a component exports instead of importing it.
-  const known = [...Object.keys(createImports(grant, host)), "wasi:http/incoming-handler"];
+  const known = [...Object.keys(createImports(nothing, host)), "wasi:http/incoming-handler"];
   assert.equal([...named].filter((name) => name.startsWith("wasi:")).sort(), known.sort());
+});
+
+conformance("every interface of WASI 0.3 has a row", () => {
+  const named = tableBelow(document, "## WASI 0.3").flatMap(([cell = ""]) => codesOf(cell));
+  const imports = createWasi03(nothing, { files: createNativeFiles(), outflow: new Outflow() });
+  const known = [...Object.keys(imports), "wasi:http/handler@0.3"];
+  assert.equal([...named].map((name) => `${name}@0.3`).sort(), known.sort());
 });
 
 conformance.run();
