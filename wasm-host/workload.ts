@@ -14,6 +14,7 @@ import { compileModule } from "./module.ts";
 import { networkNeeds } from "./network/kernel-needs.ts";
 import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { writeLine } from "./report.ts";
+import { requireKept } from "./require-kept.ts";
 import { prepareModule } from "./run-module.ts";
 import type { ThreadHost } from "./threads/thread-data.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
@@ -44,6 +45,7 @@ export interface Held {
 export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const { workload } = config;
   const { code } = held;
+  requireKept(config.grant);
   if (workload.form === "component") {
     const files = openTranspiled(workload.transpiled);
     const serves = findWorld(files.manifest.exports).world === "http" && workload.export === undefined;

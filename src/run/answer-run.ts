@@ -11,6 +11,7 @@ import type { Call } from "../oci/call.ts";
 import type { RunCallRequest } from "../oci/protocol.ts";
 import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
+import { explainRun } from "./explain.ts";
 import { type FoundWorkload, findWorkload } from "./find-workload.ts";
 import { inheritanceOf } from "./inheritance.ts";
 import { callerPath, toGrantPlan, toIsolation } from "./run-config.ts";
@@ -54,6 +55,7 @@ async function answer(run: RunCall, verb: Verb): Promise<number> {
   try {
     const wanted = readCall(call, verb);
     if (wanted === "help") call.write(helpOf(verb));
+    else if (wanted.explain !== "no") call.write(explainRun(wanted, call.cwd));
     else guest = await prepareGuest(wanted, run);
   } finally {
     // Whoever reads what the guest writes waits for the last one who could.

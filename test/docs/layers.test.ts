@@ -18,6 +18,7 @@ const floors: readonly (readonly RegExp[])[] = [
   [/^src\/code\//],
   [/^wasm-host\//],
   [/^src\/zygote\//],
+  [/^src\/grant\//],
   [/^src\/executor\//, /^src\/containerd\//],
   [/^src\/task\//, /^src\/oci\//, /^src\/run\//],
   [/^src\/shim\//],
