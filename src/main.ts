@@ -83,14 +83,15 @@ async function zygote(
 ): Promise<void> {
   const shimHost = createShimHost(join(directory, "zygote.sock"));
   const { log } = shimHost.log;
-  // Not in a zygote of who is not root, nor of a command line's: the wall is root's to build, and it would wait for this.
+  // In a zygote of a command line's only those children make it that use it: the first command waits for less.
   const code = forPods ? createCodeHost(log) : undefined;
   const wasmHost = forPods ? createWasmHost(directory, code) : undefined;
   const roles: Record<string, Role> = {
     shim: (fields, fds) => becomeShim(shimHost, toShimParameters(fields), fds[0] ?? -1),
     code: (fields, fds) => {
-      if (code === undefined) native.exitNow(1);
-      void becomeCodeCompiler(code, fields, fds);
+      const host = code ?? createCodeHost(log);
+      if (host === undefined) native.exitNow(1);
+      void becomeCodeCompiler(host, fields, fds);
     },
     resolver: becomeResolver,
     oci: (_, fds) => becomeOci({ ...shimHost, directory, lasting }, fds),
@@ -98,7 +99,7 @@ async function zygote(
   if (wasmHost === undefined) {
     const nursery = new Nursery((socket) => {
       closeSync(shimHost.containerInit);
-      becomeNursery(socket, { directory, hasRights: isAdministrator(ownStatus()) });
+      becomeNursery(socket, { directory, hasRights: isAdministrator(ownStatus()), log });
     });
     return await runZygote({ directory, roles, lasting, nursery, warm: warmUpForOci });
   }

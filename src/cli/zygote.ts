@@ -14,7 +14,7 @@ export function addZygote(program: Command): void {
 }
 
 /** @throws TandemError unavailable with the launcher's own words. */
-function startZygote(): string {
+export function startZygote(): string {
   const { status, stdout, stderr, error } = spawnSync(launcherPath, ["zygote"], {
     encoding: "utf8",
     cwd: "/",

@@ -18,10 +18,10 @@ import type { ModuleScan } from "../native-surface.ts";
 import type { CodeEngine } from "./code-engine.ts";
 import { sha256 } from "./code-entry.ts";
 import type { CodeStore } from "./code-store.ts";
-import { parseCompileRequest } from "./compile-request.ts";
+import { type CompileRequest, parseCompileRequest } from "./compile-request.ts";
 import { openCompilerCgroup } from "./compiler-cgroup.ts";
 import { MAX_CODE_BYTES, MAX_MODULE_BYTES, WHOLE_MODULE_BYTES } from "./policy.ts";
-import { decodeFunctions, type RanFunctions } from "./ran-functions.ts";
+import { decodeFunctions } from "./ran-functions.ts";
 
 export interface CompilerHost {
   readonly engine: CodeEngine;
@@ -70,14 +70,15 @@ async function compileAll(
   fields: readonly Buffer[],
   [done = -1, ...files]: readonly number[],
 ): Promise<void> {
-  const { component, ran } = parseCompileRequest(fields[1]?.toString() ?? "");
+  const request = parseCompileRequest(fields[1]?.toString() ?? "");
+  const { component } = request;
   const modules = [
     ...files.flatMap((fd) => readModule(fd) ?? []),
     ...(component === undefined ? [] : coreModulesOf(component)),
   ];
   // From here on a container's file system can be unmounted.
   closeSync(done);
-  const jobs = modules.flatMap((bytes) => jobOf(host, bytes, ran ?? {}) ?? []);
+  const jobs = modules.flatMap((bytes) => jobOf(host, bytes, request) ?? []);
   if (jobs.length === 0) return;
   mkdirSync(host.directory, { recursive: true, mode: 0o700 });
   if (!takeTurn(host.directory)) {
@@ -112,20 +113,19 @@ function coreModulesOf(component: string): Buffer[] {
 }
 
 /** undefined when there is nothing to do: it has code, it cannot have any, or nobody knows yet which functions are worth it. */
-function jobOf(host: CompilerHost, bytes: Buffer, ran: RanFunctions): Job | undefined {
+function jobOf(host: CompilerHost, bytes: Buffer, request: CompileRequest): Job | undefined {
   const module = sha256(bytes);
   if (!isMissing(host, module)) return undefined;
   const scan = native.scanModule(bytes, 0);
   if (scan === undefined || scan.functions === 0) return undefined;
-  const called = ran[module];
-  const functions =
-    scan.codeBytes <= WHOLE_MODULE_BYTES
-      ? Array.from({ length: scan.functions }, (_, index) => index)
-      : called === undefined
-        ? undefined
-        : decodeFunctions(called, scan.functions);
-  if (functions === undefined || functions.length === 0) return undefined;
-  return { module, bytes, scan, functions };
+  const functions = functionsOf(scan, request, request.ran?.[module]);
+  return functions.length === 0 ? undefined : { module, bytes, scan, functions };
+}
+
+function functionsOf({ functions, codeBytes }: ModuleScan, { whole }: CompileRequest, ran = ""): number[] {
+  if (whole === true || codeBytes <= WHOLE_MODULE_BYTES)
+    return Array.from({ length: functions }, (_, index) => index);
+  return decodeFunctions(ran, functions) ?? [];
 }
 
 /** What is there is read and checked: a guest's process that found it damaged could not remove it. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { TandemError } from "../errors.ts";
 
 /**
@@ -58,7 +58,7 @@ export function checkedCode(file: Uint8Array, wanted: Pick<EntryHead, "engine" |
 }
 
 export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hash("sha256", bytes);
 }
 
 function damaged(what: string): TandemError {

@@ -7,6 +7,8 @@ import { isRanFunctions, type RanFunctions } from "./ran-functions.ts";
 export interface CompileRequest {
   /** Directory of a transpiled component, whose core modules are meant as well. */
   readonly component?: string;
+  /** All functions, also of modules that are too large for that otherwise. */
+  readonly whole?: true;
   /** From a guest's process: only modules that are too large to be optimised in whole need it. */
   readonly ran?: RanFunctions;
 }
@@ -14,11 +16,12 @@ export interface CompileRequest {
 /** @throws SyntaxError, RangeError for what is no request */
 export function parseCompileRequest(text: string): CompileRequest {
   const value = JSON.parse(text) as Partial<Record<keyof CompileRequest, unknown>>;
-  const { component, ran } = value;
+  const { component, whole, ran } = value;
   if (component !== undefined && typeof component !== "string") throw new RangeError("component: no path");
   if (ran !== undefined && !isRanFunctions(ran)) throw new RangeError("ran: not of modules");
   return {
     ...(component === undefined ? {} : { component }),
+    ...(whole === true ? { whole } : {}),
     ...(ran === undefined ? {} : { ran }),
   };
 }

@@ -64,14 +64,11 @@ export class CodeErrand {
     const { zygote, workload, process, warn } = this.#options;
     const fail = (error: unknown): void => warn(TandemError.from(error, "code of a module"));
     try {
-      const files = workload.form === "module" ? [native.openInRoot(...workload.file)] : [];
-      const request: CompileRequest = {
-        ...(workload.form === "component" ? { component: workload.transpiled } : {}),
-        ...(process.ran === undefined ? {} : { ran: process.ran }),
-      };
+      const modules = openModules(workload);
+      const request = process.ran === undefined ? {} : { ran: process.ran };
       // The fork takes milliseconds, and whoever waits for the exit is to hear of it first.
       this.#done = new Promise<void>((resolve) => setImmediate(resolve))
-        .then(() => requestCode(zygote, request, files))
+        .then(() => untilRead(sendTo(zygote, request, modules)))
         .catch(fail);
     } catch (error) {
       fail(error);
@@ -79,34 +76,62 @@ export class CodeErrand {
   }
 }
 
+/** A process that optimises modules. Both descriptors are the caller's. */
+export interface Compiler {
+  readonly pidfd: number;
+  /** A pipe that ends when it has read the modules: nothing of theirs is open any more. */
+  readonly done: number;
+}
+
 /**
- * Has the zygote fork a compiler for modules that are open, which this function closes. Resolves when it has read them; it works on for as
- * long as it takes, whatever becomes of this process.
- *
- * @throws TandemError as `forkFromZygote` does, or deadline_exceeded: then there is no compiler any more
+ * Has the zygote fork a compiler for the modules of a workload. It works for as long as it takes, whatever becomes of this process.
+ * @throws TandemError as `forkFromZygote` does
  */
-export async function requestCode(
+export function forkCompiler(
   zygote: ZygoteAddress,
-  request: CompileRequest,
-  files: readonly number[],
-): Promise<void> {
+  workload: Workload,
+  request: Omit<CompileRequest, "component">,
+): Compiler {
+  return sendTo(zygote, request, openModules(workload));
+}
+
+interface OpenModules {
+  readonly component?: string;
+  readonly files: readonly number[];
+}
+
+function openModules(workload: Workload): OpenModules {
+  if (workload.form === "component") return { component: workload.transpiled, files: [] };
+  return { files: [native.openInRoot(...workload.file)] };
+}
+
+/** Closes the modules' files. */
+function sendTo(
+  zygote: ZygoteAddress,
+  request: Omit<CompileRequest, "component">,
+  { component, files }: OpenModules,
+): Compiler {
   const [done, reading] = native.pipe();
-  let child: ReturnType<typeof forkFromZygote>;
+  const message: CompileRequest = { ...request, ...(component === undefined ? {} : { component }) };
   try {
-    child = forkFromZygote(zygote, "code", [JSON.stringify(request)], [reading, ...files]);
+    const { pidfd } = forkFromZygote(zygote, "code", [JSON.stringify(message)], [reading, ...files]);
+    return { pidfd, done };
   } catch (error) {
     closeSync(done);
     throw error;
   } finally {
     for (const fd of [reading, ...files]) closeSync(fd);
   }
+}
+
+/** Resolves when it has read the modules. @throws TandemError deadline_exceeded: then it is dead */
+async function untilRead({ pidfd, done }: Compiler): Promise<void> {
   try {
-    if (!(await hasEnded(done))) {
-      native.pidfdSendSignal(child.pidfd, SIGKILL);
-      throw new TandemError("deadline_exceeded", "the module's file was not read in time");
-    }
+    if (await hasEnded(done)) return;
+    native.pidfdSendSignal(pidfd, SIGKILL);
+    throw new TandemError("deadline_exceeded", "the module's file was not read in time");
   } finally {
-    closeSync(child.pidfd);
+    closeSync(pidfd);
   }
 }
 

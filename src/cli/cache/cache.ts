@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { directories } from "../../directories.ts";
+import { addAdd } from "./add.ts";
 import { addList } from "./ls.ts";
 import { addPrune } from "./prune.ts";
 import { addVerify } from "./verify.ts";
@@ -12,6 +13,7 @@ export function addCache(program: Command): void {
       `what is kept of images below ${directories.state}: wasm layers, transpiled components, code`,
     );
   addList(cache);
+  addAdd(cache);
   addVerify(cache);
   addPrune(cache);
 }
