@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isMainThread, workerData } from "node:worker_threads";
 import { TandemError } from "./errors.ts";
 
 /** The addon `tandem-code` (native/code/code.cc): V8's own interface to the optimised code of a module. */
@@ -11,13 +12,53 @@ export interface NativeCode {
   serialize(module: WebAssembly.Module): ArrayBuffer;
   /** undefined when it is not this V8's. Both are taken on trust: valid bytes, and code that V8 has written for them. */
   deserialize(bytes: Uint8Array, code: Uint8Array): WebAssembly.Module | undefined;
+  /** The URL by which stacks name the module, and a copy of its bytes. */
+  source(module: WebAssembly.Module): readonly [url: string, bytes: ArrayBuffer];
 }
+
+/** What whoever makes a worker puts in its workerData, so that it finds this addon too without looking for a file (native.ts). */
+export interface CodeAddonOfWorker {
+  readonly codeAddon: string | undefined;
+}
+
+interface Loaded {
+  readonly addon: NativeCode;
+  readonly path: string;
+}
+
+let loaded: Loaded | undefined;
 
 /**
  * Found as the other addon is (native.ts), but nothing depends on it: whoever has none compiles.
  * @throws TandemError unavailable with the reason
  */
 export function loadNativeCode(): NativeCode {
+  loaded ??= !isMainThread && isTold(workerData) ? loadAgain(workerData) : load();
+  return loaded.addon;
+}
+
+/** Where it was loaded from; undefined when there is none for this Node. */
+export function codeAddonPath(): string | undefined {
+  try {
+    loadNativeCode();
+  } catch (error) {
+    if (!(error instanceof TandemError && error.code === "unavailable")) throw error;
+  }
+  return loaded?.path;
+}
+
+function isTold(data: unknown): data is CodeAddonOfWorker {
+  return typeof data === "object" && data !== null && "codeAddon" in data;
+}
+
+function loadAgain({ codeAddon }: CodeAddonOfWorker): Loaded {
+  if (codeAddon === undefined) throw new TandemError("unavailable", "the process has not loaded tandem-code");
+  const module: { exports: Partial<NativeCode> } = { exports: {} };
+  process.dlopen(module, codeAddon);
+  return { addon: module.exports as NativeCode, path: codeAddon };
+}
+
+function load(): Loaded {
   const require = createRequire(import.meta.url);
   const here = dirname(fileURLToPath(import.meta.url));
   const failures: string[] = [];
@@ -27,7 +68,7 @@ export function loadNativeCode(): NativeCode {
   ]) {
     try {
       const addon = require(path) as NativeCode;
-      if (addon.builtFor === process.version) return addon;
+      if (addon.builtFor === process.version) return { addon, path };
       failures.push(`${path}: was built for Node ${addon.builtFor}, this is ${process.version}`);
     } catch (error) {
       failures.push(`${path}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}`);

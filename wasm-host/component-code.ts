@@ -86,6 +86,11 @@ export class ComponentCode {
     return { instance, exit, outflow, trapped };
   }
 
+  /** Its core modules. */
+  get modules(): Iterable<WebAssembly.Module> {
+    return this.#modules.values();
+  }
+
   /** @throws TandemError `invalid_argument` naming an import that nobody implements */
   checkImports(grant: ComponentGrant): void {
     this.#imports(grant, new Outflow());

@@ -72,7 +72,7 @@ class Service {
       this.#service = await this.#serve();
       this.#options.onServing?.();
     } catch (error) {
-      return statusOf(error, this.#options.grant);
+      return statusOf(error, this.#options.grant, this.#code);
     }
     await this.#closed.promise;
     return 0;
@@ -107,7 +107,7 @@ async function runExport(
   } catch (error) {
     await instantiated?.outflow.settled();
     if (error instanceof ComponentExit) return instantiated?.exit.statusOf(error) ?? error.status;
-    return statusOf(error, grant);
+    return statusOf(error, grant, code);
   } finally {
     await instantiated?.outflow.settled();
     finishChores();
@@ -131,10 +131,10 @@ function defaultEntry({ entry }: ComponentCode): string {
   return entry.world === "command" ? `${entry.name}#run` : "run#run";
 }
 
-function statusOf(error: unknown, grant: ComponentGrant): number {
+function statusOf(error: unknown, grant: ComponentGrant, code: ComponentCode): number {
   if (error instanceof TandemError) throw error;
   if (!(error instanceof Error)) return 1; // the `err` of wasi:cli/run
-  reportTrap(grant.stdio.stderr, error);
+  reportTrap(grant.stdio.stderr, error, { modules: code.modules });
   return exitStatuses.trap;
 }
 

@@ -12,6 +12,8 @@ export type Outcome = number | undefined;
 export type RunInstance = (enter: (exports: WebAssembly.Exports) => void) => Outcome;
 
 export interface InstanceOptions extends Omit<Linking, "memory" | "onExit"> {
+  /** The file beside the module that may be its source map. */
+  readonly sourceMap?: number | undefined;
   /** Called before anything is said about the end of the guest; the first thread does not come back from it twice. */
   readonly beforeEnd?: () => void;
 }
@@ -22,7 +24,7 @@ export interface InstanceOptions extends Omit<Linking, "memory" | "onExit"> {
  * module's memory, invalid_argument for one with addresses of 64 bits, which WASI 0.1 has not, and whatever went wrong in the host
  */
 export function prepareInstance(module: WebAssembly.Module, options: InstanceOptions): RunInstance {
-  const { grant, memories, beforeEnd } = options;
+  const { grant, memories, sourceMap, beforeEnd } = options;
   const ended: { status?: number } = {};
   const memory: Linking["memory"] = { current: memories[0]?.memory };
   const onExit = (status: number): never => {
@@ -41,7 +43,7 @@ export function prepareInstance(module: WebAssembly.Module, options: InstanceOpt
       beforeEnd?.();
       if (ended.status !== undefined) return ended.status;
       if (!isTrap(error)) throw hostFailure(error);
-      reportTrap(grant.stdio.stderr, error);
+      reportTrap(grant.stdio.stderr, error, { modules: [module], sourceMap });
       return exitStatuses.trap;
     }
   };

@@ -3,6 +3,7 @@ import { setEngineForLongRuns } from "../src/engine.ts";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
 import type { StatusLine, WasmConfig } from "./config.ts";
+import { keepDeepStacks } from "./debug/backtrace.ts";
 import { exitStatuses, statusFromFailure } from "./exit.ts";
 import { enterIsolation, type WasmHost } from "./isolation.ts";
 import { reportLine } from "./report.ts";
@@ -52,6 +53,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     return native.exitNow(status);
   };
   waitForStart(go, exit);
+  keepDeepStacks();
   setEngineForLongRuns();
   runToEnd(run, exit);
 }

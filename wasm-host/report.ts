@@ -1,4 +1,5 @@
 import { writeSync } from "node:fs";
+import type { GuestSources } from "./debug/source-lookup.ts";
 import { trapReport } from "./trap.ts";
 
 /** A line that is nobody's complaint. */
@@ -12,8 +13,8 @@ export function reportLine(stderr: number | undefined, message: string): void {
 }
 
 /** A trap of the guest's, with its stack, as trap.ts words it. */
-export function reportTrap(stderr: number | undefined, error: unknown): void {
-  writeText(stderr, trapReport(error));
+export function reportTrap(stderr: number | undefined, error: unknown, sources: GuestSources): void {
+  writeText(stderr, trapReport(error, sources));
 }
 
 /** All of it, if anybody reads: one that is gone is no reason to fail, the exit status still tells. */

@@ -18,6 +18,8 @@ export interface RunModuleOptions {
   readonly export?: string | undefined;
   /** For modules that make threads. When the guest has ended, its threads go with the process only. */
   readonly threads?: ThreadHost | undefined;
+  /** A descriptor of the file beside the module that may be its source map. */
+  readonly sourceMap?: number | undefined;
 }
 
 /**
@@ -33,11 +35,13 @@ export function prepareModule(
   const { module } = compiled;
   const enter = prepareEntry(compiled, grant, options.export);
   const memories = createImportedMemories(compiled);
-  const threads = prepareThreads(module, { grant, memories, host: options.threads });
+  const { sourceMap } = options;
+  const threads = prepareThreads(module, { grant, memories, host: options.threads, sourceMap });
   const run = prepareInstance(module, {
     grant,
     memories,
     threads,
+    sourceMap,
     beforeEnd: () => threads?.slots.beginEnd(),
   });
   return () => run(enter) ?? 0;

@@ -1,3 +1,6 @@
+import { backtrace } from "./debug/backtrace.ts";
+import type { GuestSources } from "./debug/source-lookup.ts";
+
 /** Whether the guest did it: a trap, a recursion too deep, an exception that nobody caught. Anything else went wrong in the host. */
 export function isTrap(error: unknown): boolean {
   return !(error instanceof Error) || error instanceof WebAssembly.RuntimeError || isStackOverflow(error);
@@ -8,20 +11,20 @@ function isStackOverflow(error: Error): boolean {
   return error instanceof RangeError && error.message.includes("call stack");
 }
 
-/** What a trap looks like on the container's stderr: one line, and the guest's stack as far as its name section tells it. */
-export function trapReport(error: unknown): string {
+/** What a trap looks like on the container's stderr: a line with its cause, and the guest's stack as far as its modules tell it. */
+export function trapReport(error: unknown, sources: GuestSources): string {
   if (!(error instanceof Error)) return `trap: uncaught exception${describe(error)}\n`;
-  const message = isStackOverflow(error) ? "call stack exhausted" : error.message.split("\n", 1)[0];
-  return `trap: ${message}\n${wasmFrames(error)}`;
+  const message = isStackOverflow(error) ? "call stack exhausted" : plain(error.message);
+  return `trap: ${message}\n${backtrace(error.stack ?? "", sources)}`;
 }
 
-/** An exception of the guest (a WebAssembly.Exception) reached the top. */
+/** On one line, and as V8 says it: a component's glue puts wasmtime's words in their place. */
+function plain(message: string): string {
+  const [line = ""] = message.split("\n", 1);
+  return line.replace(/^wasm trap: /, "").replace(/^wasm `unreachable` instruction executed$/, "unreachable");
+}
+
+/** An exception of the guest (a WebAssembly.Exception) reached the top; where it was thrown, V8 does not say. */
 function describe(error: unknown): string {
   return error instanceof Object ? "" : `: ${String(error)}`;
-}
-
-/** "at name (wasm://wasm/<hash>:wasm-function[<index>]:<offset>)", without the URL. */
-function wasmFrames(error: Error): string {
-  const lines = (error.stack ?? "").split("\n").filter((line) => line.includes("wasm://"));
-  return lines.map((line) => `${line.replace(/wasm:\/\/wasm\/[^:]*:/, "")}\n`).join("");
 }

@@ -67,10 +67,13 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const file = openModule(workload.file);
   const digest = code?.digestOf(file, workload.digest);
   if (digest !== undefined) code?.find(digest);
-  const grant = toGrant(config, held, { keep: [file, ...(code?.fds ?? [])] });
+  const sourceMap = openSourceMap(workload.file);
+  const keep = [file, ...(code?.fds ?? []), ...(sourceMap === undefined ? [] : [sourceMap])];
+  const grant = toGrant(config, held, { keep });
   const bytes = readWhole(file);
   const module = compileModule(bytes, (valid) => compileWith(code, valid, digest));
-  return prepareModule({ module, bytes }, grant, { export: workload.export, threads: held.threads });
+  const { threads } = held;
+  return prepareModule({ module, bytes }, grant, { export: workload.export, threads, sourceMap });
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
@@ -131,6 +134,17 @@ function openModule(file: LocatedFile): number {
 interface WorkloadNeeds {
   readonly keep: readonly number[];
   readonly served?: HttpPlan | undefined;
+}
+
+/** Toolchains put it beside the module; only a trap will look into it, when no path leads there any more. */
+function openSourceMap([root, path]: LocatedFile): number | undefined {
+  const map = `${path}.map`;
+  if (native.modeInRoot(root, map) === undefined) return undefined;
+  try {
+    return native.openInRoot(root, map);
+  } catch {
+    return undefined; // no regular file, or not ours to read: then there is none
+  }
 }
 
 function toGrant(config: WasmConfig, held: Held, { keep, served }: WorkloadNeeds): Grant {

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <memory>
+#include <string>
 #include <variant>
 
 namespace {
@@ -56,6 +57,25 @@ void deserialize(const FunctionCallbackInfo<Value>& info) {
   if (taken && !made->IsEmpty()) info.GetReturnValue().Set(made->Get(isolate));
 }
 
+// source(module): [the URL by which stacks name the module, a copy of its bytes].
+void source(const FunctionCallbackInfo<Value>& info) {
+  Isolate* isolate = info.GetIsolate();
+  const Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::CompiledWasmModule module = info[0].As<v8::WasmModuleObject>()->GetCompiledModule();
+  const v8::MemorySpan<const uint8_t> bytes = module.GetWireBytesRef();
+  const Local<v8::ArrayBuffer> copy = v8::ArrayBuffer::New(isolate, bytes.size());
+  memcpy(copy->Data(), bytes.data(), bytes.size());
+  const std::string& url = module.source_url();
+  Local<v8::String> name;
+  if (!v8::String::NewFromUtf8(isolate, url.data(), v8::NewStringType::kNormal, static_cast<int>(url.size()))
+           .ToLocal(&name))
+    return;
+  const Local<v8::Array> pair = v8::Array::New(isolate, 2);
+  pair->Set(context, 0, name).Check();
+  pair->Set(context, 1, copy).Check();
+  info.GetReturnValue().Set(pair);
+}
+
 }  // namespace
 
 // By the name of its ABI, which another Node does not look for.
@@ -64,6 +84,7 @@ extern "C" NODE_MODULE_EXPORT void NODE_MODULE_INITIALIZER(Local<v8::Object> exp
   Isolate* isolate = Isolate::GetCurrent();
   NODE_SET_METHOD(exports, "serialize", serialize);
   NODE_SET_METHOD(exports, "deserialize", deserialize);
+  NODE_SET_METHOD(exports, "source", source);
   const char* version = NODE_VERSION;
   exports
       ->Set(context, v8::String::NewFromUtf8Literal(isolate, "builtFor"),

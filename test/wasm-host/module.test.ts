@@ -110,7 +110,7 @@ test("a trap is reported with the names on its stack", async () => {
     `(module (func $inner unreachable) (func $outer (export "_start") (call $inner)))`,
   );
   assert.is(status, exitStatuses.trap);
-  assert.match(output, /^trap: unreachable\n {4}at .*inner .*\n {4}at .*outer .*\n$/);
+  assert.match(output, /^trap: unreachable\nwasm backtrace:\n {4}0: inner .*\n {4}1: outer .*\n$/);
 });
 
 test("a named export gets its arguments by type, after _initialize, and its results are printed", async () => {

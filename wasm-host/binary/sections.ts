@@ -14,3 +14,15 @@ export function findSection(bytes: Uint8Array, id: number): ByteReader | undefin
   }
   return undefined;
 }
+
+/** The contents of a custom section; undefined when there is none of this name. @throws RangeError for a module that is cut off */
+export function findCustomSection(bytes: Uint8Array, name: string): Uint8Array | undefined {
+  const reader = new ByteReader(bytes, wasmPreambleLength);
+  while (!reader.isAtEnd) {
+    const found = reader.u8();
+    const contents = reader.part(reader.u32());
+    if (found === sectionIds.custom && contents.name() === name)
+      return bytes.subarray(contents.at, contents.end);
+  }
+  return undefined;
+}

@@ -1,9 +1,10 @@
 import type { AddonOfWorker } from "../../src/native.ts";
+import type { CodeAddonOfWorker } from "../../src/native-code.ts";
 import type { Grant } from "../grant.ts";
 import type { ImportedMemory } from "./imported-memories.ts";
 
 /** What a thread's worker is told. All threads of a guest share the memory of all that is shared here. */
-export interface ThreadData extends AddonOfWorker {
+export interface ThreadData extends AddonOfWorker, CodeAddonOfWorker {
   readonly module: WebAssembly.Module;
   readonly memories: readonly ImportedMemory[];
   readonly grant: Grant;
@@ -14,6 +15,7 @@ export interface ThreadData extends AddonOfWorker {
   /** Which of them is this worker's; its first thread is in it. */
   readonly slot: number;
   readonly host: ThreadHost;
+  readonly sourceMap: number | undefined;
 }
 
 /** What the process has for its guest's threads. */

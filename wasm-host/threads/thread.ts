@@ -7,6 +7,7 @@ import { workerData } from "node:worker_threads";
 import { TandemError } from "../../src/errors.ts";
 import { native } from "../../src/native.ts";
 import type { StatusLine } from "../config.ts";
+import { keepDeepStacks } from "../debug/backtrace.ts";
 import { statusFromFailure } from "../exit.ts";
 import { prepareInstance } from "../instance.ts";
 import { callExport } from "../invoke/named-export.ts";
@@ -15,7 +16,7 @@ import type { ThreadData } from "./thread-data.ts";
 import { Threads, threadEntry } from "./threads.ts";
 
 const data = workerData as ThreadData;
-const { grant, memories, module, slot, host } = data;
+const { grant, memories, module, slot, host, sourceMap } = data;
 const threads = new Threads(data);
 
 function endProcess(status: number): never {
@@ -29,6 +30,7 @@ function runThreads(): never {
     grant,
     memories,
     threads,
+    sourceMap,
     beforeEnd: () => threads.slots.beginEnd(),
   });
   for (let thread = threads.slots.at(slot); ; thread = threads.slots.next(slot)) {
@@ -38,6 +40,7 @@ function runThreads(): never {
   }
 }
 
+keepDeepStacks();
 native.exitWithThread(host.statusPipe ?? -1);
 try {
   runThreads();

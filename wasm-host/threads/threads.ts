@@ -1,6 +1,7 @@
 import { Worker } from "node:worker_threads";
 import { TandemError } from "../../src/errors.ts";
 import { addonPath } from "../../src/native.ts";
+import { codeAddonPath } from "../../src/native-code.ts";
 import type { Grant } from "../grant.ts";
 import type { ImportedMemory } from "./imported-memories.ts";
 import { createSharedTable, SharedTable } from "./shared-table.ts";
@@ -48,7 +49,7 @@ export class Threads {
  */
 export function prepareThreads(module: WebAssembly.Module, options: ThreadOptions): Threads | undefined {
   if (!WebAssembly.Module.imports(module).some(isSpawn)) return undefined;
-  const { grant, memories, host } = options;
+  const { grant, memories, host, sourceMap } = options;
   const exported = WebAssembly.Module.exports(module);
   if (!exported.some(({ name, kind }) => name === threadEntry && kind === "function"))
     throw new TandemError(
@@ -65,7 +66,10 @@ export function prepareThreads(module: WebAssembly.Module, options: ThreadOption
   if (host === undefined)
     throw new TandemError("internal", "module makes threads, and nobody is there to run them");
   const [table, slots] = [createSharedTable(grant), createThreadSlots()];
-  return new Threads({ module, memories, grant, table, slots, host, addon: addonPath });
+  return new Threads({
+    ...{ module, memories, grant, table, slots, host, sourceMap },
+    ...{ addon: addonPath, codeAddon: codeAddonPath() },
+  });
 }
 
 export interface ThreadOptions {
@@ -73,6 +77,7 @@ export interface ThreadOptions {
   /** Shared memories that the module imports. */
   readonly memories: readonly ImportedMemory[];
   readonly host: ThreadHost | undefined;
+  readonly sourceMap: number | undefined;
 }
 
 /** false when there is no thread, or no memory, left to be had. */

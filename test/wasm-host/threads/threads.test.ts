@@ -81,7 +81,7 @@ test("a trap of any thread ends the process, with that thread's stack", (context
   assert.is(status, 134);
   assert.match(
     stderr,
-    /^trap: unreachable\n {4}at trap .*\n {4}at runThread .*\n {4}at wasi_thread_start .*\n$/,
+    /^trap: unreachable\nwasm backtrace:\n {4}0: trap at guest\.c:\d+:3 .*\n {4}1: runThread at guest\.c:\d+:3 .*\n {4}2: wasi_thread_start at start\.s:\d+ .*\n$/,
   );
   assert.is(run("overflow", context).status, 134);
 });

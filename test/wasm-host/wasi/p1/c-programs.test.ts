@@ -54,7 +54,10 @@ test("a trap is a line with its cause, then the functions on the stack, and stat
     int main(void) { volatile int x; inner(&x); return x; }`;
   const outcome = run(source, { flags: ["-O0", "-g"] });
   assert.is(outcome.status, 134);
-  assert.match(outcome.stderr, /^trap: unreachable\n {4}at inner \(wasm-function/);
+  assert.match(
+    outcome.stderr,
+    /^trap: unreachable\nwasm backtrace:\n {4}0: inner at .*:1:65 \(wasm-function/,
+  );
   assert.not.match(outcome.stderr, "file://");
 });
 
