@@ -32,7 +32,7 @@ test("nothing is granted without an option", () => {
 
 test("whatever follows the file is the guest's", () => {
   const word = fc.oneof(fc.string(), fc.constantFrom("--dir", "-S", "--help", "--", "-W", "http"));
-  fc.assert(
+  void fc.assert(
     fc.property(fc.array(word), (words) => {
       const { args, directories, network } = read("--env", "A=1", "dir/app.wasm", ...words);
       assert.equal(args, ["app.wasm", ...words]);
@@ -126,7 +126,7 @@ test("durations and counts are whole and not negative", () => {
 });
 
 test("a seed of any length is 32 bytes, and the same every time", () => {
-  fc.assert(
+  void fc.assert(
     fc.property(fc.string(), (seed) => {
       const one = read("--seed", seed, "m").random?.seed;
       assert.match(one ?? "", /^[0-9a-f]{64}$/);

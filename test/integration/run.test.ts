@@ -1,0 +1,212 @@
+/** `tandem run` and `tandem serve`, by root and by somebody who is not, as the kernel sees them. */
+import { spawn } from "node:child_process";
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { buildComponent } from "../../examples/http-function/build.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { Household } from "../support/household.ts";
+import { RootlessUser } from "./rootless-user.ts";
+import { buildGuest, type Runner, RunningGuest, runTandem, tandem } from "./run-guest.ts";
+
+const obstacle = RootlessUser.obstacle();
+const all = suite("tandem run");
+const directory = mkdtempSync("/tmp/tr-run-");
+const place = mkdtempSync("/tmp/th-");
+const household = new Household(place);
+const guest = join(directory, "guest.wasm");
+const runners: Runner[] = [];
+let user: RootlessUser | undefined;
+
+all.before(async () => {
+  chmodSync(directory, 0o777);
+  copyFileSync(buildGuest(), guest);
+  chmodSync(guest, 0o644);
+  const environment = Object.entries(household.environment).map(([name, value]) => `${name}=${value}`);
+  runners.push({
+    name: "root",
+    uid: 0,
+    command: (program) => ["env", "-i", "PATH=/usr/bin:/bin", ...environment, ...program],
+  });
+  if (obstacle !== undefined) return;
+  user = await RootlessUser.create();
+  const { uid } = user;
+  runners.push({ name: "a user", uid, command: (program) => user?.command(program) ?? ["false"] });
+});
+all.after(async () => {
+  household.end();
+  await user?.[Symbol.asyncDispose]();
+  for (const path of [directory, place]) rmSync(path, { recursive: true, force: true });
+});
+
+/** For root and for a user. */
+function both(name: string, body: (runner: Runner) => Promise<void>): void {
+  all(name, async () => {
+    for (const runner of runners) await body(runner);
+  });
+}
+
+const linkOf = (pid: number | "self", name: string): string => readlinkSync(`/proc/${pid}/ns/${name}`);
+
+both("a guest has its arguments and nothing of the caller's environment", async (runner) => {
+  const { stdout, stderr, status } = await runTandem(runner, ["run", "--env", "A=b", guest, "--dir", "x"]);
+  assert.equal([stdout, stderr, status], ["[guest.wasm][--dir][x]{A=b}\n", "", 0], runner.name);
+});
+
+both("the exit status is the guest's, a trap's, or says what could not be run", async (runner) => {
+  const status = async (...args: string[]): Promise<number> =>
+    (await runTandem(runner, ["run", ...args])).status;
+  assert.is(await status(guest, "exit", "7"), 7);
+  assert.is(await status(guest, "trap"), 134);
+  assert.is(await status(join(directory, "none.wasm")), 127);
+  assert.is(await status(`${guest}#none`), 127);
+  assert.is(await status("/etc/passwd"), 126);
+  assert.is(await status("--nonsense", guest), 125);
+  assert.is(await status("-W", "timeout=1", guest), 126);
+});
+
+both(
+  "streams are the caller's own: any size passes, and the end of the one is the end of the other",
+  async (runner) => {
+    const input = Buffer.alloc(9_000_000, "0123456789abcdef");
+    const { stdout, status } = await runTandem(runner, ["run", guest, "copy"], input);
+    assert.is(status, 0);
+    assert.ok(input.equals(Buffer.from(stdout)));
+  },
+);
+
+both("directories are what was named, read-only where that was said", async (runner) => {
+  const own = mkdtempSync(join(directory, "own-"));
+  chmodSync(own, 0o777);
+  writeFileSync(join(own, "there"), "");
+  const args = ["--dir", `${own}::/data`];
+  const list = (...more: string[]) => runTandem(runner, ["run", ...args, ...more, guest, "list", "/data"]);
+  assert.equal((await list()).stdout.split("\n").sort(), ["", ".", "..", "there"]);
+  assert.is((await runTandem(runner, ["run", guest, "list", "/data"])).status, 1);
+  assert.is((await runTandem(runner, ["run", ...args, guest, "make", "/data/made"])).status, 0);
+  assert.is(statSync(join(own, "made")).uid, runner.uid);
+  const sealed = await runTandem(runner, ["run", "--dir", `${own}::/data::ro`, guest, "make", "/data/more"]);
+  assert.is(sealed.status, 1);
+  assert.match(sealed.stderr, /Read-only|read-only|not permitted|Permission/i);
+  const [one, two] = [join(own, "one"), join(own, "two")];
+  for (const path of [one, two]) {
+    mkdirSync(path);
+    chmodSync(path, 0o777);
+  }
+  const several = ["--dir", `${one}::/1`, "--dir", `${two}::/2::ro`];
+  assert.is((await runTandem(runner, ["run", ...several, guest, "make", "/1/x"])).status, 0);
+  assert.is((await runTandem(runner, ["run", ...several, guest, "make", "/2/x"])).status, 1);
+  assert.equal(readdirSync(own).sort(), ["made", "one", "there", "two"]);
+});
+
+both(
+  "seen from outside: namespaces of its own, an empty root, no network, no capability, a filter",
+  async (runner) => {
+    const running = await RunningGuest.begin(runner, [guest, "wait"]);
+    try {
+      const { guest: pid } = running;
+      for (const name of ["net", "pid", "mnt", "ipc", "uts"])
+        assert.is.not(linkOf(pid, name), linkOf("self", name), `${runner.name}: ${name}`);
+      assert.is(linkOf(pid, "user") === linkOf("self", "user"), runner.uid === 0);
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      for (const set of ["Inh", "Prm", "Eff", "Bnd", "Amb"])
+        assert.match(status, `Cap${set}:\t${"0".repeat(16)}`);
+      assert.match(status, /NoNewPrivs:\t1/);
+      assert.match(status, /Seccomp:\t2/);
+      assert.match(status, new RegExp(`^Uid:\t${runner.uid}\t`, "m"));
+      const mounts = readFileSync(`/proc/${pid}/mountinfo`, "latin1").trimEnd().split("\n");
+      assert.is(mounts.length, 1);
+      assert.match(mounts[0] ?? "", / \/ \/ ro,.* - tmpfs /);
+      const devices = readFileSync(`/proc/${pid}/net/dev`, "latin1").trimEnd().split("\n").slice(2);
+      assert.equal(
+        devices.map((line) => line.trim().split(":")[0]),
+        ["lo"],
+      );
+    } finally {
+      running.child.kill("SIGKILL");
+      await running.exited;
+    }
+  },
+);
+
+both("with a network granted the guest is in the caller's", async (runner) => {
+  const running = await RunningGuest.begin(runner, ["--allow", "127.0.0.1:1", guest, "wait"]);
+  assert.is(linkOf(running.guest, "net"), linkOf("self", "net"));
+  running.child.kill("SIGKILL");
+  await running.exited;
+});
+
+both("signals reach the guest, and its end is the command's", async (runner) => {
+  for (const [signal, status] of [
+    ["SIGTERM", 143],
+    ["SIGINT", 130],
+    ["SIGHUP", 129],
+    ["SIGQUIT", 131],
+  ] as const) {
+    const running = await RunningGuest.begin(runner, [guest, signal === "SIGINT" ? "spin" : "wait"]);
+    running.child.kill(signal);
+    assert.is(await running.exited, status, `${runner.name}: ${signal}`);
+    await waitFor(() => running.isGone, 10_000, "the guest's end");
+  }
+});
+
+both(
+  "a command that is killed takes its guest with it, and a guest that is killed its command",
+  async (runner) => {
+    for (const verb of ["wait", "spin"]) {
+      const running = await RunningGuest.begin(runner, [guest, verb]);
+      running.child.kill("SIGKILL");
+      assert.is(await running.exited, 137);
+      await waitFor(() => running.isGone, 10_000, `${runner.name}: the end of a guest that ${verb}s`);
+    }
+    const running = await RunningGuest.begin(runner, [guest, "wait"]);
+    process.kill(running.guest, "SIGKILL");
+    assert.is(await running.exited, 137);
+  },
+);
+
+both(
+  "an http component is served at a socket of the command's, the guest is in no network, and ends with 0",
+  async (runner) => {
+    const component = join(directory, `function-${runner.uid}.wasm`);
+    writeFileSync(component, await buildComponent());
+    const [program, ...rest] = runner.command([tandem, "serve", "--addr", "127.0.0.1:0", component]);
+    const child = spawn(program, rest, { cwd: "/", stdio: ["ignore", "ignore", "pipe"] });
+    const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const [, url = ""] = await waitFor(
+      () => /^Serving HTTP on (http:\S+)\n/m.exec(said),
+      120_000,
+      "the server's line",
+    );
+    const answer = await fetch(url, { headers: { connection: "close" } });
+    assert.match(await answer.text(), "hello");
+    child.kill("SIGTERM");
+    assert.is(await exited, 0, said);
+  },
+);
+
+both("what is wrong is said of the world of the component", async (runner) => {
+  const component = join(directory, `function-${runner.uid}.wasm`);
+  const ran = await runTandem(runner, ["run", component]);
+  assert.equal([ran.status, /tandem serve runs it/.test(ran.stderr)], [126, true]);
+  const served = await runTandem(runner, ["serve", "--addr", "127.0.0.1:0", guest]);
+  assert.equal([served.status, /no component that answers/.test(served.stderr)], [126, true]);
+});
+
+all.run();
