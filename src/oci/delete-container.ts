@@ -1,6 +1,7 @@
 import { TandemError } from "../errors.ts";
 import { runHooks } from "../executor/hooks.ts";
 import { unmountShared } from "../executor/shared-mounts.ts";
+import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Context } from "./command.ts";
 import type { LiveContainer } from "./live-container.ts";
 
@@ -13,10 +14,16 @@ export async function deleteContainer(
 ): Promise<void> {
   const { record, store } = container;
   await container.end(END_TIMEOUT_MS);
-  // Without a pid namespace of its own, only the cgroup says what else belongs to it.
-  await container.cgroup.remove({ kill: true });
   const tell = (error: unknown): void => warn(TandemError.from(error).message);
+  // With a pid namespace of its own, all of it ended with init: who is in the cgroup still is another container of the same path.
+  // Without one, only the cgroup says what else belongs to it.
+  if (container.hasOwnPids) await removeEmpty(container.cgroup).catch(tell);
+  else await container.cgroup.remove({ kill: true });
   await unmountShared(containerInit, record).catch(tell);
   store.remove(record.id);
   await runHooks("poststop", record, 0, { environment: call.env }).catch(tell);
+}
+
+async function removeEmpty(cgroup: Cgroup): Promise<void> {
+  await cgroup.remove();
 }

@@ -1,3 +1,4 @@
+import { requireContainersOwn } from "../isolation/cgroup/require-containers-own.ts";
 import { loadCgroup } from "../isolation/cgroup.ts";
 import type { Context } from "./command.ts";
 import { usualCgroups } from "./container-cgroup.ts";
@@ -9,7 +10,7 @@ type Parts = Pick<Context, "call" | "store">;
  * ones, and its directory.
  *
  * @returns what is gone and what may be left, in a line
- * @throws TandemError failed_precondition when the cgroup cannot be removed; then the directory stays
+ * @throws TandemError failed_precondition when the cgroup cannot be removed, or is none that a container may have; then the directory stays
  */
 export async function deleteDamaged({ call, store }: Parts, id: string): Promise<string> {
   const cgroups = store.cgroupsOfDamaged(id) ?? usualCgroups({ call, store }, id);
@@ -28,5 +29,6 @@ export async function deleteHalfMade({ call, store }: Parts, id: string): Promis
 }
 
 async function endCgroup(directories: readonly string[]): Promise<void> {
+  requireContainersOwn(directories);
   await loadCgroup(directories).remove({ kill: true });
 }

@@ -17,9 +17,10 @@ function readStat(pid: number): { readonly state: string; readonly startTime: st
     // The name, field 2, may hold blanks and parentheses.
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
     return { state: fields[0] ?? "", startTime: fields[19] ?? "" };
-  } catch {
-    // It has ended; /proc says so by ENOENT or ESRCH.
-    return undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
+      return undefined; // it has ended
+    throw TandemError.from(error, `process ${pid}`);
   }
 }
 
@@ -56,11 +57,16 @@ export class LiveContainer {
 
   /** Every process of it: by its cgroup, or where it has none (rootless), by its own pid namespace. */
   pids(): number[] {
-    const { cgroups, pid, spec } = this.record;
+    const { cgroups, pid } = this.record;
     if (cgroups.length > 0) return this.cgroup.pids();
     if (!this.isAlive) return [];
-    const own = spec.linux?.namespaces?.some(({ type, path = "" }) => type === "pid" && path === "");
-    return own === true ? pidsInNamespaceOf(pid) : [pid];
+    return this.hasOwnPids ? pidsInNamespaceOf(pid) : [pid];
+  }
+
+  /** Whether it has a pid namespace of its own, whose processes end with the first. */
+  get hasOwnPids(): boolean {
+    const namespaces = this.record.spec.linux?.namespaces ?? [];
+    return namespaces.some(({ type, path = "" }) => type === "pid" && path === "");
   }
 
   /** Signals every process of it. */

@@ -138,7 +138,8 @@ export class Store {
       // All that there is, once a container was started.
       this.#within(id, (directory) => unlinkSync(`${directory}/${STATE}`));
       rmdirSync(this.directory(id));
-    } catch {
+    } catch (error) {
+      if (error instanceof TandemError && error.code === "permission_denied") throw error;
       // There is more of it, or less.
       rmSync(this.directory(id), { recursive: true, force: true });
     }

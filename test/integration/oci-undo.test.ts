@@ -161,6 +161,46 @@ undo("delete --force says so when it does not find the processes of a damaged co
   assert.equal(oci.leftovers(), []);
 });
 
+undo("delete --force touches nothing that a damaged record takes for a cgroup", async () => {
+  await oci.begin("u11", oci.bundle("sleep 1000"));
+  const file = join(oci.root, "u11/state.json");
+  const whole = readFileSync(file, "utf8");
+  const { pid, cgroups } = JSON.parse(whole) as { readonly pid: number; readonly cgroups: readonly string[] };
+  const [cgroup = ""] = cgroups;
+  const hierarchy = cgroup.split(oci.cgroup)[0] ?? "";
+  for (const path of [
+    "/",
+    "/tmp",
+    "/sys/fs/cgroup",
+    hierarchy,
+    `${hierarchy}/`,
+    `${cgroup}/.`,
+    oci.directory,
+  ]) {
+    writeFileSync(file, JSON.stringify({ id: "u11", cgroups: [path] }));
+    const { status, stderr } = await oci.run("delete", "--force", "u11");
+    assert.is(status, 1, path);
+    assert.match(stderr, /: it is left as it is/, path);
+    assert.ok(isAlive(pid), path);
+  }
+  writeFileSync(file, whole, { mode: 0o600 });
+  await oci.ok("delete", "--force", "u11");
+  assert.equal(oci.leftovers(), []);
+});
+
+undo("delete leaves another container in a cgroup that both were given", async () => {
+  const linux = { cgroupsPath: `${oci.cgroup}/shared` };
+  await oci.begin("u12", oci.bundle("true", { linux }));
+  await waitFor(async () => (await oci.state("u12"))["status"] === "stopped", 20_000, "the end of u12");
+  await oci.begin("u13", oci.bundle("sleep 1000", { linux }));
+  const { pid } = (await oci.state("u13")) as { readonly pid: number };
+  await oci.ok("delete", "u12");
+  assert.match((await oci.run("state", "u12")).stderr, /does not exist/);
+  assert.ok(isAlive(pid));
+  await oci.ok("delete", "--force", "u13");
+  assert.equal(oci.leftovers(), []);
+});
+
 undo("a call to a stopped server says so, once, and goes on with it", async () => {
   await oci.create("st1", oci.bundle("true"));
   const { server = 0 } = oci.servers() ?? {};
