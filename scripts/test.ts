@@ -64,7 +64,7 @@ async function runFile(file: string, limitMs: number): Promise<Totals> {
 interface Ended {
   readonly totals: Totals;
   readonly signal: NodeJS.Signals | null;
-  /** Whether a suite was reported, if only its name. */
+  /** Whether a test was reported. */
   readonly began: boolean;
 }
 
@@ -96,7 +96,7 @@ function runOnce(file: string, limitMs: number): Promise<Ended> {
       print(
         `${text.trimEnd()}\n— ${file}: ${Date.now() - started} ms${hung ? `, killed after ${limitMs} ms` : signal === null ? "" : `, ended by ${signal}`}\n`,
       );
-      resolve({ totals: totalsOf(text, status === 0), signal, began: text.trim() !== "" });
+      resolve({ totals: totalsOf(text, status === 0), signal, began: /[•✘]|^ {2}Total:/m.test(text) });
     }, 50);
   });
   return promise;
