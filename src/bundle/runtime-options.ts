@@ -11,12 +11,15 @@ export interface RuntimeOptions {
   readonly systemdCgroup: boolean;
   readonly noNewKeyring: boolean;
   readonly noPivotRoot: boolean;
+  /** What the operator says of the grants of wasm containers (src/grant/pod-settings.ts), as it was written. */
+  readonly wasm: Readonly<Record<string, unknown>>;
 }
 
 export const defaultRuntimeOptions: RuntimeOptions = Object.freeze({
   systemdCgroup: false,
   noNewKeyring: false,
   noPivotRoot: false,
+  wasm: {},
 });
 
 /** TOML key (as containerd's runtime table and our config file spell it) → field and type. */
@@ -24,6 +27,7 @@ const tomlKeys = {
   SystemdCgroup: ["systemdCgroup", "boolean"],
   NoNewKeyring: ["noNewKeyring", "boolean"],
   NoPivotRoot: ["noPivotRoot", "boolean"],
+  wasm: ["wasm", "object"],
 } as const satisfies Record<string, readonly [keyof RuntimeOptions, string]>;
 
 /**
@@ -58,6 +62,7 @@ function fromRunc(bytes: Uint8Array): RuntimeOptions {
     systemdCgroup: options.systemdCgroup,
     noNewKeyring: options.noNewKeyring,
     noPivotRoot: options.noPivotRoot,
+    wasm: {},
   });
 }
 
@@ -103,8 +108,9 @@ function fromToml(text: string, source: string): RuntimeOptions {
       throw new TandemError("invalid_argument", `${source}: unknown runtime option ${key}`);
     }
     const [field, type] = known;
-    if (typeof value !== type) {
-      throw new TandemError("invalid_argument", `${source}: runtime option ${key} must be a ${type}`);
+    if (typeof value !== type || Array.isArray(value)) {
+      const wanted = type === "object" ? "table" : type;
+      throw new TandemError("invalid_argument", `${source}: runtime option ${key} must be a ${wanted}`);
     }
     result[field] = value;
   }

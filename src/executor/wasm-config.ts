@@ -11,6 +11,8 @@ import {
 import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
+import { applySettings, httpLimitsOf } from "../grant/apply-settings.ts";
+import { mergeSettings, noSettings, type OperatorSettings } from "../grant/pod-settings.ts";
 import { joinFiles } from "../isolation/cgroup.ts";
 import type { CreateRequest } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
@@ -36,18 +38,18 @@ const kernelFilesystems = new Set([
 ]);
 
 const DEFAULT_HTTP_PORT = 8080;
-const HTTP_PORT_ANNOTATION = "tandem.dev/http-port";
 
 /**
  * config.json → what a wasm process is told. The image's rootfs is granted at `/`, each bind and tmpfs mount at its
- * destination with its ro/rw; nothing else of the host.
+ * destination with its ro/rw; nothing else of the host, unless the operator's and the pod's settings say otherwise.
  *
- * @throws TandemError naming the property that a wasm container cannot honour.
+ * @throws TandemError naming the property that a wasm container cannot honour; as `mergeSettings` does
  */
 export function toWasmConfig(
   request: CreateRequest,
   selection: WasmSelection,
   transpiled: string | undefined,
+  operator: OperatorSettings = noSettings,
 ): WasmConfig {
   const { spec } = request;
   const { root, process } = spec;
@@ -60,15 +62,16 @@ export function toWasmConfig(
     readonly: root.readonly === true,
     mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
   };
-  const args = process.args ?? [];
-  const env = (process.env ?? []).map(splitVariable);
+  const settings = mergeSettings(operator, spec.annotations ?? {});
+  const spoken = { args: process.args ?? [], env: (process.env ?? []).map(splitVariable), root: rootfs };
   return {
     id: request.id,
     workload: toWorkload(selection, request.rootfs, transpiled),
-    grant: { args, env, preopens: [rootfs], listeners: 0 },
+    grant: applySettings(spoken, settings),
     listeners: 0,
     isolation: toIsolation(spec, process, joinFiles(request.cgroup.entrance())),
-    http: { port: httpPort(spec.annotations?.[HTTP_PORT_ANNOTATION]) },
+    http: { port: settings.values["http-port"] ?? DEFAULT_HTTP_PORT },
+    httpLimits: httpLimitsOf(settings.values),
     resolver: {
       resolvConf: mountedFile(spec.mounts, machineResolver.resolvConf),
       hosts: mountedFile(spec.mounts, machineResolver.hosts),
@@ -183,13 +186,6 @@ function toNamespaces(spec: Spec): { joinNamespaces: string[]; unshare: number }
     }
   }
   return { joinNamespaces, unshare };
-}
-
-function httpPort(annotation: string | undefined): number {
-  if (annotation === undefined) return DEFAULT_HTTP_PORT;
-  const port = Number(annotation);
-  if (Number.isInteger(port) && port > 0 && port < 65536) return port;
-  throw new TandemError("invalid_argument", `annotation ${HTTP_PORT_ANNOTATION}: ${annotation} is no port`);
 }
 
 /** asm-generic/resource.h */

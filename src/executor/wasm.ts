@@ -2,6 +2,7 @@ import { closeSync, openSync } from "node:fs";
 import { locate, type WasmConfig, type Workload } from "../../wasm-host/config.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { TandemError } from "../errors.ts";
+import type { OperatorSettings } from "../grant/pod-settings.ts";
 import { native } from "../native.ts";
 import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
@@ -13,6 +14,10 @@ import { spawnWasm, type WasmProcess } from "./wasm-process.ts";
 
 export interface WasmExecutorOptions {
   readonly zygote: ZygoteAddress;
+  /** What the operator says of grants. */
+  readonly operator: OperatorSettings;
+  /** Hears what a container is granted before it is made. */
+  granted(config: WasmConfig): void;
   /** What select.ts found: where the module is and what form it has. */
   readonly selection: WasmSelection;
   /** Directory of a component's transpiled form; made when it is not there yet. */
@@ -31,7 +36,8 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
       const { selection } = options;
       const transpiled =
         selection.form === "component" ? await options.transpile(request.rootfs, request.signal) : undefined;
-      const config = toWasmConfig(request, selection, transpiled);
+      const config = toWasmConfig(request, selection, transpiled, options.operator);
+      options.granted(config);
       const init = await spawnWasm(options.zygote, {
         config,
         stdio: requireStdio(request.stdio, "process.terminal"),
@@ -107,7 +113,7 @@ async function execWasm(
   const [path = "", entry] = program.split("#", 2);
   // User, limits and environment are the exec's own; the mounts and namespaces the container's.
   const spec = { ...request.spec, process: exec.process };
-  const base = toWasmConfig({ ...request, spec }, options.selection, undefined);
+  const base = toWasmConfig({ ...request, spec }, options.selection, undefined, options.operator);
   const own = request.spec.process?.args?.[0]?.split("#", 1)[0];
   const file = path === "" || path === own ? options.selection.module : { inRootfs: path };
   const [pidNamespace = -1, ...others] = initNamespaces.map((name) =>

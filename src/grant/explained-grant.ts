@@ -50,6 +50,11 @@ export function explainGrant(plan: GrantPlan, { stdio, listeners, http }: Explai
   return { args, env, preopens, stdio, listeners, network, clocks, random, limits, http };
 }
 
+/** For logs, whose readers are not the container's: of the environment the names. */
+export function withoutValues({ env, ...grant }: ExplainedGrant): object {
+  return { ...grant, env: env.map(([name]) => name) };
+}
+
 function sourceText(source: MountSource): string {
   return "bind" in source ? source.bind : ["tmpfs", ...source.tmpfs].join(" ");
 }

@@ -1,4 +1,5 @@
 import { TandemError } from "../errors.ts";
+import { readCount, readDuration } from "../grant/read-value.ts";
 
 /**
  * The options of wasmtime's groups `-S` and `-W` (`wasmtime run -S help`), as far as they mean anything here. Each is `name`,
@@ -138,30 +139,4 @@ function readSwitch(what: string, value: string | undefined): boolean {
   if (value === undefined || value === "y" || value === "yes" || value === "true") return true;
   if (value === "n" || value === "no" || value === "false") return false;
   throw new TandemError("invalid_argument", `${what}: is y or n`);
-}
-
-/** Decimal or 0x…, with `_` between digits as Rust writes them. @throws TandemError invalid_argument */
-export function readCount(what: string, text: string): number {
-  const digits = text.replaceAll("_", "");
-  const count = /^(\d+|0x[0-9a-fA-F]+)$/.test(digits) ? Number(digits) : Number.NaN;
-  if (!Number.isSafeInteger(count)) throw new TandemError("invalid_argument", `${what}: is no count`);
-  return count;
-}
-
-const unitsInMs: Readonly<Record<string, number>> = {
-  "": 1000,
-  s: 1000,
-  ms: 1,
-  us: 1e-3,
-  μs: 1e-3,
-  ns: 1e-6,
-};
-
-/** "10", "10s", "500ms", "7us", "7ns" in milliseconds, rounded up. @throws TandemError invalid_argument */
-export function readDuration(what: string, text: string): number {
-  const [, digits = "", unit = ""] = /^(\d+)([a-zμ]*)$/.exec(text) ?? [];
-  const factor = Object.hasOwn(unitsInMs, unit) ? unitsInMs[unit] : undefined;
-  if (digits === "" || factor === undefined)
-    throw new TandemError("invalid_argument", `${what}: is no duration such as 10s or 500ms`);
-  return Math.ceil(Number(digits) * factor);
 }

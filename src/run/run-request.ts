@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type {
   Limits,
@@ -9,15 +8,9 @@ import type {
 } from "../../wasm-host/grant.ts";
 import type { HttpLimits } from "../../wasm-host/http/serve.ts";
 import { TandemError } from "../errors.ts";
+import { readClock, readCount, readDuration, readSeed } from "../grant/read-value.ts";
 import { type Given, parseFlags } from "../oci/flags.ts";
-import {
-  type GroupGiven,
-  readCount,
-  readDuration,
-  readGroup,
-  wasiOptions,
-  wasmOptions,
-} from "./group-options.ts";
+import { type GroupGiven, readGroup, wasiOptions, wasmOptions } from "./group-options.ts";
 import { parseEndpoint } from "./listen.ts";
 import { runFlags, serveFlags } from "./run-flags.ts";
 
@@ -116,6 +109,7 @@ function readCommon(
   const wasm = readGroup("-W", wasmOptions, given.all("wasm"));
   const listen = [...given.all("listen"), ...wasi.texts("tcplisten")];
   for (const address of listen) parseEndpoint(address, "option --listen");
+  const [clock, seed] = [given.text("clock"), given.text("seed")];
   return {
     file,
     env: readEnv(given, wasi, caller),
@@ -128,8 +122,8 @@ function readCommon(
       wasi.switch("inherit-stdout") ?? true,
       wasi.switch("inherit-stderr") ?? true,
     ],
-    clocks: readClock(given.text("clock")),
-    random: readSeed(given.text("seed")),
+    clocks: clock === undefined ? undefined : readClock(`option --clock ${clock}`, clock),
+    random: seed === undefined ? undefined : readSeed(seed),
     limits: readLimits(given, wasm),
     explain: readExplain(given),
   };
@@ -188,24 +182,6 @@ function readNetwork(given: Given, wasi: GroupGiven): NetworkGrant | undefined {
     inbound: inherit ? ["*:0-65535", ...bind] : bind,
     ...(by.length === protocols.length ? {} : { protocols: by }),
   };
-}
-
-const DEFAULT_STEP_NS = 1000;
-
-function readClock(text: string | undefined): MadeUpClocks | undefined {
-  if (text === undefined) return undefined;
-  const [, start = "", step = String(DEFAULT_STEP_NS)] = /^(\d+(?:\.\d{1,3})?)(?:,(\d+))?$/.exec(text) ?? [];
-  const clocks = { startMs: Math.round(Number(start) * 1000), stepNs: Number(step) };
-  if (start === "" || !Number.isSafeInteger(clocks.startMs) || !Number.isSafeInteger(clocks.stepNs))
-    throw new TandemError("invalid_argument", `option --clock ${text}: is START[,STEP]`);
-  return clocks;
-}
-
-/** Whatever its length, a text makes 32 bytes; 64 hexadecimal digits are these bytes themselves. */
-function readSeed(text: string | undefined): SeededRandom | undefined {
-  if (text === undefined) return undefined;
-  const isSeed = /^[0-9a-f]{64}$/i.test(text);
-  return { seed: isSeed ? text.toLowerCase() : createHash("sha256").update(text).digest("hex") };
 }
 
 function readLimits(given: Given, wasm: GroupGiven): Limits | undefined {

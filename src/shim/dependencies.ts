@@ -1,6 +1,7 @@
 import { closeSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { locate } from "../../wasm-host/config.ts";
+import { writeGrantFile } from "../bundle/grant-file.ts";
 import { loadSpec, type Spec } from "../bundle/spec.ts";
 import { directories } from "../directories.ts";
 import { shown, TandemError } from "../errors.ts";
@@ -11,6 +12,8 @@ import { createLinuxExecutor } from "../executor/linux.ts";
 import { spawnPlaceholder } from "../executor/placeholder.ts";
 import { selectExecutor, type WasmSelection } from "../executor/select.ts";
 import { createWasmExecutor } from "../executor/wasm.ts";
+import { explainGrant, httpAddress, withoutValues } from "../grant/explained-grant.ts";
+import { readOperatorSettings } from "../grant/pod-settings.ts";
 import { digestOf } from "../image/digest-of.ts";
 import type { ImageInfo } from "../image/image-info.ts";
 import { ensureTranspiled } from "../image/transpile.ts";
@@ -115,6 +118,16 @@ function wasm(
   return createWasmExecutor({
     zygote,
     selection,
+    operator: readOperatorSettings(request.options.wasm, "runtime options"),
+    granted: ({ grant, http, httpLimits = {} }) => {
+      const explained = explainGrant(grant, {
+        stdio: ["container", "container", "container"],
+        listeners: [],
+        http: { address: httpAddress(http), limits: httpLimits },
+      });
+      writeGrantFile(request.bundle, JSON.stringify(explained));
+      log.info({ id: request.id, grant: withoutValues(explained) }, "granted");
+    },
     transpile: (rootfs, signal) => transpile(selection, rootfs, signal, log),
     runHooks: (kind, pid) => runHooks(kind, { id: request.id, bundle: request.bundle, spec }, pid),
     warn: (error) => log.warn({ err: error, id: request.id }, "went on without"),

@@ -12,6 +12,7 @@ import { parseRuntimeOptions } from "../../src/bundle/runtime-options.ts";
 import { parseSpec } from "../../src/bundle/spec.ts";
 import { TandemError } from "../../src/errors.ts";
 import { createWasmExecutor } from "../../src/executor/wasm.ts";
+import { noSettings } from "../../src/grant/pod-settings.ts";
 import { features } from "../../src/isolation/features.ts";
 import { generalFlags } from "../../src/oci/answer-call.ts";
 import { commands } from "../../src/oci/commands.ts";
@@ -176,6 +177,8 @@ conformance("a property that is refused is refused for a wasm container", () => 
 
 conformance("a terminal is refused for a wasm container", async () => {
   const executor = createWasmExecutor({
+    operator: noSettings,
+    granted: () => undefined,
     zygote: { path: "/nowhere" } as never,
     selection: wasmSelection,
     transpile: async () => "",

@@ -1,8 +1,11 @@
 /** docs/grant.md says what grant.ts, wasm-config.ts and serve.ts say. */
+import { parse } from "smol-toml";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { parseSpec } from "../../src/bundle/spec.ts";
 import { toWasmConfig } from "../../src/executor/wasm-config.ts";
+import { mergeSettings, readOperatorSettings } from "../../src/grant/pod-settings.ts";
+import { settings } from "../../src/grant/settings.ts";
 import { defaultHttpLimits } from "../../wasm-host/http/serve.ts";
 import { codesOf, read, tableBelow } from "./markdown.ts";
 import { wasmRequest, wasmSelection } from "./pictures.ts";
@@ -27,6 +30,31 @@ grant("has a row for each part of a grant", () => {
   const parts = [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map((match) => match[1]);
   const named = tableBelow(document, "# What a wasm container gets").flatMap(([cell = ""]) => codesOf(cell));
   assert.equal(named.sort(), parts.sort());
+});
+
+grant("has a row for each setting of pods, with what there is without it and the option for the same", () => {
+  const rows = tableBelow(
+    document,
+    "What is no setting is an error in either place. Linux containers of the same pod do not look at them. Durations are `10`, `10s` or",
+  );
+  const known = Object.entries(settings).map(([name, { initial, option }]) => [name, initial, option]);
+  assert.equal(
+    rows.map(([name = "", initial, , option = ""]) => [
+      codesOf(name)[0],
+      initial,
+      codesOf(option).join(", "),
+    ]),
+    known,
+  );
+});
+
+grant("has examples that say what they mean", () => {
+  const toml = /```toml\n([\s\S]*?)```/.exec(document)?.[1] ?? "";
+  const { wasm = {} } = parse(toml) as { wasm?: Record<string, unknown> };
+  const [, key = "", value = ""] = /annotations: \{ (\S+): "([^"]+)" \}/.exec(document) ?? [];
+  const { values } = mergeSettings(readOperatorSettings(wasm, "the example"), { [key]: value });
+  assert.equal(values.outbound, ["api.example.com:443", "10.1.0.0/16:5432"]);
+  assert.is(values["max-memory-size"], 268_435_456);
 });
 
 grant("has the limits of http in their order", () => {
