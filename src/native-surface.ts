@@ -272,7 +272,13 @@ export interface IsolateOptions {
   readonly unshare: number;
   readonly hostname: string | undefined;
   /** The file system; targets are resolved inside it, and it is empty but for directories `/0` to `/63` unless one of them is `/`. */
-  readonly mounts: readonly { readonly fd: number; readonly target: string; readonly directory: boolean }[];
+  readonly mounts: readonly {
+    readonly fd: number;
+    readonly target: string;
+    readonly directory: boolean;
+    /** Read-only once the places of what is mounted on it are made. */
+    readonly seal?: boolean;
+  }[];
   readonly umask: number;
   /** Uid and groups stay when undefined. */
   readonly user:

@@ -91,7 +91,9 @@ type OpenMount = IsolateOptions["mounts"][number];
 
 /** The tree itself, then what is mounted on it. */
 function openPreopen({ source, readonly, mounts }: PreopenPlan, place: string): OpenMount[] {
-  const own = { ...openMount(source, readonly), target: place };
+  // Where nothing is mounted on it no place need be made: then it is read-only from the start.
+  const seal = readonly && mounts.length > 0;
+  const own = { ...openMount(source, readonly && !seal), target: place, seal };
   const below = place === "/" ? "" : place;
   return [
     own,

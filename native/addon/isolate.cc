@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -192,6 +193,27 @@ void moveMount(int from, int to, const std::string& subject) {
           "move_mount", subject);
 }
 
+bool isBeneath(const std::string& path, const std::string& directory) {
+  return directory == "/" || path.starts_with(directory + "/");
+}
+
+// Makes what is missing of the places in a tree, and the tree read-only then, with all that came along in it.
+// What is mounted on something that is mounted itself has its place there.
+void sealTree(int tree, int place, Napi::Array mounts, uint32_t own) {
+  const std::string root = text(mounts.Get(own).As<Napi::Object>(), "target");
+  std::vector<std::string> mounted;
+  for (uint32_t i = own + 1; i < mounts.Length(); i++) {
+    Napi::Object mount = mounts.Get(i).As<Napi::Object>();
+    const std::string target = text(mount, "target");
+    if (!isBeneath(target, root)) continue;
+    const bool elsewhere = std::any_of(mounted.begin(), mounted.end(),
+                                       [&](const std::string& other) { return isBeneath(target, other); });
+    if (!elsewhere) makeInRoot(place, target, mount.Get("directory").ToBoolean());
+    mounted.push_back(target);
+  }
+  setMountAttributes(tree, MOUNT_ATTR_RDONLY, root);
+}
+
 // The grants become the file system: a tree at its root, the others where the spec wants them.
 int mountFilesystem(Napi::Array mounts) {
   UniqueFd place(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
@@ -203,10 +225,11 @@ int mountFilesystem(Napi::Array mounts) {
       moveMount(tree.get(), place.get(), target);
       place =
           UniqueFd(checked(open(filesystemRoot, O_PATH | O_DIRECTORY | O_CLOEXEC), "open", filesystemRoot));
-      continue;
+    } else {
+      UniqueFd point = makeInRoot(place.get(), target, mount.Get("directory").ToBoolean());
+      moveMount(tree.get(), point.get(), target);
     }
-    UniqueFd point = makeInRoot(place.get(), target, mount.Get("directory").ToBoolean());
-    moveMount(tree.get(), point.get(), target);
+    if (mount.Get("seal").ToBoolean()) sealTree(tree.get(), place.get(), mounts, i);
   }
   return place.release();
 }

@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { TandemError } from "../errors.ts";
 import { VERSION } from "../version.ts";
 import { addCache } from "./cache/cache.ts";
+import { addInspect } from "./inspect.ts";
 import { addPs } from "./ps.ts";
 import { addPull } from "./pull.ts";
 import { addPush } from "./push.ts";
@@ -24,6 +25,7 @@ program
   .action(() => {
     process.stdout.write(`tandem ${VERSION}\nnode ${process.versions.node}, v8 ${process.versions.v8}\n`);
   });
+addInspect(program);
 addPs(program);
 addZygote(program);
 addCache(program);

@@ -1,15 +1,13 @@
-import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { readlinkSync } from "node:fs";
+import { join } from "node:path";
 import type { Command } from "commander";
 import { type Client, connect } from "ttrpc-ts";
 import { Task } from "../api/gen/containerd/task/v2/task_pb.ts";
 import { Status } from "../api/gen/containerd/v1/types/task_pb.ts";
 import { directories } from "../directories.ts";
+import { type Bundle, findBundles, namesOf } from "./bundles.ts";
 import { plainTable } from "./plain-table.ts";
 
-/** Where containerd keeps the bundles unless its configuration says otherwise. */
-const defaultState = "/run/containerd";
-const taskPlugin = "io.containerd.runtime.v2.task";
 /** A shim that does not answer within this time is shown as one that does not. */
 const timeoutMs = 2_000;
 
@@ -21,12 +19,6 @@ interface Listed {
   readonly pid: number;
   readonly executor: string;
   readonly shimPid: number;
-}
-
-interface Bundle {
-  readonly namespace: string;
-  readonly id: string;
-  readonly socket: string;
 }
 
 /**
@@ -56,41 +48,6 @@ async function listContainers(): Promise<Listed[]> {
   const bySocket = Map.groupBy(findBundles(), ({ socket }) => socket);
   const lists = await Promise.all([...bySocket].map(([socket, bundles]) => askShim(socket, bundles)));
   return lists.flat();
-}
-
-/** The bundles whose shim is one of this run directory. containerd writes a shim's address into each bundle. */
-function findBundles(): Bundle[] {
-  const prefix = join(directories.run, "s/");
-  return [...bundleDirectories()].flatMap((directory) => {
-    const socket = socketOf(directory);
-    if (socket?.startsWith(prefix) !== true) return [];
-    return [{ namespace: basename(dirname(directory)), id: basename(directory), socket }];
-  });
-}
-
-/** Those in containerd's usual place, and those of any other containerd whose root file systems are mounted. */
-function bundleDirectories(): Set<string> {
-  const tasks = join(defaultState, taskPlugin);
-  const usual = namesOf(tasks).flatMap((namespace) =>
-    namesOf(join(tasks, namespace)).map((id) => join(tasks, namespace, id)),
-  );
-  const mounted = readFileSync("/proc/self/mountinfo", "utf8")
-    .split("\n")
-    .map((line) => line.split(" ")[4] ?? "")
-    .filter((path) => path.includes(`/${taskPlugin}/`) && path.endsWith("/rootfs"))
-    .map((path) => dirname(path));
-  return new Set([...usual, ...mounted]);
-}
-
-/** `address` up to containerd 1.7, `bootstrap.json` since (shim-protocol §1). */
-function socketOf(bundle: string): string | undefined {
-  const json = join(bundle, "bootstrap.json");
-  const address = existsSync(json)
-    ? (JSON.parse(readFileSync(json, "utf8")) as { readonly address?: string }).address
-    : existsSync(join(bundle, "address"))
-      ? readFileSync(join(bundle, "address"), "utf8").trim()
-      : undefined;
-  return address?.replace(/^unix:\/\//, "");
 }
 
 async function askShim(socket: string, bundles: readonly Bundle[]): Promise<Listed[]> {
@@ -147,10 +104,6 @@ function executorOf(pid: number): string {
   } catch {
     return ""; // ended
   }
-}
-
-function namesOf(directory: string): string[] {
-  return existsSync(directory) ? readdirSync(directory) : [];
 }
 
 /** CRI's ids are random digits: the first thirteen are enough, as crictl shows them. */

@@ -1,4 +1,5 @@
 import { TandemError } from "../errors.ts";
+import { Reader } from "./binary-reader.ts";
 
 /** Names of a component's own imports and exports, as written: `wasi:cli/environment@0.2.3`. */
 export interface ComponentInterfaces {
@@ -21,7 +22,7 @@ export function readComponentInterfaces(bytes: Uint8Array): ComponentInterfaces 
   }
   const imports: string[] = [];
   const exports: string[] = [];
-  const reader = new Reader(bytes, 8);
+  const reader = new Reader(bytes, 8, "component");
   while (!reader.atEnd()) {
     const id = reader.byte();
     const section = reader.slice(reader.u32());
@@ -65,53 +66,4 @@ function skipExternDescription(reader: Reader): void {
   if (kind === 0x00) reader.byte();
   if ((kind === 0x02 || kind === 0x03) && reader.byte() === 0x01 && kind === 0x03) return; // a fresh resource has no index
   reader.u32();
-}
-
-class Reader {
-  readonly #bytes: Uint8Array;
-  #offset: number;
-
-  constructor(bytes: Uint8Array, offset: number) {
-    this.#bytes = bytes;
-    this.#offset = offset;
-  }
-
-  atEnd(): boolean {
-    return this.#offset === this.#bytes.length;
-  }
-
-  byte(): number {
-    const byte = this.#bytes[this.#offset];
-    if (byte === undefined) throw truncated(this.#offset);
-    this.#offset++;
-    return byte;
-  }
-
-  /** LEB128. */
-  u32(): number {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    throw new TandemError("invalid_argument", `component is malformed at byte ${this.#offset}`);
-  }
-
-  slice(length: number): Reader {
-    const end = this.#offset + length;
-    if (end > this.#bytes.length) throw truncated(this.#bytes.length);
-    const part = new Reader(this.#bytes.subarray(this.#offset, end), 0);
-    this.#offset = end;
-    return part;
-  }
-
-  string(): string {
-    const part = this.slice(this.u32());
-    return Buffer.from(part.#bytes.buffer, part.#bytes.byteOffset, part.#bytes.byteLength).toString("utf8");
-  }
-}
-
-function truncated(offset: number): TandemError {
-  return new TandemError("invalid_argument", `component is truncated: it ends at byte ${offset}`);
 }

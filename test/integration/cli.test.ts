@@ -6,9 +6,11 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { run, runOk } from "../../scripts/private-containerd/command.ts";
 import { availableGenerations, startContainerd } from "../../scripts/private-containerd/containerd.ts";
+import type { ExplainedGrant } from "../../src/grant/explained-grant.ts";
 import { missingRegistry, startRegistry } from "../../src/oras-js/test/debian-registry.ts";
 import { VERSION } from "../../src/version.ts";
-import { writeBusyboxArchive } from "../support/image.ts";
+import { tarLayer, writeBusyboxArchive, writeImageArchive } from "../support/image.ts";
+import { buildGuest } from "./run-guest.ts";
 
 const tandem = fileURLToPath(new URL("../../dist/bin/tandem", import.meta.url));
 const emptyModule = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
@@ -78,6 +80,44 @@ cli("ps lists what the shims of this run directory have, and whether they run", 
   }
   await containerd.ctrOk(["tasks", "delete", "--force", "sleeper"]);
   assert.equal(await list(), []);
+});
+
+cli("inspect shows what a container was granted, and what a file asks for", async ({ directory }) => {
+  const archive = join(directory, "hello.tar");
+  await writeImageArchive(archive, {
+    reference: "local.test/hello:1",
+    layers: [await tarLayer([{ path: "hello.wasm", content: readFileSync(buildGuest()) }])],
+    config: { architecture: "amd64", os: "linux", config: { Cmd: ["/hello.wasm"] } },
+  });
+  await using containerd = await startContainerd({ generation: availableGenerations()[0] ?? "1.6" });
+  await containerd.importImage(archive);
+  const environment = { TANDEM_RUN_DIR: containerd.runDirectory };
+  const inspect = (...args: string[]) => run(tandem, ["inspect", ...args], { environment });
+  const options = ["-d", "--runtime", "io.containerd.tandem.v1", "--env", "SECRET=x"];
+  const annotations = ["--annotation", "tandem.dev/rootfs=ro"];
+  const begin = (id: string, ...more: string[]) =>
+    containerd.runContainer([...options, ...more, "local.test/hello:1", id, "/hello.wasm", "wait"]);
+  const started = await begin("guest", ...annotations);
+  assert.is(started.status, 0, started.stderr);
+  const { stdout, stderr } = await inspect("--json", "gue");
+  assert.is(stderr, "");
+  const grant = JSON.parse(stdout) as ExplainedGrant;
+  assert.equal(grant.args, ["/hello.wasm", "wait"]);
+  assert.ok(grant.env.some(([name, value]) => name === "SECRET" && value === "x"));
+  assert.equal([grant.network, grant.preopens[0]?.guestPath, grant.preopens[0]?.readonly], [null, "/", true]);
+  assert.match((await inspect("guest")).stdout, /^preopens {5}\/ ← .* \(read-only\)$/m);
+  // More than the operator, who has said nothing, allows.
+  const refused = await begin("wide", "--annotation", "tandem.dev/outbound=example.com");
+  assert.is.not(refused.status, 0);
+  assert.match(refused.stderr, /annotation tandem\.dev\/outbound: .*wasm\.allowed\.outbound/);
+  await containerd.ctrOk(["tasks", "delete", "--force", "guest"]);
+  const none = await inspect("none");
+  assert.equal([none.status, /neither a file nor a container/.test(none.stderr)], [1, true]);
+  const file = join(directory, "empty.wasm");
+  writeFileSync(file, emptyModule);
+  assert.equal(JSON.parse((await inspect("--json", file)).stdout), {
+    ...{ form: "module", world: "reactor", imports: [], exports: [], uses: [] },
+  });
 });
 
 if (missingRegistry() === undefined) {
