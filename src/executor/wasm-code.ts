@@ -43,7 +43,7 @@ export class CodeErrand {
   /** The guest runs. */
   started(): void {
     if (this.#options.process.code?.wanted !== "now") return;
-    this.#timer = setTimeout(() => this.#send(), AFTER_START_MS).unref();
+    this.#timer = setTimeout(() => this.#send({}), AFTER_START_MS).unref();
   }
 
   /** Resolves when nothing of the guest's file system is open any more on this account. The guest has exited. */
@@ -54,20 +54,20 @@ export class CodeErrand {
   #exited(): void {
     clearTimeout(this.#timer);
     const { code, ran } = this.#options.process;
-    const worthwhile = code?.wanted === "now" || Object.keys(ran ?? {}).length > 0;
-    if (worthwhile) this.#send();
+    // Of a component's modules the small ones may have been sent for already; which functions the large ones call is known only now.
+    if (ran !== undefined && Object.keys(ran).length > 0) this.#send({ ran });
+    else if (code?.wanted === "now" && !this.#sent) this.#send({});
   }
 
-  #send(): void {
-    if (this.#sent) return;
+  #send(request: Pick<CompileRequest, "ran">): void {
     this.#sent = true;
-    const { zygote, workload, process, warn } = this.#options;
+    const { zygote, workload, warn } = this.#options;
     const fail = (error: unknown): void => warn(TandemError.from(error, "code of a module"));
     try {
       const modules = openModules(workload);
-      const request = process.ran === undefined ? {} : { ran: process.ran };
       // The fork takes milliseconds, and whoever waits for the exit is to hear of it first.
-      this.#done = new Promise<void>((resolve) => setImmediate(resolve))
+      this.#done = this.#done
+        .then(() => new Promise<void>((resolve) => setImmediate(resolve)))
         .then(() => untilRead(sendTo(zygote, request, modules)))
         .catch(fail);
     } catch (error) {
