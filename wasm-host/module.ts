@@ -1,4 +1,5 @@
 import { TandemError } from "../src/errors.ts";
+import { missingFeature } from "../src/missing-feature.ts";
 import { detectWasm, hasMagic, wasmPreambleLength } from "./detect.ts";
 
 /**
@@ -31,6 +32,9 @@ function hex(bytes: Uint8Array): string {
   return bytes.length === 0 ? "nothing" : Buffer.from(bytes.subarray(0, 4)).toString("hex");
 }
 
+const lacking =
+  /enable with|--experimental|invalid (\w+ )?opcode|unknown section code|invalid value type|not supported/i;
+
 /** V8 says it all in one message; which of our three causes it means shows in its words. */
 function compileFailure(error: unknown): TandemError {
   const text = error instanceof Error ? error.message : String(error);
@@ -43,12 +47,10 @@ function compileFailure(error: unknown): TandemError {
   ) {
     return new TandemError("invalid_argument", `module is truncated: ${detail}`, { cause: error });
   }
-  if (
-    /enable with|--experimental|invalid (\w+ )?opcode|unknown section code|invalid value type|not supported/i.test(
-      detail,
-    )
-  ) {
-    return new TandemError("unimplemented", `module needs an unsupported feature: ${detail}`, {
+  const feature = missingFeature(detail);
+  if (feature !== undefined || lacking.test(detail)) {
+    const needed = feature === undefined ? detail : `${feature} (${detail})`;
+    return new TandemError("unimplemented", `module needs an unsupported feature: ${needed}`, {
       cause: error,
     });
   }

@@ -17,10 +17,12 @@ import { setFlagsFromString } from "node:v8";
 import { Script } from "node:vm";
 import { $init, type GenerateOptions, generate } from "@bytecodealliance/jco-transpile/component";
 import { TandemError } from "../errors.ts";
+import { missingFeature } from "../missing-feature.ts";
 import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
 import { readComponentInterfaces } from "./component-interfaces.ts";
 import { patchGlue } from "./glue-patches.ts";
 import { stripCalls } from "./strip-calls.ts";
+import { StubbedComponent } from "./stub-modules.ts";
 import { runWalled } from "./walled-child.ts";
 import { isWasi03, wasi03Key } from "./wasi-version.ts";
 
@@ -44,14 +46,13 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
 
 /** Transpiles and writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */
 function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, directory: string): void {
-  const generated = generate(bytes, generateOptions(about));
-
+  const generated = generateAll(bytes, generateOptions(about));
   const files: Record<string, FileRecord> = {};
   const keep = (name: string, content: Uint8Array): void => {
     writeDurably(join(directory, name), content);
     files[name] = { size: content.length, sha256: sha256(content) };
   };
-  for (const [name, content] of generated.files) {
+  for (const [name, content] of generated) {
     if (!name.endsWith(".js")) {
       requireValid(name, content);
       keep(name, content);
@@ -63,6 +64,41 @@ function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, 
   }
   const manifest: ComponentManifest = { ...about, files };
   writeDurably(join(directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
+}
+
+/**
+ * jco's files. What it refuses, it gets once more without what is inside the core modules: it may have refused a feature of theirs
+ * that V8 has, and V8 is asked anyway (requireValid).
+ *
+ * @throws TandemError invalid_argument with jco's reason for the component as it is
+ */
+function generateAll(bytes: Uint8Array, options: GenerateOptions): [name: string, content: Uint8Array][] {
+  try {
+    return generate(bytes, options).files;
+  } catch (error) {
+    return generateStubbed(bytes, options) ?? refuse(error);
+  }
+}
+
+function generateStubbed(bytes: Uint8Array, options: GenerateOptions): [string, Uint8Array][] | undefined {
+  try {
+    const stubbed = new StubbedComponent(bytes);
+    return generate(stubbed.bytes, options).files.map(([name, content]) => [
+      name,
+      name.endsWith(".wasm") ? stubbed.original(content) : content,
+    ]);
+  } catch {
+    // The first refusal says what is wrong.
+    return undefined;
+  }
+}
+
+/** jco's reasons come as a chain, a line each. */
+function refuse(error: unknown): never {
+  const message = error instanceof Error ? error.message : JSON.stringify(error);
+  const reasons = message.split("\n").map((line) => line.replace(/^\s*\d*:?\s*/, "").trim());
+  const chain = reasons.filter((line) => line !== "" && !/^Caused by:?$/i.test(line));
+  throw new TandemError("invalid_argument", chain.join(": "));
 }
 
 /**
@@ -90,7 +126,9 @@ function requireValid(name: string, content: Uint8Array): void {
     void new WebAssembly.Module(content);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new TandemError("invalid_argument", `component is not valid: ${name}: ${reason}`);
+    const feature = missingFeature(reason);
+    const what = feature === undefined ? "is not valid" : `needs an unsupported feature: ${feature}`;
+    throw new TandemError("invalid_argument", `component ${what}: ${name}: ${reason}`);
   }
 }
 

@@ -10,7 +10,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** From the ground up. A file belongs to the last floor that has a pattern for it. */
 const floors: readonly (readonly RegExp[])[] = [
   [/^src\/(ttrpc-ts|oras-js)\//],
-  [/^src\/[^/]+$/, /^src\/api\//],
+  [/^src\/[^/]+$/, /^src\/(api|wasm-binary)\//],
   [/^src\/bundle\//],
   [/^src\/isolation\//],
   [/^src\/criu\//],

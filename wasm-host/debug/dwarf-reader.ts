@@ -1,4 +1,4 @@
-import { ByteReader } from "../binary/byte-reader.ts";
+import { ByteReader } from "../../src/wasm-binary/byte-reader.ts";
 
 /** DWARF's own encodings on top of WebAssembly's. Whatever leads out of the bytes is a RangeError. */
 export class DwarfReader extends ByteReader {

@@ -1,6 +1,6 @@
 import { TandemError } from "../../src/errors.ts";
 import { loadNativeCode } from "../../src/native-code.ts";
-import { findCustomSection, findSection, sectionIds } from "../binary/sections.ts";
+import { findCustomSection, findSection, sectionIds } from "../../src/wasm-binary/sections.ts";
 import { findPositions, type SourcePosition } from "./line-table.ts";
 import { findInMap, readSourceMap } from "./source-map.ts";
 import type { WasmFrame } from "./wasm-frame.ts";

@@ -1,7 +1,7 @@
 import { fstatSync, readSync } from "node:fs";
 import { SourceMap, type SourceMapPayload } from "node:module";
-import { ByteReader } from "../binary/byte-reader.ts";
-import { findCustomSection } from "../binary/sections.ts";
+import { ByteReader } from "../../src/wasm-binary/byte-reader.ts";
+import { findCustomSection } from "../../src/wasm-binary/sections.ts";
 import type { SourcePosition } from "./line-table.ts";
 
 /** Larger ones are left alone: a trap is to be told soon. */

@@ -1,5 +1,5 @@
 import { TandemError } from "../../src/errors.ts";
-import type { FunctionType } from "../binary/module-types.ts";
+import type { FunctionType } from "../../src/wasm-binary/module-types.ts";
 import { printFloat, readFloat } from "./float-text.ts";
 
 /**

@@ -1,5 +1,5 @@
 import { TandemError } from "../../src/errors.ts";
-import { findExportedFunction } from "../binary/module-types.ts";
+import { findExportedFunction } from "../../src/wasm-binary/module-types.ts";
 import { printCoreResults, readCoreArguments } from "./core-values.ts";
 
 /** Calls a core module's export as a command line asks for it, and returns the results as text: a line each. */

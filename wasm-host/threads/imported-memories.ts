@@ -1,4 +1,4 @@
-import { readMemoryImports } from "../binary/module-types.ts";
+import { readMemoryImports } from "../../src/wasm-binary/module-types.ts";
 import type { CompiledModule } from "../run-module.ts";
 
 /** A memory that a module imports, and every instance of it, in whichever thread, shares. */

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findCustomSection, findSection, sectionIds } from "../../../wasm-host/binary/sections.ts";
+import { findCustomSection, findSection, sectionIds } from "../../../src/wasm-binary/sections.ts";
 import { findPositions } from "../../../wasm-host/debug/line-table.ts";
 import { compileC } from "../wasi/p1/compile-c.ts";
 

@@ -29,7 +29,7 @@ export function findExportedFunction(bytes: Uint8Array, name: string): FunctionT
   const { functions } = readImports(bytes);
   const typeIndex =
     index < functions.length ? functions[index] : readFunction(bytes, index - functions.length);
-  const types = readTypes(bytes);
+  const types = readTypes(findSection(bytes, sectionIds.type) ?? new ByteReader(Uint8Array.of(0)));
   const found = types[typeIndex ?? -1];
   // By its number alone nobody could tell what kind of reference it is.
   const named = (type: string): string =>
@@ -108,7 +108,8 @@ function readImports(bytes: Uint8Array): Imports {
   return { functions, memories };
 }
 
-function readLimits(reader: ByteReader): Omit<MemoryImport, "module" | "name"> {
+/** How large a memory is, and what kind of one: its type. */
+export function readLimits(reader: ByteReader): Omit<MemoryImport, "module" | "name"> {
   const flags = reader.u8();
   const initial = reader.u64();
   const maximum = flags & 1 ? reader.u64() : undefined;
@@ -117,23 +118,27 @@ function readLimits(reader: ByteReader): Omit<MemoryImport, "module" | "name"> {
 
 const [recursive, open, final, array, struct, func] = [0x4e, 0x50, 0x4f, 0x5e, 0x5f, 0x60];
 
-/** All types by index; what is no function is undefined. */
-function readTypes(bytes: Uint8Array): (FunctionType | undefined)[] {
+/** Told where the last byte of each value type is: of `exnref` the only one, of `(ref null exn)` that of the heap type. */
+type OnValueType = (at: number) => void;
+
+/**
+ * All types of a type section by index; what is no function is undefined.
+ * @throws RangeError for what is no type section
+ */
+export function readTypes(reader: ByteReader, onValueType?: OnValueType): (FunctionType | undefined)[] {
   const types: (FunctionType | undefined)[] = [];
-  const reader = findSection(bytes, sectionIds.type);
-  if (reader === undefined) return types;
   for (let left = reader.u32(); left > 0; left--) {
     if (reader.bytes[reader.at] !== recursive) {
-      types.push(readSubtype(reader));
+      types.push(readSubtype(reader, onValueType));
       continue;
     }
     reader.u8();
-    for (let members = reader.u32(); members > 0; members--) types.push(readSubtype(reader));
+    for (let members = reader.u32(); members > 0; members--) types.push(readSubtype(reader, onValueType));
   }
   return types;
 }
 
-function readSubtype(reader: ByteReader): FunctionType | undefined {
+function readSubtype(reader: ByteReader, onValueType?: OnValueType): FunctionType | undefined {
   let form = reader.u8();
   if (form === open || form === final) {
     for (let supertypes = reader.u32(); supertypes > 0; supertypes--) reader.u32();
@@ -141,12 +146,12 @@ function readSubtype(reader: ByteReader): FunctionType | undefined {
   }
   switch (form) {
     case func:
-      return { params: readValueTypes(reader), results: readValueTypes(reader) };
+      return { params: readValueTypes(reader, onValueType), results: readValueTypes(reader, onValueType) };
     case array:
-      readField(reader);
+      readField(reader, onValueType);
       return undefined;
     case struct:
-      for (let fields = reader.u32(); fields > 0; fields--) readField(reader);
+      for (let fields = reader.u32(); fields > 0; fields--) readField(reader, onValueType);
       return undefined;
     default:
       throw new RangeError(`type of unknown form ${form}`);
@@ -154,14 +159,14 @@ function readSubtype(reader: ByteReader): FunctionType | undefined {
 }
 
 /** A value type or a packed one, and whether it is mutable. */
-function readField(reader: ByteReader): void {
-  readValueType(reader);
+function readField(reader: ByteReader, onValueType?: OnValueType): void {
+  readValueType(reader, onValueType);
   reader.u8();
 }
 
-function readValueTypes(reader: ByteReader): string[] {
+function readValueTypes(reader: ByteReader, onValueType?: OnValueType): string[] {
   const types: string[] = [];
-  for (let left = reader.u32(); left > 0; left--) types.push(readValueType(reader));
+  for (let left = reader.u32(); left > 0; left--) types.push(readValueType(reader, onValueType));
   return types;
 }
 
@@ -189,16 +194,18 @@ const shortTypes: Readonly<Record<number, string>> = {
 };
 const [refNull, ref] = [0x63, 0x64];
 
-function readValueType(reader: ByteReader): string {
+function readValueType(reader: ByteReader, onValueType?: OnValueType): string {
   const byte = reader.u8();
-  if (byte === refNull || byte === ref) {
-    const heap = reader.s64();
-    const name = heap >= 0n ? String(heap) : heapName(shortTypes[Number(heap + 128n)] ?? "unknown");
-    return `(ref ${byte === refNull ? "null " : ""}${name})`;
-  }
-  const short = shortTypes[byte];
-  if (short === undefined) throw new RangeError(`unknown value type ${byte}`);
-  return short;
+  const type = byte === refNull || byte === ref ? readReference(reader, byte === refNull) : shortTypes[byte];
+  if (type === undefined) throw new RangeError(`unknown value type ${byte}`);
+  onValueType?.(reader.at - 1);
+  return type;
+}
+
+function readReference(reader: ByteReader, nullable: boolean): string {
+  const heap = reader.s64();
+  const name = heap >= 0n ? String(heap) : heapName(shortTypes[Number(heap + 128n)] ?? "unknown");
+  return `(ref ${nullable ? "null " : ""}${name})`;
 }
 
 /** `funcref` is short for `(ref null func)`, `nullfuncref` for `(ref null nofunc)`. */

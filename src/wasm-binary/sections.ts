@@ -1,12 +1,29 @@
-import { wasmPreambleLength } from "../detect.ts";
 import { ByteReader } from "./byte-reader.ts";
 
 /** Section ids of a core module. */
-export const sectionIds = { custom: 0, type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
+export const sectionIds = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  memory: 5,
+  global: 6,
+  export: 7,
+  start: 8,
+  element: 9,
+  code: 10,
+  data: 11,
+  dataCount: 12,
+  tag: 13,
+} as const;
+
+/** The magic and the version, before the first section of a module or component. */
+export const preambleLength = 8;
 
 /** The contents of the first section with this id; undefined when there is none. @throws RangeError for a module that is cut off */
 export function findSection(bytes: Uint8Array, id: number): ByteReader | undefined {
-  const reader = new ByteReader(bytes, wasmPreambleLength);
+  const reader = new ByteReader(bytes, preambleLength);
   while (!reader.isAtEnd) {
     const found = reader.u8();
     const contents = reader.part(reader.u32());
@@ -17,7 +34,7 @@ export function findSection(bytes: Uint8Array, id: number): ByteReader | undefin
 
 /** The contents of a custom section; undefined when there is none of this name. @throws RangeError for a module that is cut off */
 export function findCustomSection(bytes: Uint8Array, name: string): Uint8Array | undefined {
-  const reader = new ByteReader(bytes, wasmPreambleLength);
+  const reader = new ByteReader(bytes, preambleLength);
   while (!reader.isAtEnd) {
     const found = reader.u8();
     const contents = reader.part(reader.u32());

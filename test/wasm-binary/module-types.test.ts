@@ -2,7 +2,7 @@ import { parse } from "@bytecodealliance/jco";
 import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { findExportedFunction, readMemoryImports } from "../../../wasm-host/binary/module-types.ts";
+import { findExportedFunction, readMemoryImports } from "../../src/wasm-binary/module-types.ts";
 
 const test = suite("module types");
 
