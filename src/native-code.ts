@@ -14,6 +14,8 @@ export interface NativeCode {
   deserialize(bytes: Uint8Array, code: Uint8Array): WebAssembly.Module | undefined;
   /** The URL by which stacks name the module, and a copy of its bytes. */
   source(module: WebAssembly.Module): readonly [url: string, bytes: ArrayBuffer];
+  /** When V8 has no room left, the process ends as by a trap, with a line on stderr, and tells the status pipe unless that is -1. */
+  endWhenHeapIsFull(statusPipe: number): void;
 }
 
 /** What whoever makes a worker puts in its workerData, so that it finds this addon too without looking for a file (native.ts). */
@@ -37,13 +39,19 @@ export function loadNativeCode(): NativeCode {
   return loaded.addon;
 }
 
+/** The addon, for those who can do without it. */
+export function findNativeCode(): NativeCode | undefined {
+  try {
+    return loadNativeCode();
+  } catch (error) {
+    if (error instanceof TandemError && error.code === "unavailable") return undefined;
+    throw error;
+  }
+}
+
 /** Where it was loaded from; undefined when there is none for this Node. */
 export function codeAddonPath(): string | undefined {
-  try {
-    loadNativeCode();
-  } catch (error) {
-    if (!(error instanceof TandemError && error.code === "unavailable")) throw error;
-  }
+  findNativeCode();
   return loaded?.path;
 }
 

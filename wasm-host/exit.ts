@@ -8,7 +8,7 @@ import type { TandemError } from "../src/errors.ts";
 export const exitStatuses = {
   /** The host failed: a bug of ours or an unexpected error of the kernel. */
   hostError: 125,
-  /** What was found cannot be run: not wasm, truncated, an import that nobody grants, a feature that the engine lacks. */
+  /** What was found cannot be run: not wasm, truncated, an import that nobody grants, a feature that the engine lacks, no room for it. */
   cannotRun: 126,
   /** The module has neither `_start` nor the export that was asked for. */
   noEntry: 127,
@@ -35,6 +35,7 @@ export function statusFromFailure(error: TandemError): number {
       return exitStatuses.noEntry;
     case "invalid_argument":
     case "unimplemented":
+    case "resource_exhausted":
       return exitStatuses.cannotRun;
     default:
       return exitStatuses.hostError;

@@ -2,6 +2,7 @@ import { closeSync, readSync, writeSync } from "node:fs";
 import { setEngineForLongRuns } from "../src/engine.ts";
 import { TandemError } from "../src/errors.ts";
 import { native } from "../src/native.ts";
+import { findNativeCode } from "../src/native-code.ts";
 import type { StatusLine, WasmConfig } from "./config.ts";
 import { keepDeepStacks } from "./debug/backtrace.ts";
 import { exitStatuses, statusFromFailure } from "./exit.ts";
@@ -54,6 +55,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   };
   waitForStart(go, exit);
   keepDeepStacks();
+  findNativeCode()?.endWhenHeapIsFull(status);
   setEngineForLongRuns();
   runToEnd(run, exit);
 }

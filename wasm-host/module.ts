@@ -32,6 +32,8 @@ function hex(bytes: Uint8Array): string {
   return bytes.length === 0 ? "nothing" : Buffer.from(bytes.subarray(0, 4)).toString("hex");
 }
 
+const tooLarge =
+  /out of memory|exceeds.*(maximum|limit)|is larger than|> maximum|count too large|> max br_table size/i;
 const lacking =
   /enable with|--experimental|invalid (\w+ )?opcode|unknown section code|invalid value type|not supported/i;
 
@@ -39,7 +41,7 @@ const lacking =
 function compileFailure(error: unknown): TandemError {
   const text = error instanceof Error ? error.message : String(error);
   const detail = (text.split("\n", 1)[0] ?? "").replace("WebAssembly.Module(): ", "");
-  if (/out of memory|exceeds.*(maximum|limit)|is larger than the maximum/i.test(detail)) {
+  if (tooLarge.test(detail)) {
     return new TandemError("resource_exhausted", `module is too large: ${detail}`, { cause: error });
   }
   if (

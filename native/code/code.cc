@@ -2,6 +2,7 @@
 // knows nothing of that, so this is V8's own C++ interface, and this file is good for the Node only that it
 // was built with. It is apart from the other addon because that one must load in any case.
 #include <node.h>
+#include <unistd.h>
 #include <v8-wasm.h>
 
 #include <cstring>
@@ -76,6 +77,37 @@ void source(const FunctionCallbackInfo<Value>& info) {
   info.GetReturnValue().Set(pair);
 }
 
+// Who is told how the process ends, besides whoever reads its stderr; -1: nobody.
+int statusPipe = -1;
+
+// A trap of the guest's: WebAssembly has no other word for an allocation that cannot be made. Nothing of V8
+// can be used any more.
+[[noreturn]] void endForFullHeap() {
+  static constexpr char kReason[] =
+      "trap: out of memory: the engine's heap is full of tables, references or collected objects\n";
+  static constexpr char kLine[] = "{\"exit\":134}\n";
+  if (write(STDERR_FILENO, kReason, sizeof kReason - 1) < 0 ||
+      (statusPipe >= 0 && write(statusPipe, kLine, sizeof kLine - 1) < 0))
+    _exit(255);
+  _exit(134);
+}
+
+size_t onNearHeapLimit(void*, size_t, size_t) {
+  endForFullHeap();
+}
+
+void onOutOfMemory(const char*, const v8::OOMDetails&) {
+  endForFullHeap();
+}
+
+// endWhenHeapIsFull(statusPipe): instead of a dump of the engine's, and an abort.
+void endWhenHeapIsFull(const FunctionCallbackInfo<Value>& info) {
+  statusPipe = info[0].As<v8::Int32>()->Value();
+  info.GetIsolate()->AddNearHeapLimitCallback(onNearHeapLimit, nullptr);
+  // What is too large in one piece comes here without a warning.
+  info.GetIsolate()->SetOOMErrorHandler(onOutOfMemory);
+}
+
 }  // namespace
 
 // By the name of its ABI, which another Node does not look for.
@@ -85,6 +117,7 @@ extern "C" NODE_MODULE_EXPORT void NODE_MODULE_INITIALIZER(Local<v8::Object> exp
   NODE_SET_METHOD(exports, "serialize", serialize);
   NODE_SET_METHOD(exports, "deserialize", deserialize);
   NODE_SET_METHOD(exports, "source", source);
+  NODE_SET_METHOD(exports, "endWhenHeapIsFull", endWhenHeapIsFull);
   const char* version = NODE_VERSION;
   exports
       ->Set(context, v8::String::NewFromUtf8Literal(isolate, "builtFor"),

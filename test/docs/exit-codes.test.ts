@@ -39,6 +39,7 @@ codes("tells failures apart as the code does", () => {
   assert.is(status("not_found"), exitStatuses.noEntry);
   assert.is(status("invalid_argument"), exitStatuses.cannotRun);
   assert.is(status("unimplemented"), exitStatuses.cannotRun);
+  assert.is(status("resource_exhausted"), exitStatuses.cannotRun);
   assert.is(status("internal"), exitStatuses.hostError);
 });
 

@@ -1,5 +1,4 @@
-import { TandemError } from "../../src/errors.ts";
-import { loadNativeCode } from "../../src/native-code.ts";
+import { findNativeCode } from "../../src/native-code.ts";
 import { findCustomSection, findSection, sectionIds } from "../../src/wasm-binary/sections.ts";
 import { findPositions, type SourcePosition } from "./line-table.ts";
 import { findInMap, readSourceMap } from "./source-map.ts";
@@ -18,9 +17,11 @@ export function findSources(
   sources: GuestSources,
 ): ReadonlyMap<WasmFrame, SourcePosition> {
   const found = new Map<WasmFrame, SourcePosition>();
+  const native = findNativeCode();
+  if (native === undefined) return found;
   try {
     for (const module of sources.modules) {
-      const [url, buffer] = loadNativeCode().source(module);
+      const [url, buffer] = native.source(module);
       const own = frames.filter((frame) => frame.url === url);
       if (own.length > 0) findInModule(own, new Uint8Array(buffer), sources, found);
     }
@@ -30,15 +31,9 @@ export function findSources(
   return found;
 }
 
-/** A guest's own tables, which may be anything, and a Node that `tandem-code` was not built for. */
+/** A guest's own tables may be anything. */
 function isExpected(error: unknown): boolean {
-  return (
-    error instanceof RangeError ||
-    error instanceof SyntaxError ||
-    error instanceof URIError ||
-    error instanceof TypeError ||
-    (error instanceof TandemError && error.code === "unavailable")
-  );
+  return [RangeError, SyntaxError, URIError, TypeError].some((kind) => error instanceof kind);
 }
 
 function findInModule(

@@ -6,6 +6,7 @@ import { writeSync } from "node:fs";
 import { workerData } from "node:worker_threads";
 import { TandemError } from "../../src/errors.ts";
 import { native } from "../../src/native.ts";
+import { findNativeCode } from "../../src/native-code.ts";
 import type { StatusLine } from "../config.ts";
 import { keepDeepStacks } from "../debug/backtrace.ts";
 import { statusFromFailure } from "../exit.ts";
@@ -42,6 +43,7 @@ function runThreads(): never {
 
 keepDeepStacks();
 native.exitWithThread(host.statusPipe ?? -1);
+findNativeCode()?.endWhenHeapIsFull(host.statusPipe ?? -1);
 try {
   runThreads();
 } catch (error) {

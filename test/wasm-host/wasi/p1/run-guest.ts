@@ -1,6 +1,7 @@
 // Runs a module as a wasm process would, in a process of its own: node run-guest.ts '<Run as JSON>'.
 import { openSync, readFileSync } from "node:fs";
 import { native } from "../../../../src/native.ts";
+import { findNativeCode } from "../../../../src/native-code.ts";
 import { compileModule } from "../../../../wasm-host/module.ts";
 import { runModule } from "../../../../wasm-host/run-module.ts";
 import { O_PATH } from "./guest.ts";
@@ -17,6 +18,7 @@ export interface Run {
 
 const program = { url: new URL("../../../../wasm-host/threads/thread.ts", import.meta.url).href };
 const run = JSON.parse(process.argv[2] ?? "") as Run;
+findNativeCode()?.endWhenHeapIsFull(-1);
 const bytes = readFileSync(run.wasm);
 const status = runModule(
   { module: compileModule(bytes), bytes },
