@@ -1,5 +1,6 @@
 import { TandemError } from "../src/errors.ts";
 import type { Grant } from "./grant.ts";
+import { importAdvice } from "./import-advice.ts";
 import type { ImportedMemory } from "./threads/imported-memories.ts";
 import { isSpawn, type Threads } from "./threads/threads.ts";
 import { type Descriptors, DescriptorTable } from "./wasi/p1/descriptor.ts";
@@ -27,7 +28,10 @@ export function linkImports(module: WebAssembly.Module, linking: Linking): WebAs
     const { module: from, name, kind } = one;
     const value = kind === "memory" ? findMemory(linking, from, name) : wasi.find(from, name, kind);
     if (value === undefined)
-      throw new TandemError("unimplemented", `module imports ${from}.${name} (${kind}), which nobody grants`);
+      throw new TandemError(
+        "unimplemented",
+        `module imports ${from}.${name} (${kind}), which nobody grants${importAdvice(from, name)}`,
+      );
     imports[from] ??= {};
     imports[from][name] = value;
   }

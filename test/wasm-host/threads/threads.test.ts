@@ -122,7 +122,7 @@ test("a shared memory is given to whoever imports one, any other is not", async 
   assert.is(await refusal(`(module ${memory} ${start})`), "nothing was refused");
   assert.is(
     await refusal(`(module (import "env" "memory" (memory 1)) ${start})`),
-    "unimplemented: module imports env.memory (memory), which nobody grants",
+    "unimplemented: module imports env.memory (memory), which nobody grants: a memory is given to modules with shared ones only; leave out --import-memory",
   );
   assert.is(
     await refusal(`(module (import "env" "memory" (memory i64 1 2 shared)) ${start})`),
