@@ -104,8 +104,8 @@ export class SharedTable implements Descriptors {
     const index = this.#find(FREE_OBJECT, (one) => this.#cell(OBJECTS + one * SIZE + USES) === 0);
     this.#cells[FREE_OBJECT] = index + 1;
     const object = OBJECTS + index * SIZE;
-    const { fd, type, base, inheriting, flags, readonly, preopen } = descriptor;
-    this.#cells.set([fd, type, base, inheriting, flags, Number(readonly)], object + FD);
+    const { fd, type, base, inheriting, flags, readonly, truncates, preopen } = descriptor;
+    this.#cells.set([fd, type, base, inheriting, flags, Number(readonly), Number(truncates)], object + FD);
     this.#cells[object + PREOPEN] =
       preopen === undefined ? -1 : this.#preopens.findIndex((name) => Buffer.compare(name, preopen) === 0);
     Atomics.store(this.#cells, object + USES, 1);
@@ -143,7 +143,9 @@ const CAPACITY = 1 << 20;
 const [LOCK, LOWEST_NUMBER, FREE_OBJECT, NUMBERS] = [0, 1, 2, 8];
 const OBJECTS = NUMBERS + CAPACITY;
 /** Cells of an object. */
-const [USES, FD, TYPE, BASE, INHERITING, FLAGS, READONLY, PREOPEN, SIZE] = [0, 1, 2, 3, 4, 5, 6, 7, 8];
+const [USES, FD, TYPE, BASE, INHERITING, FLAGS, READONLY, TRUNCATES, PREOPEN, SIZE] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+];
 /** No object: those begin behind the numbers. */
 const NONE = 0;
 const BADF = 8;
@@ -194,6 +196,12 @@ class SharedDescriptor implements Descriptor {
   }
   get readonly(): boolean {
     return this.#get(READONLY) !== 0;
+  }
+  get truncates(): boolean {
+    return this.#get(TRUNCATES) !== 0;
+  }
+  set truncates(may: boolean) {
+    Atomics.and(this.#cells, this.#at + TRUNCATES, Number(may));
   }
   get preopen(): Uint8Array | undefined {
     return this.#preopens[this.#get(PREOPEN)];

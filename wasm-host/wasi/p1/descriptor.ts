@@ -16,6 +16,7 @@ export interface DescriptorOptions {
   readonly inheriting: number;
   readonly flags: number;
   readonly readonly?: boolean;
+  readonly truncates?: boolean;
   readonly preopen?: Uint8Array;
 }
 
@@ -29,6 +30,11 @@ export class Descriptor {
   /** fdflags as the guest set them. Except for append they never reach the kernel: the open file description may be shared. */
   flags: number;
   readonly readonly: boolean;
+  /**
+   * Whether files beneath a directory may be truncated as they are opened. The right to it (path_filestat_set_size) has to be
+   * given up to be missed: Go's os.Root opens directories without it and creates files in them with O_TRUNC.
+   */
+  truncates: boolean;
   /** The name of a preopened directory. */
   readonly preopen: Uint8Array | undefined;
 
@@ -39,6 +45,7 @@ export class Descriptor {
     this.inheriting = options.inheriting;
     this.flags = options.flags;
     this.readonly = options.readonly ?? false;
+    this.truncates = options.truncates ?? true;
     this.preopen = options.preopen;
   }
 }

@@ -146,6 +146,7 @@ export function descriptorImports(state: State) {
       const [newBase, newInheriting] = [rightsFrom(base), rightsFrom(inheriting)];
       if ((newBase & ~file.base) !== 0 || (newInheriting & ~file.inheriting) !== 0) return errno.notcapable;
       file.base = newBase;
+      if ((newBase & rights.pathFilestatSetSize) === 0) file.truncates = false;
       file.inheriting = newInheriting;
       return 0;
     },

@@ -186,6 +186,7 @@ function openPath(state: State, request: OpenRequest): number {
   if (directory !== undefined && directory.type !== fileTypes.directory) return errno.notdir;
   if (directory === undefined || (directory.base & neededToOpen(request)) !== neededToOpen(request))
     return refusal(directory);
+  if ((request.how & oflags.truncate) !== 0 && !directory.truncates) return errno.notcapable;
   const beyond = (request.base | request.inheriting) & ~directory.inheriting;
   if (beyond !== 0) return errno.notcapable;
   const flags = openFlags(request);
@@ -203,18 +204,17 @@ function openPath(state: State, request: OpenRequest): number {
 }
 
 /** Gives what wasiOpen opened a number. */
-function addOpened(state: State, { readonly }: Descriptor, { base, inheriting, flags }: OpenRequest): number {
+function addOpened(state: State, directory: Descriptor, { base, inheriting, flags }: OpenRequest): number {
   const [fd = -1, type = 0] = opened;
+  const { readonly, truncates } = directory;
   const possible = type === fileTypes.directory ? rightsOf.directory : rightsOf.regular;
-  return state.table.add(new Descriptor({ fd, type, base: base & possible, inheriting, flags, readonly }));
+  return state.table.add(
+    new Descriptor({ fd, type, base: base & possible, inheriting, flags, readonly, truncates }),
+  );
 }
 
 function neededToOpen({ how }: OpenRequest): number {
-  return (
-    rights.pathOpen |
-    ((how & oflags.create) !== 0 ? rights.pathCreateFile : 0) |
-    ((how & oflags.truncate) !== 0 ? rights.pathFilestatSetSize : 0)
-  );
+  return rights.pathOpen | ((how & oflags.create) !== 0 ? rights.pathCreateFile : 0);
 }
 
 function openFlags({ how, base, flags, follow }: OpenRequest): number {

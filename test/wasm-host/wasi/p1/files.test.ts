@@ -29,6 +29,7 @@ const errno = {
 };
 const CREATE = 1;
 const DIRECTORY = 2;
+const TRUNCATE = 8;
 const test = suite("wasi p1 files");
 
 interface Entry {
@@ -166,6 +167,30 @@ test("rights can be given up, not taken, and are checked", () => {
   const [, narrow] = guest.open(".", { oflags: DIRECTORY, base: 1n << 13n, inheriting: fileRights.read });
   assert.is(guest.open("file", { directory: narrow, base: fileRights.write })[0], errno.NOTCAPABLE);
   assert.is(guest.open("file", { directory: narrow, base: fileRights.read, inheriting: 0n })[0], 0);
+});
+
+test("truncating takes no right that a directory was opened with, only one that was not given up", () => {
+  using sandbox = new Sandbox();
+  const guest = sandbox.guest();
+  const pathOpen = 1n << 13n;
+  const setSize = 1n << 19n;
+  writeFileSync(join(sandbox.path, "file"), "text");
+  const [, narrow] = guest.open(".", {
+    oflags: DIRECTORY,
+    base: pathOpen,
+    inheriting: fileRights.read | fileRights.write,
+  });
+  const truncating = { oflags: TRUNCATE, base: fileRights.write, inheriting: 0n };
+  assert.is(guest.open("file", { ...truncating, directory: narrow })[0], 0);
+  assert.is(readFileSync(join(sandbox.path, "file"), "utf8"), "");
+  const [, wide] = guest.open(".", {
+    oflags: DIRECTORY,
+    base: pathOpen | setSize,
+    inheriting: fileRights.read | fileRights.write,
+  });
+  assert.is(guest.call("fd_fdstat_set_rights", wide, pathOpen, fileRights.read | fileRights.write), 0);
+  assert.is(guest.open("file", { ...truncating, directory: wide })[0], errno.NOTCAPABLE);
+  assert.is(guest.open("file", { base: fileRights.write, inheriting: 0n, directory: wide })[0], 0);
 });
 
 test("append and the other flags", () => {
