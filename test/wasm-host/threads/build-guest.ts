@@ -26,7 +26,11 @@ export function buildThreadGuest(): string {
   if (existsSync(path)) return path;
   mkdirSync(cache, { recursive: true });
   const draft = `${path}.${process.pid}`;
-  execFileSync("clang-14", [...flags, ...sources, "-o", draft], { cwd: here });
+  // Without npm's PATH: clang hands its work to a wasm-opt that it finds, and that one drops the names.
+  execFileSync("clang-14", [...flags, ...sources, "-o", draft], {
+    cwd: here,
+    env: { PATH: "/usr/bin:/bin" },
+  });
   renameSync(draft, path);
   return path;
 }
