@@ -45,7 +45,7 @@ interface Job {
 }
 
 /**
- * A freshly forked process optimises modules and keeps their code: one at a time on the whole machine, at the lowest priority. What
+ * A freshly forked process optimises modules and keeps their code: one at a time for a state directory, at the lowest priority. What
  * reads a module with V8 is a child behind the wall of a wasm process, which can do nothing but hand back bytes; this process never
  * looks into them.
  */
