@@ -88,13 +88,16 @@ export function capabilityMasks(
   };
 }
 
+const sets = ["bounding", "effective", "permitted", "inheritable", "ambient"] as const;
+
 /**
  * What is named as a capability and is none: to be warned of, as the container is to start without it (runtime-spec, config.md
  * "capabilities").
  */
 export function capabilityWarnings(capabilities: SpecProcess["capabilities"]): TandemError[] {
-  return Object.entries(capabilities ?? {}).flatMap(([set, list]) =>
-    list.flatMap((name, index) =>
+  // Properties of other names are ignored (runtime-spec, config.md "Extensibility").
+  return sets.flatMap((set) =>
+    (capabilities?.[set] ?? []).flatMap((name, index) =>
       bits.has(name)
         ? []
         : [
