@@ -7,7 +7,8 @@ import {
 } from "./component-code.ts";
 import { exitStatuses } from "./exit.ts";
 import { type HttpLimits, type HttpService, type ListenAddress, serveHttp } from "./http/serve.ts";
-import { reportTrap } from "./report.ts";
+import type { ComponentCall } from "./invoke/component-call.ts";
+import { reportTrap, writeText } from "./report.ts";
 import { finishChores } from "./wasi/p2/chores.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
 import type { ComponentGrant } from "./wasi/p2/imports.ts";
@@ -28,10 +29,10 @@ export interface LoadedComponent {
   readonly world: World;
   readonly code: ComponentCode;
   /**
-   * Runs the command, or the named export (`name`, `interface#name`), or serves http until `close`. Resolves with the exit status; a trap is
+   * Runs the command, or a call of another export, or serves http until `close`. Resolves with the exit status; a trap is
    * one line on the granted stderr and `exitStatuses.trap`.
    */
-  run(entry?: string): Promise<number>;
+  run(call?: ComponentCall): Promise<number>;
   /** For http: stops accepting and drains; `run` then resolves with 0. */
   close(): Promise<void>;
 }
@@ -97,12 +98,14 @@ class Service {
 async function runExport(
   code: ComponentCode,
   grant: ComponentGrant,
-  entry: string | undefined,
+  call: ComponentCall | undefined,
 ): Promise<number> {
   let instantiated: Instantiated | undefined;
   try {
     instantiated = code.instantiate(grant);
-    await unlessStuck(findEntry(instantiated.instance, entry ?? defaultEntry(code)));
+    const { instance } = instantiated;
+    if (call === undefined) await unlessStuck(findEntry(instance, defaultEntry(code)));
+    else writeText(grant.stdio.stdout, await unlessStuck(() => call(instance)));
     return 0;
   } catch (error) {
     await instantiated?.outflow.settled();
@@ -115,13 +118,13 @@ async function runExport(
 }
 
 /** A guest that waits, with nothing left on the event loop that could wake it, will never be woken. */
-async function unlessStuck(entry: () => unknown): Promise<void> {
+async function unlessStuck<T>(entry: () => T | Promise<T>): Promise<T> {
   const { promise: stuck, reject } = Promise.withResolvers<never>();
   const onEmptyLoop = (): void =>
     reject(new Error("the component waits for something that can never happen"));
   process.once("beforeExit", onEmptyLoop);
   try {
-    await Promise.race([entry(), stuck]);
+    return await Promise.race([entry(), stuck]);
   } finally {
     process.off("beforeExit", onEmptyLoop);
   }

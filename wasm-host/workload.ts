@@ -2,6 +2,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { constants } from "node:os";
 import type { GuestCode } from "../src/code/guest-code.ts";
 import { TandemError } from "../src/errors.ts";
+import type { ComponentManifest } from "../src/image/compile-cache.ts";
 import { native } from "../src/native.ts";
 import { loadComponent } from "./component.ts";
 import type { CodeOptions } from "./component-code.ts";
@@ -9,6 +10,8 @@ import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
 import type { HttpLimits, ListenAddress } from "./http/serve.ts";
+import { type ComponentCall, prepareComponentCall } from "./invoke/component-call.ts";
+import { listFunctions } from "./invoke/find-function.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { compileModule } from "./module.ts";
 import { networkNeeds } from "./network/kernel-needs.ts";
@@ -48,7 +51,8 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   requireKept(config.grant);
   if (workload.form === "component") {
     const files = openTranspiled(workload.transpiled);
-    const serves = findWorld(files.manifest.exports).world === "http" && workload.export === undefined;
+    const { world } = findWorld(files.manifest.exports);
+    const serves = world === "http" && workload.export === undefined;
     for (const [name, { sha256 }] of Object.entries(files.manifest.files))
       if (name.endsWith(".wasm")) code?.find(sha256);
     const grant = toGrant(config, held, {
@@ -59,8 +63,9 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
       compileWith(code, bytes, files.manifest.files[name]?.sha256);
     const { httpLimits } = config;
+    const call = prepareCall(files.manifest, workload.export, grant.args.slice(1));
     return prepareComponent(files.read(), {
-      ...{ grant, http, compile, entry: workload.export, onServing: () => announce(config.http, grant) },
+      ...{ grant, http, compile, call, onServing: () => announce(config.http, grant) },
       ...(httpLimits === undefined ? {} : { httpLimits }),
     });
   }
@@ -74,6 +79,21 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const module = compileModule(bytes, (valid) => compileWith(code, valid, digest));
   const { threads } = held;
   return prepareModule({ module, bytes }, grant, { export: workload.export, threads, sourceMap });
+}
+
+/** undefined for what the component's world says: the command runs, the server serves. */
+function prepareCall(
+  { exports, functions }: ComponentManifest,
+  entry: string | undefined,
+  words: readonly string[],
+): ComponentCall | undefined {
+  if (entry !== undefined) return prepareComponentCall(functions, entry, words);
+  if (findWorld(exports).world !== "reactor") return undefined;
+  const names = listFunctions(functions);
+  throw new TandemError(
+    "not_found",
+    `component is a reactor: name the export to call, as in app.wasm#name${names}`,
+  );
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
@@ -97,13 +117,13 @@ interface ComponentParts {
   readonly http: ListenAddress;
   readonly httpLimits?: Partial<HttpLimits>;
   readonly onServing: () => void;
-  readonly entry: string | undefined;
+  readonly call: ComponentCall | undefined;
 }
 
 function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
-  const { entry, ...rest } = parts;
+  const { call, ...rest } = parts;
   const component = loadComponent({ files, ...rest });
-  if (component.world !== "http") return () => component.run(entry);
+  if (component.world !== "http") return () => component.run(call);
   return () => {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
     for (const name of drainSignals) {
@@ -115,7 +135,7 @@ function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
         component.close().catch(reject);
       });
     }
-    component.run(entry).then(resolve, reject);
+    component.run(call).then(resolve, reject);
     return promise;
   };
 }

@@ -18,6 +18,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TandemError } from "../errors.ts";
+import { type ComponentFunctions, isComponentFunctions } from "../wasm-binary/component/value-types.ts";
 
 /** One file of an entry, as it was when it was written. */
 export interface FileRecord {
@@ -32,6 +33,8 @@ export interface ComponentManifest {
   readonly exports: readonly string[];
   /** Whether the glue suspends (JSPI) instead of blocking. */
   readonly suspends: boolean;
+  /** What can be called by name; undefined when its types could not be read. */
+  readonly functions?: ComponentFunctions | undefined;
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
@@ -237,11 +240,14 @@ function parseManifest(text: string): ComponentManifest {
 
 function isManifest(value: unknown): value is ComponentManifest {
   if (typeof value !== "object" || value === null) return false;
-  const { imports, exports, suspends, files } = value as Partial<Record<keyof ComponentManifest, unknown>>;
+  const { imports, exports, suspends, functions, files } = value as Partial<
+    Record<keyof ComponentManifest, unknown>
+  >;
   return (
     isNames(imports) &&
     isNames(exports) &&
     typeof suspends === "boolean" &&
+    (functions === undefined || isComponentFunctions(functions)) &&
     isRecords(files) &&
     "glue.js" in files
   );

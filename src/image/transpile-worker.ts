@@ -18,6 +18,8 @@ import { Script } from "node:vm";
 import { $init, type GenerateOptions, generate } from "@bytecodealliance/jco-transpile/component";
 import { TandemError } from "../errors.ts";
 import { missingFeature } from "../missing-feature.ts";
+import { readComponentFunctions } from "../wasm-binary/component/read-functions.ts";
+import type { ComponentFunctions } from "../wasm-binary/component/value-types.ts";
 import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
 import { readComponentInterfaces } from "./component-interfaces.ts";
 import { patchGlue } from "./glue-patches.ts";
@@ -46,7 +48,8 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
 
 /** Transpiles and writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */
 function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, directory: string): void {
-  const generated = generateAll(bytes, generateOptions(about));
+  const functions = readFunctions(bytes);
+  const generated = generateAll(bytes, generateOptions({ ...about, functions }));
   const files: Record<string, FileRecord> = {};
   const keep = (name: string, content: Uint8Array): void => {
     writeDurably(join(directory, name), content);
@@ -62,8 +65,22 @@ function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, 
     keep("glue.js", Buffer.from(glue));
     keep("glue.cache", compileWhole(glue));
   }
-  const manifest: ComponentManifest = { ...about, files };
+  const manifest: ComponentManifest = { ...about, ...(functions === undefined ? {} : { functions }), files };
   writeDurably(join(directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
+}
+
+/** Half of what a manifest may be long. */
+const MOST_FUNCTION_BYTES = 1 << 19;
+
+/** undefined where they cannot be read, or are too many: then none can be called by its name. */
+function readFunctions(bytes: Uint8Array): ComponentFunctions | undefined {
+  try {
+    const functions = readComponentFunctions(bytes);
+    return JSON.stringify(functions).length > MOST_FUNCTION_BYTES ? undefined : functions;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -105,7 +122,11 @@ function refuse(error: unknown): never {
  * Every function that may wait is suspending in glue for JSPI. A plain command has none: its calls block in the kernel, and
  * each import and export is a plain WebAssembly call. Of WASI 0.3 the types themselves say what is async.
  */
-function generateOptions({ imports, suspends }: Omit<ComponentManifest, "files">): GenerateOptions {
+function generateOptions({
+  imports,
+  suspends,
+  functions,
+}: Omit<ComponentManifest, "files">): GenerateOptions {
   return {
     name: "component",
     // jco leaves the version out of a name; but a component may import an interface in 0.2 and in 0.3.
@@ -115,7 +136,7 @@ function generateOptions({ imports, suspends }: Omit<ComponentManifest, "files">
     noComponentErrorWrapping: true,
     base64Cutoff: 0,
     asyncMode: suspends
-      ? { tag: "jspi", val: { imports: suspendingImports, exports: suspendingExports } }
+      ? { tag: "jspi", val: { imports: suspendingImports, exports: suspendingExports(functions) } }
       : { tag: "sync" },
   };
 }
@@ -143,7 +164,12 @@ const suspendingImports = [
   "wasi:io/streams#[method]output-stream.blocking-splice",
 ];
 
-const suspendingExports = ["wasi:cli/run#run", "wasi:http/incoming-handler#handle"];
+/** Whatever may be called first may have to wait. jco's names have no versions. */
+function suspendingExports(functions: ComponentFunctions | undefined): string[] {
+  const named = Object.keys(functions?.functions ?? {}).filter((name) => !name.includes("["));
+  const all = named.map((name) => name.replace(/@[^#]*(?=#)/, ""));
+  return [...new Set(["wasi:cli/run#run", "wasi:http/incoming-handler#handle", ...all])];
+}
 
 /**
  * The glue is a module without imports; as a script whose value is `instantiate` it can be evaluated from memory, at once and

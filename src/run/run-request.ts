@@ -131,7 +131,9 @@ function readCommon(
 
 /** `FILE#EXPORT`; a file whose own name has a # is taken as it is. */
 function splitExport(program: string, caller: Caller): [file: string, entry: string | undefined] {
-  const at = program.lastIndexOf("#");
+  // A name of an export may have a # of its own.
+  const [start] = /^.+?\.wasm(?=#)/s.exec(program) ?? [];
+  const at = start?.length ?? program.lastIndexOf("#");
   if (at <= 0 || caller.exists(program)) return [program, undefined];
   return [program.slice(0, at), program.slice(at + 1)];
 }

@@ -45,6 +45,8 @@ test("whatever follows the file is the guest's", () => {
 test("the export is the file's or --invoke's, and a file may have a # of its own", () => {
   assert.equal([read("m.wasm#f", "1").file, read("m.wasm#f", "1").entry], ["m.wasm", "f"]);
   assert.is(read("--invoke", "f", "m.wasm").entry, "f");
+  const nested = read("m.wasm#acme:shop/api#f(1)");
+  assert.equal([nested.file, nested.entry], ["m.wasm", "acme:shop/api#f(1)"]);
   assert.equal([read("odd#name.wasm").file, read("odd#name.wasm").entry], ["odd#name.wasm", undefined]);
   assert.throws(() => read("--invoke", "g", "m.wasm#f"), /names f already/);
   assert.is(read("--argv0", "sh", "m.wasm").args[0], "sh");

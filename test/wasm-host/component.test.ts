@@ -5,6 +5,7 @@ import * as assert from "uvu/assert";
 import { native } from "../../src/native.ts";
 import { loadComponent } from "../../wasm-host/component.ts";
 import { exitStatuses } from "../../wasm-host/exit.ts";
+import { prepareComponentCall } from "../../wasm-host/invoke/component-call.ts";
 import type { ComponentGrant } from "../../wasm-host/wasi/p2/imports.ts";
 import { buildGuest, createScratch, grantOf, Stdio, transpileGuest } from "./guests/guest.ts";
 
@@ -122,15 +123,11 @@ test("An import that nobody grants is named before anything runs", async () => {
   stdio.close();
 });
 
-test("A missing export is named", async () => {
-  const stdio = new Stdio(scratch);
-  const loaded = loadComponent({ files, grant: grantOf([], stdio) });
-  let message = "";
-  await loaded.run("nonsense").catch((error: Error) => {
-    message = error.message;
-  });
-  stdio.close();
-  assert.is(message, "component has no export nonsense");
+test("A missing export is named", () => {
+  assert.throws(
+    () => prepareComponentCall(files.manifest.functions, "nonsense", []),
+    /^component has no export nonsense; it has wasi:cli\/run@0\.2\.12#run$/m,
+  );
 });
 
 test.run();

@@ -11,7 +11,10 @@ export type NamedCall = (exports: WebAssembly.Exports) => string;
  */
 export function prepareCall(bytes: Uint8Array, name: string, words: readonly string[]): NamedCall {
   const type = findExportedFunction(bytes, name);
-  if (type === undefined) throw new TandemError("not_found", `module has no exported function ${name}`);
+  if (type === undefined) {
+    const advice = name.endsWith(")") ? ": arguments of a module's export are words of their own" : "";
+    throw new TandemError("not_found", `module has no exported function ${name}${advice}`);
+  }
   const args = readCoreArguments(name, type, words);
   return (exports) => printCoreResults(type, callExport(exports, name, args));
 }

@@ -36,6 +36,8 @@ async function build(kind: string, scratch: string): Promise<Uint8Array> {
         wasi: ["0.2.12", "0.3.0"],
         world: "service",
       });
+    case "invoke":
+      return await bare(scratch, { source: "invoke.c", wit: "invoke.wit", wasi: [], world: "shop" });
     case "foreign":
       return await parse('(component (import "acme:anvil/drop@1.0.0" (instance (export "now" (func)))))');
     default:
