@@ -2,6 +2,7 @@ import { Script } from "node:vm";
 import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
 import { isWasi03, wasi03Key } from "../src/image/wasi-version.ts";
+import { watchImports } from "./debug/watch-imports.ts";
 import { ExitIntercept } from "./exit-intercept.ts";
 import type { TranspiledFiles } from "./transpiled.ts";
 import type { FilesystemHost } from "./wasi/p2/descriptor.ts";
@@ -104,7 +105,7 @@ export class ComponentCode {
     if (missing !== undefined) {
       throw new TandemError("invalid_argument", `component imports ${missing}, which nobody grants`);
     }
-    return provided;
+    return watchImports(provided);
   }
 
   #module(name: string): WebAssembly.Module {

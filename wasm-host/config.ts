@@ -1,5 +1,6 @@
 import type { CodeReport } from "../src/code/code-report.ts";
 import type { RanFunctions } from "../src/code/ran-functions.ts";
+import type { LogLevel } from "./debug/log-level.ts";
 import type { Grant } from "./grant.ts";
 import type { HttpLimits } from "./http/serve.ts";
 import type { ResolverPaths } from "./network/read-resolver-files.ts";
@@ -10,6 +11,8 @@ import type { ResolverPaths } from "./network/read-resolver-files.ts";
  */
 export interface WasmConfig {
   readonly id: string;
+  /** How much it says on its guest's stderr; off when absent. */
+  readonly log?: LogLevel;
   readonly workload: Workload;
   readonly grant: GrantPlan;
   /** How many listening sockets come with the request: the grant's, then that of an http component. */

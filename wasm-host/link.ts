@@ -1,4 +1,6 @@
 import { TandemError } from "../src/errors.ts";
+import { denials } from "./debug/denials.ts";
+import { watchP1 } from "./debug/watch-p1.ts";
 import type { Grant } from "./grant.ts";
 import { importAdvice } from "./import-advice.ts";
 import type { ImportedMemory } from "./threads/imported-memories.ts";
@@ -60,7 +62,7 @@ class WasiImports {
     if (from !== "wasi_unstable" && from !== "wasi_snapshot_preview1") return undefined;
     const known = this.#modules.get(from) ?? this.#make(from);
     if (!Object.hasOwn(known, name)) return undefined;
-    const found = known[name];
+    const found = this.#watched(name, known[name]);
     if (threads === undefined || typeof found !== "function") return found;
     // What a call looked up of the shared table, it uses to its end.
     return (...args: never[]) => {
@@ -70,6 +72,16 @@ class WasiImports {
         threads.table.release();
       }
     };
+  }
+
+  #watched(name: string, found: WebAssembly.ImportValue | undefined): WebAssembly.ImportValue | undefined {
+    if (!denials.isOn || typeof found !== "function") return found;
+    const { memory } = this.#linking;
+    return watchP1(
+      name,
+      found as (...args: never[]) => unknown,
+      () => new Uint8Array(memory.current?.buffer ?? new ArrayBuffer(0)),
+    );
   }
 
   #make(from: string): WebAssembly.ModuleImports {

@@ -5,9 +5,11 @@ import { native } from "../src/native.ts";
 import { findNativeCode } from "../src/native-code.ts";
 import type { StatusLine, WasmConfig } from "./config.ts";
 import { keepDeepStacks } from "./debug/backtrace.ts";
+import { denials } from "./debug/denials.ts";
+import { grantLine } from "./debug/grant-line.ts";
 import { exitStatuses, statusFromFailure } from "./exit.ts";
 import { enterIsolation, type WasmHost } from "./isolation.ts";
-import { reportLine } from "./report.ts";
+import { reportLine, writeLine, writeText } from "./report.ts";
 import { prepareWorkload, type Run } from "./workload.ts";
 
 /** Descriptors of a "wasm" request (config.ts). */
@@ -25,14 +27,16 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   };
   const code = host.code?.forGuest();
   let run: Run;
+  let config: WasmConfig;
   try {
-    const config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
+    config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
     const listeners = fds.slice(STATUS + 1, STATUS + 1 + config.listeners);
     takeStdio(fds, listeners);
     native.setProcessName("tandem-wasm");
     // kill(0) reaches the whole process group, in whatever pid namespace its members are: the zygote's must not be the guest's.
     native.setSession();
     native.exitOnSignal(status);
+    if (config.log === "debug") denials.switchOn(STDERR);
     run = prepareWorkload(config, {
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
@@ -48,13 +52,16 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     say({ error: failure.message, code: failure.code });
     native.exitNow(exitStatuses.hostError);
   }
+  const tells = (config.log ?? "off") !== "off";
   const exit = (status: number): never => {
     const ran = code?.ran();
+    if (tells) writeLine(STDERR, `tandem: ended with ${status}`);
     say(ran === undefined ? { exit: status } : { exit: status, ran });
     return native.exitNow(status);
   };
   waitForStart(go, exit);
   keepDeepStacks();
+  if (tells) writeText(STDERR, grantLine(config.grant));
   findNativeCode()?.endWhenHeapIsFull(status);
   setEngineForLongRuns();
   runToEnd(run, exit);

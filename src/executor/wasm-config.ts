@@ -8,6 +8,7 @@ import {
   type WasmMount,
   type Workload,
 } from "../../wasm-host/config.ts";
+import { logOf } from "../../wasm-host/debug/log-level.ts";
 import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import type { Spec, SpecMount, SpecProcess } from "../bundle/spec.ts";
 import { TandemError } from "../errors.ts";
@@ -63,9 +64,11 @@ export function toWasmConfig(
     mounts: (spec.mounts ?? []).flatMap((mount) => toWasmMount(mount) ?? []),
   };
   const settings = mergeSettings(operator, spec.annotations ?? {});
-  const spoken = { args: process.args ?? [], env: (process.env ?? []).map(splitVariable), root: rootfs };
+  const env = (process.env ?? []).map(splitVariable);
+  const spoken = { args: process.args ?? [], env, root: rootfs };
   return {
     id: request.id,
+    ...logOf(env.findLast(([name]) => name === "TANDEM_LOG")?.[1]),
     workload: toWorkload(selection, request.rootfs, transpiled),
     grant: applySettings(spoken, settings),
     listeners: 0,

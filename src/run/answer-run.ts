@@ -1,5 +1,6 @@
 import { closeSync, existsSync, openSync } from "node:fs";
 import type { WasmConfig } from "../../wasm-host/config.ts";
+import { logOf } from "../../wasm-host/debug/log-level.ts";
 import { exitStatuses, statusFromFailure } from "../../wasm-host/exit.ts";
 import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import { findWorld } from "../../wasm-host/world.ts";
@@ -114,6 +115,7 @@ function toConfig(wanted: RunRequest, { run, found, sockets }: ConfigParts): Was
   const { http } = sockets;
   return {
     id: `run-${call.pid}`,
+    ...logOf(call.env.get("TANDEM_LOG")),
     workload: found.workload,
     grant,
     listeners: sockets.forGuest.length + (http === undefined ? 0 : 1),

@@ -14,11 +14,14 @@ const codes = suite("docs/exit-codes.md");
 const document = read("docs/exit-codes.md");
 
 codes("has a row for each status, and no other", () => {
-  const rows = tableBelow(document, "# Exit codes").map(([name = "", code = ""]) => [
-    codesOf(name)[0],
-    Number(code),
-  ]);
-  assert.equal(Object.fromEntries(rows), exitStatuses);
+  const rows = tableBelow(document, "# Exit codes");
+  const named = rows.filter(([name = ""]) => name !== "–");
+  const statuses = named.map(([name = "", code = ""]) => [codesOf(name)[0], Number(code)]);
+  assert.equal(Object.fromEntries(statuses), exitStatuses);
+  for (const [, code = "", ...cells] of rows) {
+    assert.match(code, /^1[2-6]\d(–1[2-6]\d)?$/);
+    assert.ok(cells.length === 3 && cells.every((cell) => cell !== ""), code);
+  }
 });
 
 codes("says how signals and exit codes become statuses", () => {
@@ -26,6 +29,7 @@ codes("says how signals and exit codes become statuses", () => {
     ["137 for SIGKILL", 9],
     ["143 for SIGTERM", 15],
     ["134 |", 6],
+    ["139 |", 11],
     ["159 (128 + SIGSYS)", 31],
   ] as const) {
     assert.ok(document.includes(name), name);

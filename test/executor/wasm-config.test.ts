@@ -7,9 +7,9 @@ import { wasmRequest, wasmSelection } from "../docs/pictures.ts";
 
 const test = suite("what a wasm process is told");
 
-function configWith(mounts: readonly object[]): WasmConfig {
+function configWith(mounts: readonly object[], env: readonly string[] = []): WasmConfig {
   const root = { path: "rootfs" };
-  const process = { cwd: "/", args: ["/app.wasm"] };
+  const process = { cwd: "/", args: ["/app.wasm"], env };
   const spec = parseSpec(JSON.stringify({ ociVersion: "1.3.0", root, process, mounts }));
   return toWasmConfig(wasmRequest(spec), wasmSelection, undefined);
 }
@@ -29,6 +29,13 @@ test("Names are looked up in what config.json mounts, or in the machine's own fi
     { destination: "/etc/hosts", type: "tmpfs", source: "tmpfs" },
   ];
   assert.equal(configWith(mounts).resolver, { resolvConf: "/run/sandbox/resolv.conf", hosts: "/etc/hosts" });
+});
+
+test("TANDEM_LOG of the container says how much its process says", () => {
+  assert.is(configWith([]).log, undefined);
+  assert.is(configWith([], ["TANDEM_LOG=off"]).log, undefined);
+  assert.is(configWith([], ["A=b", "TANDEM_LOG=debug"]).log, "debug");
+  assert.throws(() => configWith([], ["TANDEM_LOG=loud"]), /TANDEM_LOG=loud: is none of off, info, debug/);
 });
 
 test.run();

@@ -1,12 +1,12 @@
 import { demangle } from "./demangle.ts";
 import type { SourcePosition } from "./line-table.ts";
+import { printable } from "./printable.ts";
 import { findSources, type GuestSources } from "./source-lookup.ts";
 import { readWasmFrames, type WasmFrame } from "./wasm-frame.ts";
 
 /** How many frames V8 keeps of a stack: those of the host's glue count too. */
 const FRAMES_KEPT = 64;
 const MOST_LINES = 32;
-const LONGEST_TEXT = 300;
 
 /** From now on errors have stacks that are worth printing. */
 export function keepDeepStacks(): void {
@@ -58,10 +58,4 @@ function describe({ name, index, offset }: WasmFrame, position: SourcePosition |
   if (position === undefined) return `${called} (${where})`;
   const { file, line, column } = position;
   return `${called} at ${printable(file)}:${line}${column === 0 ? "" : `:${column}`} (${where})`;
-}
-
-/** Names are the guest's: none may move a terminal's cursor, or fill the log. */
-function printable(text: string): string {
-  const clean = text.replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "\ufffd");
-  return clean.length <= LONGEST_TEXT ? clean : `${clean.slice(0, LONGEST_TEXT)}…`;
 }

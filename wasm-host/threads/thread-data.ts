@@ -16,6 +16,8 @@ export interface ThreadData extends AddonOfWorker, CodeAddonOfWorker {
   readonly slot: number;
   readonly host: ThreadHost;
   readonly sourceMap: number | undefined;
+  /** Whether what it is denied is told. */
+  readonly tellsDenials: boolean;
 }
 
 /** What the process has for its guest's threads. */

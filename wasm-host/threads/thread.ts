@@ -9,6 +9,7 @@ import { native } from "../../src/native.ts";
 import { findNativeCode } from "../../src/native-code.ts";
 import type { StatusLine } from "../config.ts";
 import { keepDeepStacks } from "../debug/backtrace.ts";
+import { denials } from "../debug/denials.ts";
 import { statusFromFailure } from "../exit.ts";
 import { prepareInstance } from "../instance.ts";
 import { callExport } from "../invoke/named-export.ts";
@@ -42,6 +43,7 @@ function runThreads(): never {
 }
 
 keepDeepStacks();
+if (data.tellsDenials) denials.switchOn(grant.stdio.stderr);
 native.exitWithThread(host.statusPipe ?? -1);
 findNativeCode()?.endWhenHeapIsFull(host.statusPipe ?? -1);
 try {

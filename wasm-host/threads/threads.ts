@@ -2,6 +2,7 @@ import { Worker } from "node:worker_threads";
 import { TandemError } from "../../src/errors.ts";
 import { addonPath } from "../../src/native.ts";
 import { codeAddonPath } from "../../src/native-code.ts";
+import { denials } from "../debug/denials.ts";
 import type { Grant } from "../grant.ts";
 import type { ImportedMemory } from "./imported-memories.ts";
 import { createSharedTable, SharedTable } from "./shared-table.ts";
@@ -67,7 +68,7 @@ export function prepareThreads(module: WebAssembly.Module, options: ThreadOption
     throw new TandemError("internal", "module makes threads, and nobody is there to run them");
   const [table, slots] = [createSharedTable(grant), createThreadSlots()];
   return new Threads({
-    ...{ module, memories, grant, table, slots, host, sourceMap },
+    ...{ module, memories, grant, table, slots, host, sourceMap, tellsDenials: denials.isOn },
     ...{ addon: addonPath, codeAddon: codeAddonPath() },
   });
 }
