@@ -63,7 +63,7 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
       compileWith(code, bytes, files.manifest.files[name]?.sha256);
     const { httpLimits } = config;
-    const call = prepareCall(files.manifest, workload.export, grant.args.slice(1));
+    const call = () => prepareCall(files.manifest, workload.export, grant.args.slice(1));
     return prepareComponent(files.read(), {
       ...{ grant, http, compile, call, onServing: () => announce(config.http, grant) },
       ...(httpLimits === undefined ? {} : { httpLimits }),
@@ -117,12 +117,14 @@ interface ComponentParts {
   readonly http: ListenAddress;
   readonly httpLimits?: Partial<HttpLimits>;
   readonly onServing: () => void;
-  readonly call: ComponentCall | undefined;
+  /** Asked once the imports are known to be granted: what is missing there is the better reason. */
+  readonly call: () => ComponentCall | undefined;
 }
 
 function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
-  const { call, ...rest } = parts;
+  const { call: toCall, ...rest } = parts;
   const component = loadComponent({ files, ...rest });
+  const call = toCall();
   if (component.world !== "http") return () => component.run(call);
   return () => {
     const { promise, resolve, reject } = Promise.withResolvers<number>();

@@ -71,7 +71,9 @@ async function bare(scratch: string, { source, wit, wasi, world }: Bare): Promis
 
 function compile(source: string, scratch: string, flags: readonly string[]): Uint8Array {
   const output = join(scratch, "module.wasm");
+  // Without npm's PATH: clang hands its work to a wasm-opt that it finds, and that one drops the names.
   execFileSync("clang-14", [...flags, join(here, source), "-o", output], {
+    env: { PATH: "/usr/bin:/bin" },
     stdio: ["ignore", "inherit", "inherit"],
   });
   return readFileSync(output);
