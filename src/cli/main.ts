@@ -15,6 +15,7 @@ const program = new Command("tandem")
   .addHelpText(
     "after",
     "\n  run [options] FILE[#EXPORT] [ARG…]   run a WebAssembly module or component" +
+      "\n  serve [options] FILE                 serve a component of wasi:http" +
       "\n  oci …                                the command line of runc; also installed as tandem-oci",
   )
   .showHelpAfterError("(tandem help shows what there is)");

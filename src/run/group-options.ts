@@ -22,6 +22,7 @@ export const wasiOptions = {
   p3: implemented,
   preview0: implemented,
   preview2: implemented,
+  threads: implemented,
   "cli-exit-with-code": implemented,
   "network-error-code": implemented,
   http: { kind: "switch", help: "outgoing HTTP requests, to every host" },
