@@ -104,7 +104,8 @@ function readCommon(
   file: string,
   caller: Caller,
 ): Omit<RunRequest, "entry" | "args" | "serve"> {
-  if (file === "") throw new TandemError("invalid_argument", "FILE: is missing, a module or component to run");
+  if (file === "")
+    throw new TandemError("invalid_argument", "FILE: is missing, a module or component to run");
   const wasi = readGroup("-S", wasiOptions, given.all("wasi"));
   const wasm = readGroup("-W", wasmOptions, given.all("wasm"));
   const listen = [...given.all("listen"), ...wasi.texts("tcplisten")];
