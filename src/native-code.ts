@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { isMainThread, workerData } from "node:worker_threads";
 import { TandemError } from "./errors.ts";
 
-/** The addon `tandem-code` (native/code/code.cc): V8's own interface to the optimised code of a module. */
+/** The addon `tandem-code` (native/code/code.cc): what of V8 only its own interface offers. */
 export interface NativeCode {
   /** The Node that it was built for, as `process.version` has it. */
   readonly builtFor: string;
@@ -16,6 +16,10 @@ export interface NativeCode {
   source(module: WebAssembly.Module): readonly [url: string, bytes: ArrayBuffer];
   /** When V8 has no room left, the process ends as by a trap, with a line on stderr, and tells the status pipe unless that is -1. */
   endWhenHeapIsFull(statusPipe: number): void;
+  /** Bytes that a guest may use of the main thread's stack: what RLIMIT_STACK allows, 64 MB at most, less what the host needs. */
+  stackSize(): number;
+  /** WebAssembly and JavaScript may go so many bytes deeper than this call, on its thread. Taken on trust: so much stack there has to be. */
+  useStack(bytes: number): void;
 }
 
 /** What whoever makes a worker puts in its workerData, so that it finds this addon too without looking for a file (native.ts). */

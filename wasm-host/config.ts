@@ -15,6 +15,8 @@ export interface WasmConfig {
   readonly log?: LogLevel;
   readonly workload: Workload;
   readonly grant: GrantPlan;
+  /** Bytes of its call stack, and of each of its threads'; what RLIMIT_STACK allows when absent. */
+  readonly stackBytes?: number | undefined;
   /** How many listening sockets come with the request: the grant's, then that of an http component. */
   readonly listeners: number;
   readonly isolation: WasmIsolation;

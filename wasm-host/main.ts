@@ -8,6 +8,7 @@ import { keepDeepStacks } from "./debug/backtrace.ts";
 import { denials } from "./debug/denials.ts";
 import { grantLine } from "./debug/grant-line.ts";
 import { exitStatuses, statusFromFailure } from "./exit.ts";
+import { guestStackBytes, useGuestStack } from "./guest-stack.ts";
 import { enterIsolation, type WasmHost } from "./isolation.ts";
 import { reportLine, writeLine, writeText } from "./report.ts";
 import { prepareWorkload, type Run } from "./workload.ts";
@@ -28,6 +29,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   const code = host.code?.forGuest();
   let run: Run;
   let config: WasmConfig;
+  let stack: number | undefined;
   try {
     config = JSON.parse(fields[2]?.toString() ?? "") as WasmConfig;
     const listeners = fds.slice(STATUS + 1, STATUS + 1 + config.listeners);
@@ -41,10 +43,11 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
       code,
-      threads: { program: host.threadProgram, statusPipe: status },
+      threads: { program: host.threadProgram, statusPipe: status, stackBytes: config.stackBytes },
       enterIsolation: (needs) =>
         enterIsolation(host, config, { ...needs, keep: [go, status, ...needs.keep] }),
     });
+    stack = guestStackBytes(config.stackBytes);
     say(code === undefined ? { ready: true } : { ready: true, code: code.report() });
   } catch (error) {
     // Create fails with the reason.
@@ -64,6 +67,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   if (tells) writeText(STDERR, grantLine(config.grant));
   findNativeCode()?.endWhenHeapIsFull(status);
   setEngineForLongRuns();
+  useGuestStack(stack);
   runToEnd(run, exit);
 }
 

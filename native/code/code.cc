@@ -1,10 +1,13 @@
-// The addon `tandem-code`: what V8 has made of a WebAssembly module, out of V8 and into it again. Node-API
-// knows nothing of that, so this is V8's own C++ interface, and this file is good for the Node only that it
-// was built with. It is apart from the other addon because that one must load in any case.
+// The addon `tandem-code`: what V8 has made of a WebAssembly module, out of V8 and into it again, and how
+// much stack it may use. Node-API knows nothing of that, so this is V8's own C++ interface, and this file is
+// good for the Node only that it was built with. It is apart from the other addon because that one must load
+// in any case.
 #include <node.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <v8-wasm.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -108,6 +111,28 @@ void endWhenHeapIsFull(const FunctionCallbackInfo<Value>& info) {
   info.GetIsolate()->SetOOMErrorHandler(onOutOfMemory);
 }
 
+// The kernel keeps at least 128 MB of addresses for a stack that may grow (mmap_base).
+constexpr size_t kMostStack = 64 << 20;
+// For V8's own functions, which look at no limit, and for what is on the stack already (guest-stack.ts).
+constexpr size_t kReserve = 1 << 20;
+
+// stackSize(): bytes that a guest may use of the main thread's stack, as RLIMIT_STACK has it.
+void stackSize(const FunctionCallbackInfo<Value>& info) {
+  rlimit limit = {};
+  // It fails for addresses that are none and limits that do not exist.
+  if (getrlimit(RLIMIT_STACK, &limit) < 0) return;
+  const size_t whole = std::min<rlim_t>(limit.rlim_cur, kMostStack);
+  const size_t usable = whole > 2 * kReserve ? whole - kReserve : whole / 2;
+  info.GetReturnValue().Set(static_cast<double>(usable));
+}
+
+// useStack(bytes): from here on, on the thread that this is, WebAssembly and JavaScript may go so much deeper
+// than this. V8's own limit of 984 KB is soon reached by code that is not optimised yet.
+void useStack(const FunctionCallbackInfo<Value>& info) {
+  const auto bytes = static_cast<uintptr_t>(info[0].As<v8::Number>()->Value());
+  info.GetIsolate()->SetStackLimit(reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) - bytes);
+}
+
 }  // namespace
 
 // By the name of its ABI, which another Node does not look for.
@@ -118,6 +143,8 @@ extern "C" NODE_MODULE_EXPORT void NODE_MODULE_INITIALIZER(Local<v8::Object> exp
   NODE_SET_METHOD(exports, "deserialize", deserialize);
   NODE_SET_METHOD(exports, "source", source);
   NODE_SET_METHOD(exports, "endWhenHeapIsFull", endWhenHeapIsFull);
+  NODE_SET_METHOD(exports, "stackSize", stackSize);
+  NODE_SET_METHOD(exports, "useStack", useStack);
   const char* version = NODE_VERSION;
   exports
       ->Set(context, v8::String::NewFromUtf8Literal(isolate, "builtFor"),

@@ -19,6 +19,7 @@ import { callerPath, toGrantPlan, toIsolation } from "./run-config.ts";
 import { helpOf } from "./run-help.ts";
 import { type RunRequest, readRunRequest, readServeRequest } from "./run-request.ts";
 import { type GrantedSockets, openSockets } from "./sockets.ts";
+import { withStack } from "./stack-limit.ts";
 
 /** What a client of `tandem run` or `tandem serve` brings. */
 export interface RunCall {
@@ -113,16 +114,18 @@ function toConfig(wanted: RunRequest, { run, found, sockets }: ConfigParts): Was
   const { call, request } = run;
   const grant = toGrantPlan(wanted, call.cwd, sockets.forGuest.length);
   const { http } = sockets;
+  const limited = { ...request, rlimits: withStack(request.rlimits, wanted.stackBytes) };
   return {
     id: `run-${call.pid}`,
     ...logOf(call.env.get("TANDEM_LOG")),
     workload: found.workload,
     grant,
+    stackBytes: wanted.stackBytes,
     listeners: sockets.forGuest.length + (http === undefined ? 0 : 1),
     http: http === undefined ? { port: 8080 } : { listener: sockets.forGuest.length, announce: http.address },
     ...(wanted.serve === undefined ? {} : { httpLimits: wanted.serve.limits }),
     resolver: machineResolver,
-    isolation: toIsolation(grant, inheritanceOf(request, call.pid)),
+    isolation: toIsolation(grant, inheritanceOf(limited, call.pid)),
   };
 }
 

@@ -46,6 +46,7 @@ export const wasmOptions = {
   "max-memory-size": { kind: "count", help: "bytes of all linear memories" },
   "max-table-elements": { kind: "count", help: "elements of all tables" },
   "max-instances": { kind: "count", help: "core module instances" },
+  "max-wasm-stack": { kind: "count", help: "bytes of the call stack, in place of what ulimit -s leaves" },
   timeout: { kind: "duration", help: "how long it may run: 10, 10s, 500ms, …" },
   "bulk-memory": engine,
   "multi-memory": engine,

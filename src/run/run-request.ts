@@ -32,6 +32,8 @@ export interface RunRequest {
   readonly clocks: MadeUpClocks | undefined;
   readonly random: SeededRandom | undefined;
   readonly limits: Limits | undefined;
+  /** Bytes of the call stack; undefined: what the caller's RLIMIT_STACK leaves. */
+  readonly stackBytes: number | undefined;
   readonly explain: "no" | "table" | "json";
   /** Of `tandem serve`. */
   readonly serve: ServeRequest | undefined;
@@ -126,6 +128,7 @@ function readCommon(
     clocks: clock === undefined ? undefined : readClock(`option --clock ${clock}`, clock),
     random: seed === undefined ? undefined : readSeed(seed),
     limits: readLimits(given, wasm),
+    stackBytes: wasm.number("max-wasm-stack"),
     explain: readExplain(given),
   };
 }

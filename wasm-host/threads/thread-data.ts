@@ -26,4 +26,6 @@ export interface ThreadHost {
   readonly program: { readonly text: string } | { readonly url: string };
   /** Who is told the status when a thread ends the process: the pipe of config.ts. */
   readonly statusPipe: number | undefined;
+  /** What each thread gets of call stack (guestStackBytes). */
+  readonly stackBytes?: number | undefined;
 }

@@ -11,6 +11,7 @@ import type { StatusLine } from "../config.ts";
 import { keepDeepStacks } from "../debug/backtrace.ts";
 import { denials } from "../debug/denials.ts";
 import { statusFromFailure } from "../exit.ts";
+import { guestStackBytes, useGuestStack } from "../guest-stack.ts";
 import { prepareInstance } from "../instance.ts";
 import { callExport } from "../invoke/named-export.ts";
 import { reportLine } from "../report.ts";
@@ -46,6 +47,7 @@ keepDeepStacks();
 if (data.tellsDenials) denials.switchOn(grant.stdio.stderr);
 native.exitWithThread(host.statusPipe ?? -1);
 findNativeCode()?.endWhenHeapIsFull(host.statusPipe ?? -1);
+useGuestStack(guestStackBytes(host.stackBytes));
 try {
   runThreads();
 } catch (error) {

@@ -1,9 +1,10 @@
-import { Worker } from "node:worker_threads";
+import { type ResourceLimits, Worker } from "node:worker_threads";
 import { TandemError } from "../../src/errors.ts";
 import { addonPath } from "../../src/native.ts";
 import { codeAddonPath } from "../../src/native-code.ts";
 import { denials } from "../debug/denials.ts";
 import type { Grant } from "../grant.ts";
+import { guestStackBytes, STACK_RESERVE } from "../guest-stack.ts";
 import type { ImportedMemory } from "./imported-memories.ts";
 import { createSharedTable, SharedTable } from "./shared-table.ts";
 import type { ThreadData, ThreadHost } from "./thread-data.ts";
@@ -83,8 +84,9 @@ export interface ThreadOptions {
 
 /** false when there is no thread, or no memory, left to be had. */
 function startWorker(workerData: ThreadData): boolean {
-  const { program } = workerData.host;
-  const options = { workerData, env: {}, stdin: false, trackUnmanagedFds: false } as const;
+  const { program, stackBytes } = workerData.host;
+  const resourceLimits = stackLimits(guestStackBytes(stackBytes));
+  const options = { workerData, env: {}, stdin: false, trackUnmanagedFds: false, resourceLimits } as const;
   try {
     const worker =
       "text" in program
@@ -97,4 +99,9 @@ function startWorker(workerData: ThreadData): boolean {
     if (error instanceof Error && "code" in error && error.code === "ERR_WORKER_INIT_FAILED") return false;
     throw error;
   }
+}
+
+/** Node's default is 4 MB for the whole stack, whatever RLIMIT_STACK says. */
+function stackLimits(bytes: number | undefined): ResourceLimits {
+  return bytes === undefined ? {} : { stackSizeMb: (bytes + STACK_RESERVE) / 2 ** 20 };
 }

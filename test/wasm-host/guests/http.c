@@ -125,6 +125,12 @@ static void pass_on(const char* authority, i32 length, i32 out) {
   finish(stream, body, 0);
 }
 
+// Takes stack of WebAssembly's and none of the memory.
+static volatile i32 zero;
+static i32 descend(i32 depth) {
+  return depth == 0 ? zero : (descend(depth - 1) ^ zero) + 1;
+}
+
 __attribute__((export_name("wasi:http/incoming-handler@0.2.12#handle"))) void handle(i32 request, i32 out) {
   struct result path;
   request_path(request, &path);
@@ -133,6 +139,8 @@ __attribute__((export_name("wasi:http/incoming-handler@0.2.12#handle"))) void ha
   requests++;
   if (is(name, length, "/trap")) __builtin_trap();
   if (is(name, length, "/none")) return;
+  if (is(name, length, "/deep") && descend(60000) != 60000) __builtin_trap();
+  if (is(name, length, "/deeper")) descend(10000000);
   if (is(name, length, "/echo")) return echo(request, out);
   if (length > 7 && is(name, length, "/fetch")) return pass_on(name + 7, length - 7, out);
   if (is(name, length, "/sleep")) pollable_block(subscribe_duration(300000000));

@@ -156,6 +156,12 @@ static void read_file(struct text path) {
   if (result[0] != 0) { say("read error "); say_number(result[4]); }
 }
 
+// Takes stack of WebAssembly's and none of the memory.
+static volatile i32 zero;
+static i32 descend(i32 depth) {
+  return depth == 0 ? zero : (descend(depth - 1) ^ zero) + 1;
+}
+
 static i32 program(struct text* args, i32 count) {
   u8 result[32] __attribute__((aligned(8)));
   struct text what = count > 1 ? args[1] : (struct text){"hello", 5};
@@ -182,6 +188,7 @@ static i32 program(struct text* args, i32 count) {
   if (is(what, "exit")) exit_with_code(number(args[2]));
   if (is(what, "say-and-exit")) { say("said\n"); exit_with_code(7); }
   if (is(what, "trap")) { say("before\n"); __builtin_trap(); }
+  if (is(what, "deep") && descend(number(args[2])) == number(args[2])) say("up again\n");
   if (is(what, "late-trap")) { run_return(0); __builtin_trap(); }
   if (is(what, "cat")) return cat(0x7fffffff);
   if (is(what, "head")) { cat(number(args[2])); say("|"); cat(0x7fffffff); }

@@ -177,6 +177,14 @@ static u32 recurse(u32 depth) {
 static void overflow(struct thread *thread) {
   counter = recurse(0);
 }
+// Takes stack of WebAssembly's and none of the memory.
+static atomic_u32 zero;
+static u32 descend(u32 depth) {
+  return depth == 0 ? zero : (descend(depth - 1) ^ zero) + 1;
+}
+static void deep(struct thread *thread) {
+  REQUIRE(descend(thread->argument) == thread->argument);
+}
 static void grow(struct thread *thread) {
   __builtin_wasm_memory_grow(0, 1);
   // The last page, which was not there when the other threads began.
@@ -234,6 +242,10 @@ static void run(const char *what) {
   } else if (same(what, "many")) {
     startAll(MOST, sleepForEver);
     for (u32 i = 0; i < MOST; i++) while (threads[i].identifier == 0) schedYield();
+  } else if (same(what, "deep") || same(what, "deeper")) {
+    start(0, deep, same(what, "deep") ? 200000 : 10000000);
+    join(0);
+    print(1, "up again\n");
   } else if (same(what, "grow")) {
     const u32 before = __builtin_wasm_memory_size(0);
     startAll(8, grow);
