@@ -126,7 +126,8 @@ change(
     const directories = globSync(`/sys/fs/cgroup/{*/,}${oci.cgroup.slice(1)}/${bundle.split("/").at(-1)}`);
     for (const directory of directories) {
       mkdirSync(join(directory, "below"));
-      if (existsSync(join(directory, "cpuset.cpus")))
+      // v1 alone has them in every cgroup, and takes no process before they are set.
+      if (existsSync(join(directory, "below/cpuset.cpus")))
         for (const file of ["cpuset.cpus", "cpuset.mems"])
           writeFileSync(join(directory, "below", file), readFileSync(join(directory, file)));
       writeFileSync(join(directory, "below/cgroup.procs"), String(pid));

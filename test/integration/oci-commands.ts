@@ -130,17 +130,27 @@ export class OciCommands {
     if (existsSync(this.root))
       for (const id of readdirSync(this.root)) await this.run("delete", "--force", id);
     this.#household.end();
-    for (const directory of globSync(`/sys/fs/cgroup/{*/,}${this.cgroup.slice(1)}`)) rmdirSync(directory);
-    for (const bundle of this.#bundles) bundle.remove();
-    try {
-      rmSync(this.directory, { recursive: true, force: true });
-    } catch (error) {
-      // What a test left behind must not hide why it failed.
-      process.stdout.write(
-        `${this.directory}: ${String(error)}\n${readFileSync("/proc/self/mounts", "utf8")}`,
+    // What a test left behind must not hide why it failed.
+    const attempt = (path: string, remove: () => void, more: () => string): void => {
+      try {
+        remove();
+      } catch (error) {
+        process.stdout.write(`${path}: ${String(error)}\n${more()}\n`);
+        process.exitCode = 1;
+      }
+    };
+    for (const path of globSync(`/sys/fs/cgroup/{*/,}${this.cgroup.slice(1)}`))
+      attempt(
+        path,
+        () => rmdirSync(path),
+        () => globSync(`${path}/**/`).join("\n"),
       );
-      process.exitCode = 1;
-    }
+    for (const bundle of this.#bundles) bundle.remove();
+    attempt(
+      this.directory,
+      () => rmSync(this.directory, { recursive: true, force: true }),
+      () => readFileSync("/proc/self/mounts", "utf8"),
+    );
   }
 }
 
