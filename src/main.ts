@@ -2,6 +2,7 @@
  * The program that the launcher starts (native/launcher): the zygote, or in cold mode one shim without a zygote.
  *
  *     main.mjs zygote DIR      warm up, then fork on request at DIR/zygote.sock
+ *     main.mjs zygote-unrehearsed DIR   the same in the place of one that was ended before it was ready
  *     main.mjs zygote-for-oci DIR   the same in a mount namespace that will not last: without what only pods need, so that the first
  *                              command line waits for less, and gone soon after the last
  *     main.mjs shim            cold mode, for debugging: the launcher's request on descriptor 4, the pod's socket on 3
@@ -18,7 +19,14 @@ import { becomeShim } from "./shim/shim.ts";
 import { becomeNursery } from "./zygote/become-nursery.ts";
 import { Nursery } from "./zygote/nursery.ts";
 import { decodeFields, toShimParameters } from "./zygote/request.ts";
-import { createCodeHost, createShimHost, createWasmHost, warmUp, warmUpForOci } from "./zygote/warm-up.ts";
+import {
+  createCodeHost,
+  createShimHost,
+  createWasmHost,
+  warmUp,
+  warmUpForOci,
+  warmUpUnrehearsed,
+} from "./zygote/warm-up.ts";
 import { type Role, runZygote } from "./zygote/zygote.ts";
 
 // It was for this process only: whatever is started from here must not be preloaded with it.
@@ -27,20 +35,26 @@ delete process.env["LD_PRELOAD"];
 const [mode, argument] = process.argv.slice(2);
 switch (mode) {
   case "zygote":
+  case "zygote-unrehearsed":
     // Who is not root, or root without CAP_SYS_ADMIN, has the command line, which is all that a zygote of theirs is asked for.
     await zygote(argument ?? "/run/tandem/z", {
       forPods: ownRights().machineRoot && isAdministrator(ownStatus()),
+      rehearsed: mode === "zygote",
       lasting: true,
     });
     break;
   case "zygote-for-oci":
-    await zygote(argument ?? "/run/tandem/z", { forPods: false, lasting: false });
+    await zygote(argument ?? "/run/tandem/z", {
+      forPods: false,
+      rehearsed: false,
+      lasting: false,
+    });
     break;
   case "shim":
     becomeShim(createShimHost(""), toShimParameters(decodeFields(readFileSync(4))), 3);
     break;
   default:
-    process.stderr.write("usage: main.mjs zygote DIR | zygote-for-oci DIR | shim\n");
+    process.stderr.write("usage: main.mjs zygote DIR | zygote-unrehearsed DIR | zygote-for-oci DIR | shim\n");
     native.exitNow(2);
 }
 
@@ -79,8 +93,9 @@ function becomeOci(host: OciHost, fds: readonly number[]): void {
 
 async function zygote(
   directory: string,
-  { forPods, lasting }: { readonly forPods: boolean; readonly lasting: boolean },
+  options: { readonly forPods: boolean; readonly rehearsed: boolean; readonly lasting: boolean },
 ): Promise<void> {
+  const { forPods, rehearsed, lasting } = options;
   const shimHost = createShimHost(join(directory, "zygote.sock"));
   const { log } = shimHost.log;
   // In a zygote of a command line's only those children make it that use it: the first command waits for less.
@@ -109,5 +124,6 @@ async function zygote(
     becomeWasmProcess(wasmHost, fields, fds);
   };
   const warm = { shim: shimHost, wasm: wasmHost, engine: code?.engine };
-  await runZygote({ directory, roles, lasting, warm: () => warmUp(warm, directory) });
+  const warmer = rehearsed ? () => warmUp(warm, directory) : () => warmUpUnrehearsed(directory);
+  await runZygote({ directory, roles, lasting, warm: warmer });
 }

@@ -46,18 +46,6 @@ static void respond(pid_t pid) {
   if (!writeAll(STDOUT_FILENO, message, (size_t)(out - message))) fail(errno, "stdout", NULL);
 }
 
-// The shim mounts in three places only. Whatever else a state file names is not taken down on its word.
-static bool isOurPlace(const char *path, const char *bundle) {
-  const char *stateDirectory = getenv("TANDEM_STATE_DIR");
-  const char *const roots[] = {bundle, runDirectory(),
-                               stateDirectory == NULL ? "/var/lib/tandem" : stateDirectory};
-  for (size_t i = 0; i < sizeof roots / sizeof *roots; i++) {
-    const size_t length = strlen(roots[i]);
-    if (length > 1 && strncmp(path, roots[i], length) == 0 && path[length] == '/') return true;
-  }
-  return false;
-}
-
 // True when the bundle is the working directory now, by its real path.
 static bool enterBundle(const char *given, char *bundle, size_t size) {
   if (given[0] != 0 && chdir(given) != 0) {
@@ -69,19 +57,10 @@ static bool enterBundle(const char *given, char *bundle, size_t size) {
 
 void delete (const Options *options) {
   static State state;
-  char bundle[maxPath], rootfs[maxPath];
+  char bundle[maxPath];
   if (enterBundle(options->bundle, bundle, sizeof bundle)) {
     readState(&state);
-    killProcess(state.pid, state.startTime);
-    killCgroups(&state);
-    for (size_t i = state.mountCount; i > 0; i--) {
-      if (isOurPlace(state.mounts[i - 1], bundle))
-        unmountBelow(state.mounts[i - 1]);
-      else
-        warn(0, "tandem.state: mount ", state.mounts[i - 1], ": outside the bundle, left alone", NULL);
-    }
-    if (concat(rootfs, sizeof rootfs, bundle, "/rootfs", NULL)) unmountBelow(rootfs);
-    removeCgroups(&state);
+    clearContainer(&state, bundle);
     runHooks(&state, options, bundle);
     if (state.socket != NULL) removeDeadSocket(state.socket);
     // A second delete has nothing left to do; above all no hook runs twice.

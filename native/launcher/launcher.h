@@ -105,7 +105,7 @@ int probeSocket(const char *socketPath);
 // SOCK_SEQPACKET.
 int listenAt(const char *socketPath, int type);
 
-// ---- zygote.c, spawn.c
+// ---- zygote.c, spawn.c, monitor.c
 // ----------------------------------------------------------------------------------------------------
 
 // Hands the listening socket over; false when the zygote vanished before it answered. Fails with the zygote's
@@ -121,6 +121,15 @@ void replaceZygote(const char *directory);
 extern bool zygoteLeavesCgroups;
 // What it is told to become: "zygote", or "zygote-for-oci", which makes nothing ready for pods.
 extern const char *zygoteRole;
+// Replaces this process by Node in a role (src/main.ts). On failure writes the reason to `errors` and ends.
+_Noreturn void execNode(const char *role, const char *argument, int errors);
+// One above containerd's own: when memory runs out the kernel takes a shim before it takes containerd.
+void raiseOomScore(void);
+// Starts the zygote of a directory and ends when it answers; else with 1 and a reason on the report.
+// Descriptors 3 (report) and 4 (lock) are all there is; stderr is the log.
+_Noreturn void monitor(const char *directory, const char *log);
+// Who listens there: 0 when nobody does.
+pid_t listenerOf(const char *path);
 // Cold mode: a Node of its own is the shim; descriptor 3 is the socket, 4 a memfd with the request.
 void startColdShim(int listener, const Bytes *request);
 
@@ -164,9 +173,12 @@ typedef struct {
 // file that is not ours alone.
 void readState(State *out);
 
-// ---- cgroup.c, mounts.c, hooks.c
+// ---- clear.c, cgroup.c, mounts.c, hooks.c
 // ------------------------------------------------------------------------------------------
 
+// Takes down what the state names and whatever is mounted below the bundle, whose path is its real one.
+// Mounts outside of the bundle and our own directories are left alone, with a warning.
+void clearContainer(const State *state, const char *bundle);
 void killProcess(pid_t pid, uint64_t startTime);
 void killCgroups(const State *state);
 void removeCgroups(const State *state);

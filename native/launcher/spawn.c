@@ -1,25 +1,17 @@
-// Starts Node: the zygote, or a cold shim. Nothing of containerd's may stay with it: containerd waits until
-// the last holder of the launcher's stdout has closed it.
-//
-//   launcher ── fork ─▶ monitor ── fork ─▶ node … main.mjs zygote <directory>
-//       ◀── pipe: "" or a reason ──┘ ends when the zygote answers or is dead
-//
-// The monitor holds the lock under which a zygote is started, so that a launcher that is killed does not let
-// a second zygote in.
+// Starts Node: the zygote, by way of a monitor, or a cold shim. Nothing of containerd's may stay with it:
+// containerd waits until the last holder of the launcher's stdout has closed it.
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "launcher.h"
 
-enum { startTimeoutMs = 60 * 1000, maxArguments = 64, maxVariables = 64, maxVariable = 4096, logTail = 1024 };
+enum { maxArguments = 64, maxVariables = 64 };
 
 extern char **environ;
 
@@ -36,8 +28,7 @@ static bool isKept(const char *variable) {
   return false;
 }
 
-// Replaces this process. On failure writes the reason to `errors` and ends.
-_Noreturn static void execNode(const char *role, const char *argument, int errors) {
+_Noreturn void execNode(const char *role, const char *argument, int errors) {
   static char node[maxPath], main[maxPath], preload[maxPath], options[maxPath];
   const char *lib = libDirectory();
   char *arguments[maxArguments + 5], *variables[maxVariables + 2];
@@ -86,8 +77,7 @@ static void detach(const char *log) {
   sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-// One above containerd's own: when memory runs out the kernel takes a shim before it takes containerd.
-static void raiseOomScore(void) {
+void raiseOomScore(void) {
   static const char path[] = "/proc/self/oom_score_adj";
   Bytes text;
   if (!readFile(path, 64, &text)) return;
@@ -110,65 +100,6 @@ static void keepOnly(int first, int second) {
   if (high < 0 || dup2(high, 3) < 0) _exit(1);
   if (higher >= 0 && dup2(higher, 4) < 0) _exit(1);
   close_range(higher >= 0 ? 5 : 4, ~0U, 0);
-}
-
-static void tellLogTail(const char *log, int report) {
-  char tail[logTail];
-  const int fd = open(log, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  const off_t size = lseek(fd, 0, SEEK_END);
-  const ssize_t length =
-      pread(fd, tail, sizeof tail, size > (off_t)sizeof tail ? size - (off_t)sizeof tail : 0);
-  if (length > 0) writeAll(report, tail, (size_t)length);
-  close(fd);
-}
-
-// Who listens there: 0 when nobody does.
-static pid_t listenerOf(const char *path) {
-  const int connection = connectSeqpacket(path);
-  if (connection < 0) return 0;
-  struct ucred peer = {0};
-  socklen_t length = sizeof peer;
-  const int known = getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length);
-  close(connection);
-  return known == 0 ? peer.pid : 0;
-}
-
-// In the monitor: descriptors 3 (report) and 4 (lock) are all there is.
-_Noreturn static void monitor(const char *directory, const char *log) {
-  enum { report = 3 };
-  char path[maxPath];
-  if (!concat(path, sizeof path, directory, "/zygote.sock", NULL)) _exit(1);
-  const pid_t child = fork();
-  if (child == 0) {
-    setsid();
-    close_range(3, ~0U, 0);
-    raiseOomScore();
-    if (zygoteLeavesCgroups) leaveCgroups();
-    execNode(zygoteRole, directory, STDERR_FILENO);
-  }
-  if (child < 0) {
-    static const char reason[] = "fork failed";
-    writeAll(report, reason, sizeof reason - 1);
-    _exit(1);
-  }
-  const uint64_t deadline = monotonicMilliseconds() + startTimeoutMs;
-  for (;;) {
-    // Not the one that is being replaced.
-    if (listenerOf(path) == child) _exit(0);
-    if (waitpid(child, NULL, WNOHANG) == child) break;
-    if (monotonicMilliseconds() > deadline) {
-      kill(child, SIGKILL);
-      static const char reason[] = "did not answer in 60 s; ";
-      writeAll(report, reason, sizeof reason - 1);
-      break;
-    }
-    sleepMilliseconds(3);
-  }
-  static const char reason[] = "it ended: ";
-  writeAll(report, reason, sizeof reason - 1);
-  tellLogTail(log, report);
-  _exit(1);
 }
 
 static void waitForMonitor(int report, pid_t child) {

@@ -15,6 +15,7 @@ import { createLog, type Log } from "../log.ts";
 import { native } from "../native.ts";
 import type { ShimHost } from "../shim/shim.ts";
 import { type RehearsalParts, rehearse } from "./rehearsal/rehearsal.ts";
+import { clearStage } from "./rehearsal/stage.ts";
 import type { SpareKinds } from "./spares.ts";
 
 /** What every shim needs and the zygote makes once. */
@@ -61,8 +62,7 @@ function readThreadProgram(): WasmHost["threadProgram"] {
 
 /** Runs everything that a child will run, so that no child compiles, allocates or reads for the first time. */
 export async function warmUp(parts: RehearsalParts, directory: string): Promise<SpareKinds> {
-  cgroupLayout();
-  readMachine();
+  readFacts();
   try {
     return await rehearse(parts, directory);
   } catch (error) {
@@ -70,6 +70,19 @@ export async function warmUp(parts: RehearsalParts, directory: string): Promise<
     parts.shim.log.log.error({ err: error }, "rehearsal failed, starts will be slow");
     return new Map();
   }
+}
+
+/** After a rehearsal that was ended: it would be again. What it held has been taken down (native/launcher/monitor.c). */
+export function warmUpUnrehearsed(directory: string): Promise<SpareKinds> {
+  readFacts();
+  clearStage(directory);
+  return Promise.resolve(new Map());
+}
+
+/** What does not change while the machine is up, and is kept. */
+function readFacts(): void {
+  cgroupLayout();
+  readMachine();
 }
 
 /** For a zygote of the command line only: a rehearsal of pods would be of no use. */

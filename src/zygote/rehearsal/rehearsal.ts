@@ -66,6 +66,7 @@ function startUnderstudy(wasm: WasmHost, socket: string): { end(): void } {
   const listener = native.listenSeqpacket(socket);
   const { pid, pidfd } = native.fork({});
   if (pid === 0) {
+    native.dieWithParent();
     native.autoReap();
     const roles = {
       wasm: (fields: readonly Buffer[], fds: readonly number[]) => becomeWasmProcess(wasm, fields, fds),
@@ -161,6 +162,7 @@ async function pagesOfPod(host: ShimHost, stage: Stage, programs: readonly strin
   const [heard, cue] = native.pipe();
   const child = native.fork({});
   if (child.pid === 0) {
+    native.dieWithParent();
     closeSync(read);
     // At the cue the container runs. What its end needs is left out: an idle pod need not hold it.
     let pages: Buffer = Buffer.alloc(0);
@@ -188,6 +190,7 @@ function pagesOfGuest(wasm: WasmHost, stage: Stage): Buffer {
   const [read, write] = native.pipe();
   const child = native.fork({ newPid: true });
   if (child.pid === 0) {
+    native.dieWithParent();
     playGuest(wasm, stage, wasm.code?.forGuest());
     tellPages(write, native.ownPages());
   }

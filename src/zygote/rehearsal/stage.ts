@@ -21,19 +21,20 @@ export class Stage {
   readonly stores: string;
   readonly guest: WasmConfig;
   readonly parameters: ShimParameters;
-  readonly #directory: string;
+  readonly #parent: string;
 
-  constructor(directory: string) {
-    this.#directory = join(directory, "rehearsal");
-    rmSync(this.#directory, { recursive: true, force: true });
-    this.bundle = join(this.#directory, "bundle");
-    this.tasks = join(this.#directory, "task.sock");
-    this.events = join(this.#directory, "events.sock");
-    this.stdout = join(this.#directory, "stdout");
-    this.zygote = join(this.#directory, "zygote.sock");
-    this.resolver = join(this.#directory, "resolver.sock");
-    this.snapshot = join(this.#directory, "snapshot");
-    this.stores = join(this.#directory, "stores");
+  constructor(parent: string) {
+    clearStage(parent);
+    this.#parent = parent;
+    const directory = stageIn(parent);
+    this.bundle = join(directory, "bundle");
+    this.tasks = join(directory, "task.sock");
+    this.events = join(directory, "events.sock");
+    this.stdout = join(directory, "stdout");
+    this.zygote = join(directory, "zygote.sock");
+    this.resolver = join(directory, "resolver.sock");
+    this.snapshot = join(directory, "snapshot");
+    this.stores = join(directory, "stores");
     const { snapshot } = this;
     for (const path of ["bin", "proc", "sys", "dev", "run"])
       mkdirSync(join(snapshot, path), { recursive: true });
@@ -95,6 +96,16 @@ export class Stage {
   }
 
   clear(): void {
-    rmSync(this.#directory, { recursive: true, force: true });
+    clearStage(this.#parent);
   }
+}
+
+/** The monitor of a zygote's start knows it by this name, and what a rehearsal leaves in it (native/launcher/monitor.c). */
+function stageIn(parent: string): string {
+  return join(parent, "rehearsal");
+}
+
+/** Also what a zygote has left that is dead. */
+export function clearStage(parent: string): void {
+  rmSync(stageIn(parent), { recursive: true, force: true });
 }
