@@ -8,6 +8,8 @@ const CLONE_SIGHAND = 0x800;
 const CLONE_THREAD = 0x10000;
 /** CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET, and PTRACE, VFORK, UNTRACED. */
 const neverInClone = 0x7e020000 | 0x2000 | 0x4000 | 0x800000;
+const MAP_LOCKED = 0x2000;
+const MAP_HUGETLB = 0x40000;
 const threadFlags = CLONE_VM | CLONE_SIGHAND | CLONE_THREAD;
 
 function any(name: string, why: string, index: number, values: readonly number[]): Allowed[] {
@@ -85,7 +87,13 @@ const base: readonly Allowed[] = [
     ],
   },
   // No chmod: WASI has none, and stdio may be the machine's own /dev/null or FIFO, which belong to whoever is uid 0.
-  { why: "descriptor flags: libuv sets O_NONBLOCK, WASI's fdflags", names: ["fcntl"] },
+  // No leases and locks, which hold up the machine's own programs, no seals, and no signals upon what happens to a descriptor.
+  ...any(
+    "fcntl",
+    "descriptor flags: F_GETFD, F_SETFD, F_GETFL, F_SETFL (libuv's O_NONBLOCK, WASI's fdflags), F_DUPFD_CLOEXEC",
+    1,
+    [1, 2, 3, 4, 1030],
+  ),
   ...any(
     "ioctl",
     "is it a terminal, how large, how much is there to read, FIONBIO, FIOCLEX",
@@ -95,7 +103,6 @@ const base: readonly Allowed[] = [
   {
     why: "memory: V8's heaps, code and guests' linear memories; the allocator's",
     names: [
-      "mmap",
       "munmap",
       "mremap",
       "mprotect",
@@ -106,6 +113,11 @@ const base: readonly Allowed[] = [
       "pkey_free",
       "pkey_mprotect",
     ],
+  },
+  {
+    why: "memory, as above; huge pages are the machine's few, and locked ones never leave its memory",
+    names: ["mmap"],
+    args: [masked(3, MAP_LOCKED | MAP_HUGETLB, 0)],
   },
   {
     why: "the event loop, and blocking waits of the WASI host",
@@ -244,6 +256,20 @@ const lethal = [
 
 const ENOSYS = 38;
 
+/** What becomes of system calls; those that are in no list fail with EPERM. */
+export interface WasmCalls {
+  readonly allowed: readonly Allowed[];
+  /** Fail with ENOSYS, as does what is newer than all that is listed. */
+  readonly absent: readonly string[];
+  /** End the process. */
+  readonly lethal: readonly string[];
+}
+
+/** The table that the filter is made of. */
+export function wasmCalls(use: SocketUse): WasmCalls {
+  return { allowed: [...base, ...socketCalls(use)], absent, lethal };
+}
+
 /**
  * The filter of a wasm process, as struct sock_filter[]: what is listed above, and what its use of sockets takes, passes; everything
  * else fails with EPERM, which Node reports as an error of the call and survives. Only the native architecture: 32-bit calls kill.
@@ -252,7 +278,8 @@ const ENOSYS = 38;
  * loop is made (native/zygote).
  */
 export function wasmFilter(use: SocketUse): Buffer {
-  const syscalls: LinuxSyscall[] = [...base, ...socketCalls(use)].map(({ names, args }) => ({
+  const { allowed, absent, lethal } = wasmCalls(use);
+  const syscalls: LinuxSyscall[] = allowed.map(({ names, args }) => ({
     names,
     action: "SCMP_ACT_ALLOW",
     ...(args === undefined ? {} : { args }),

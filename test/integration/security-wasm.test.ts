@@ -2,85 +2,36 @@
  * A guest that has broken out of V8: native code in a wasm process, played by system calls that a tracer makes in its place
  * (test/security/fixtures/syscall-in.c). Each way out must be closed by the kernel, not by Node.
  */
-import { execFileSync } from "node:child_process";
-import {
-  closeSync,
-  existsSync,
-  mkdtempSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  rmSync,
-  statSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { availableGenerations } from "../../scripts/private-containerd/containerd.ts";
-import { native } from "../../src/native.ts";
 import { isAlive, parentOf, statusOf } from "./lifecycle/proc.ts";
 import { tandemWasm } from "./lifecycle/runtimes.ts";
 import { Scene } from "./lifecycle/scene.ts";
+import { type Call, descriptorsOf, holds, Tracer } from "./system-calls-in.ts";
 
 const security = suite("a guest that has broken out of V8");
 const generation = availableGenerations().find((one) => one === "2.1") ?? availableGenerations()[0];
-const directory = mkdtempSync(join(tmpdir(), "tandem-security-"));
-const tracer = join(directory, "syscall-in");
+let tracer: Tracer;
 let scene: Scene;
 
 security.before(async () => {
   if (generation === undefined) throw new Error("no containerd on this machine");
-  const source = fileURLToPath(new URL("../security/fixtures/syscall-in.c", import.meta.url));
-  execFileSync("cc", ["-O1", "-o", tracer, source]);
+  tracer = new Tracer();
   scene = await Scene.open({ generation });
 });
 security.after(async () => {
   await scene[Symbol.asyncDispose]();
-  rmSync(directory, { recursive: true });
+  tracer.remove();
 });
-
-type Call = readonly [name: string, ...parameters: (string | number)[]];
-
-function numberOf(name: string): string {
-  return String(
-    native.largestSyscall([name], native.nativeSeccompArchitecture()) ?? assert.unreachable(name),
-  );
-}
-
-/** Makes the calls in the process, one after the other. */
-function callsIn(pid: number, ...calls: readonly Call[]): string[] {
-  const words = calls
-    .flatMap(([name, ...parameters]) => ["--", numberOf(name), ...parameters.map(String)])
-    .slice(1);
-  return execFileSync(tracer, [String(pid), ...words], { encoding: "utf8", timeout: 10_000 })
-    .trim()
-    .split("\n");
-}
-
-/** The same with a call that is the process's last: it may be killed before the tracer has put its registers back. */
-function lastCallIn(pid: number, last: Call): void {
-  try {
-    callsIn(pid, last);
-  } catch (error) {
-    assert.match(String(error), /No such process/);
-  }
-}
 
 async function sleeping(env: readonly string[] = []) {
   const container = scene.container(tandemWasm, { args: tandemWasm.programs.sleep, env });
   const pid = await container.run();
   await container.stdout.shows("sleeping\n");
   return { container, pid };
-}
-
-/** Descriptor ↦ what it leads to. */
-function descriptorsOf(pid: number): Map<number, string> {
-  const names = readdirSync(`/proc/${pid}/fd`).map(Number);
-  return new Map(names.map((fd) => [fd, readlinkSync(`/proc/${pid}/fd/${fd}`)]));
 }
 
 const O_DIRECTORY = 0o200000;
@@ -118,7 +69,7 @@ const refused: readonly (readonly [why: string, call: Call, results: readonly st
 security("gets nothing by asking the kernel", async () => {
   const { container, pid } = await sleeping();
   await using _ = container;
-  const results = callsIn(pid, ...refused.map(([, call]) => call));
+  const results = tracer.callsIn(pid, ...refused.map(([, call]) => call));
   for (const [index, [why, , expected]] of refused.entries())
     assert.ok(expected.includes(results[index] ?? ""), `${why}: ${results[index]}`);
 });
@@ -137,7 +88,7 @@ for (const name of [
   security(`dies by asking for ${name}`, async () => {
     const { container, pid } = await sleeping();
     await using _ = container;
-    assert.equal(callsIn(pid, [name]), ["SIGSYS"]);
+    assert.equal(tracer.callsIn(pid, [name]), ["SIGSYS"]);
     // 128 + SIGSYS where the kernel tells how a process ended (Linux 6.15); the end of its tracer may come first, as SIGKILL.
     const status = await container.wait();
     assert.ok(status === 159 || status === 137, `killed, without a word of its own: ${status}`);
@@ -174,7 +125,7 @@ security("shares no epoll set with the zygote: what it adds wakes nobody", async
   const before = entries(zygote);
   const sets = [...descriptorsOf(pid)].filter(([, target]) => target.includes("eventpoll"));
   // The event's bytes say EPOLLIN and a descriptor that libuv does not have.
-  for (const [fd] of sets) callsIn(pid, ["epoll_ctl", fd, 1, 1, "@AAAABBBBBBBB"]);
+  for (const [fd] of sets) tracer.callsIn(pid, ["epoll_ctl", fd, 1, 1, "@AAAABBBBBBBB"]);
   assert.is(entries(zygote), before);
   assert.ok(isAlive(zygote));
 });
@@ -200,28 +151,6 @@ security("has no right left", async () => {
       type,
     );
 });
-
-/** Whether the bytes are anywhere in the memory of a process. */
-function holds(pid: number, needle: string): boolean {
-  const memory = openSync(`/proc/${pid}/mem`, "r");
-  try {
-    for (const line of readFileSync(`/proc/${pid}/maps`, "latin1").split("\n")) {
-      const [, from = "0", to = "0", rights = ""] = /^([0-9a-f]+)-([0-9a-f]+) (\S+)/.exec(line) ?? [];
-      const length = Number(BigInt(`0x${to}`) - BigInt(`0x${from}`));
-      if (!rights.startsWith("rw") || length > 1 << 28) continue;
-      const bytes = Buffer.alloc(length);
-      try {
-        readSync(memory, bytes, 0, length, BigInt(`0x${from}`) as unknown as number);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== "EIO") throw error;
-      }
-      if (bytes.includes(needle)) return true;
-    }
-    return false;
-  } finally {
-    closeSync(memory);
-  }
-}
 
 security("finds no other container's secrets in its memory, nor does the zygote keep any", async () => {
   const secret = `secret-${process.pid}-of-the-neighbour`;
@@ -252,7 +181,7 @@ for (const [what, call] of [
   security(`is killed when it gives the shim ${what}`, async () => {
     const { container, pid } = await sleeping();
     await using _ = container;
-    lastCallIn(pid, call(statusPipeOf(pid)));
+    tracer.lastCallIn(pid, call(statusPipeOf(pid)));
     assert.is(await container.wait(), 137);
     assert.not(isAlive(pid));
   });
@@ -262,7 +191,7 @@ security("cannot make another status than its own last one", async () => {
   const { container, pid } = await sleeping();
   await using _ = container;
   const pipe = statusPipeOf(pid);
-  callsIn(pid, ["write", pipe, '@{"exit":3}\n', 11], ["write", pipe, '@{"exit":0}\n', 11]);
+  tracer.callsIn(pid, ["write", pipe, '@{"exit":3}\n', 11], ["write", pipe, '@{"exit":0}\n', 11]);
   assert.is(await container.wait(), 3);
 });
 
@@ -272,10 +201,13 @@ security("leaves the machine's /dev/null as it was", async () => {
   await using _ = container;
   assert.is(readlinkSync(`/proc/${pid}/fd/0`), "/dev/null");
   const leadsOut: Call = ["openat", 0, "@..", O_DIRECTORY];
-  assert.equal(callsIn(pid, ["fchmod", 0, 0], ["fchown", 0, 1, 1], leadsOut), ["EPERM", "EPERM", "ENOTDIR"]);
+  assert.equal(tracer.callsIn(pid, ["fchmod", 0, 0], ["fchown", 0, 1, 1], leadsOut), [
+    "EPERM",
+    "EPERM",
+    "ENOTDIR",
+  ]);
   assert.equal([statSync("/dev/null").mode, statSync("/dev/null").uid], [mode, uid]);
   assert.ok(existsSync("/dev/null"));
 });
 
-// The tracer knows the registers of one architecture.
-if (process.arch === "x64") security.run();
+if (Tracer.isPossible) security.run();
