@@ -22,6 +22,7 @@
         "addon/file.cc",
         "addon/mount.cc",
         "addon/isolate.cc",
+        "addon/kernel_mounts.cc",
         "addon/cgroup.cc",
         "addon/bpf_devices.cc",
         "addon/seccomp.cc",

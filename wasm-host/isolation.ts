@@ -1,5 +1,7 @@
 import { closeSync, constants, openSync, statSync } from "node:fs";
 import type { GuestCode } from "../src/code/guest-code.ts";
+import { shown, TandemError } from "../src/errors.ts";
+import { kernelFilesystemAt } from "../src/isolation/kernel-filesystems.ts";
 import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import type { IsolateOptions, TcpPorts } from "../src/native-surface.ts";
@@ -89,8 +91,12 @@ export function isolateOptions(
 
 type OpenMount = IsolateOptions["mounts"][number];
 
-/** The tree itself, then what is mounted on it. */
+/**
+ * The tree itself, then what is mounted on it.
+ * @throws TandemError invalid_argument for a directory of the kernel's own
+ */
 function openPreopen({ source, readonly, mounts }: PreopenPlan, place: string): OpenMount[] {
+  if ("bind" in source) refuseKernelFilesystem(source.bind);
   // Where nothing is mounted on it no place need be made: then it is read-only from the start.
   const seal = readonly && mounts.length > 0;
   const own = { ...openMount(source, readonly && !seal), target: place, seal };
@@ -99,6 +105,15 @@ function openPreopen({ source, readonly, mounts }: PreopenPlan, place: string): 
     own,
     ...mounts.map((mount) => ({ ...openMount(mount.source, mount.readonly), target: below + mount.target })),
   ];
+}
+
+function refuseKernelFilesystem(path: string): void {
+  const type = kernelFilesystemAt(path);
+  if (type === undefined) return;
+  throw new TandemError(
+    "invalid_argument",
+    `directory ${shown(path)}: is of the kernel's own file system ${type}, which no guest gets`,
+  );
 }
 
 function openMount(source: MountSource, readonly: boolean): Omit<OpenMount, "target"> {

@@ -25,6 +25,7 @@
 #include "addon/descriptors.h"
 #include "addon/groups.h"
 #include "addon/in_root.h"
+#include "addon/kernel_mounts.h"
 #include "sys/unique_fd.h"
 
 namespace tandem {
@@ -361,8 +362,13 @@ Napi::Value isolate(const Napi::CallbackInfo& info) {
     setOomScore(score.As<Napi::Number>().Int32Value());
   // Limits before the capability that lets them be raised is gone.
   setLimits(options.Get("rlimits").As<Napi::Array>());
+  Napi::Array mounts = options.Get("mounts").As<Napi::Array>();
+  // It is out of sight once the namespace is another.
+  UniqueFd proc = mounts.Length() > 0 ? openProc() : UniqueFd();
   enterNamespaces(options);
-  UniqueFd root(mountFilesystem(options.Get("mounts").As<Napi::Array>()));
+  UniqueFd root(mountFilesystem(mounts));
+  if (proc) coverKernelMounts(proc);
+  proc.reset();
   enterRoot();
   umask(number(options, "umask"));
   dropCapabilities();

@@ -15,6 +15,7 @@ import { TandemError } from "../errors.ts";
 import { applySettings, httpLimitsOf } from "../grant/apply-settings.ts";
 import { mergeSettings, noSettings, type OperatorSettings } from "../grant/pod-settings.ts";
 import { joinFiles } from "../isolation/cgroup.ts";
+import { isKernelFilesystem } from "../isolation/kernel-filesystems.ts";
 import type { CreateRequest } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
 import { refuseForWasm } from "./wasm-refusals.ts";
@@ -24,19 +25,6 @@ const CLONE_NEWCGROUP = 0x02000000;
 const CLONE_NEWUTS = 0x04000000;
 const CLONE_NEWIPC = 0x08000000;
 const CLONE_NEWNET = 0x40000000;
-
-/** The kernel's own file systems: never granted to a guest (design: deny by default). */
-const kernelFilesystems = new Set([
-  "proc",
-  "sysfs",
-  "cgroup",
-  "cgroup2",
-  "mqueue",
-  "devpts",
-  "securityfs",
-  "debugfs",
-  "bpf",
-]);
 
 const DEFAULT_HTTP_PORT = 8080;
 
@@ -123,7 +111,7 @@ function toWasmMount(mount: SpecMount): WasmMount | undefined {
       : undefined;
   }
   if (bind) return { target: destination, source: bindOf(mount, options), readonly };
-  if (kernelFilesystems.has(type)) return undefined;
+  if (isKernelFilesystem(type)) return undefined;
   if (type === "tmpfs") return { target: destination, source: { tmpfs: tmpfsOptions(options) }, readonly };
   throw new TandemError(
     "invalid_argument",

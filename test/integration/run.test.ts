@@ -2,13 +2,11 @@
 import { spawn } from "node:child_process";
 import {
   chmodSync,
-  copyFileSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
@@ -17,44 +15,24 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { buildComponent } from "../../examples/http-function/build.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
-import { Household } from "../support/household.ts";
-import { RootlessUser } from "./rootless-user.ts";
-import { buildGuest, type Runner, RunningGuest, runTandem, tandem } from "./run-guest.ts";
+import { type Runner, RunningGuest, runTandem, tandem } from "./run-guest.ts";
+import { Runners } from "./runners.ts";
 
-const obstacle = RootlessUser.obstacle();
 const all = suite("tandem run");
-const directory = mkdtempSync("/tmp/tr-run-");
-const place = mkdtempSync("/tmp/th-");
-const household = new Household(place);
-const guest = join(directory, "guest.wasm");
-const runners: Runner[] = [];
-let user: RootlessUser | undefined;
+let runners: Runners;
+let directory: string;
+let guest: string;
 
 all.before(async () => {
-  chmodSync(directory, 0o777);
-  copyFileSync(buildGuest(), guest);
-  chmodSync(guest, 0o644);
-  const environment = Object.entries(household.environment).map(([name, value]) => `${name}=${value}`);
-  runners.push({
-    name: "root",
-    uid: 0,
-    command: (program) => ["env", "-i", "PATH=/usr/bin:/bin", ...environment, ...program],
-  });
-  if (obstacle !== undefined) return;
-  user = await RootlessUser.create();
-  const { uid } = user;
-  runners.push({ name: "a user", uid, command: (program) => user?.command(program) ?? ["false"] });
+  runners = await Runners.create();
+  ({ directory, guest } = runners);
 });
-all.after(async () => {
-  household.end();
-  await user?.[Symbol.asyncDispose]();
-  for (const path of [directory, place]) rmSync(path, { recursive: true, force: true });
-});
+all.after(() => runners[Symbol.asyncDispose]());
 
 /** For root and for a user. */
 function both(name: string, body: (runner: Runner) => Promise<void>): void {
   all(name, async () => {
-    for (const runner of runners) await body(runner);
+    for (const runner of runners.all) await body(runner);
   });
 }
 
