@@ -199,10 +199,16 @@ int wasiReadDirectory(const Arguments& in) {
   uint8_t* buffer = memory.at(in.u32(2), length);
   memory.at(in.u32(5), 4);
   const int64_t cookie = in.i64(4);
-  if (lseek(fd, cookie, SEEK_SET) < 0) {
-    if (errno != EBADF) return errno;
+  off_t position = lseek(fd, cookie, SEEK_SET);
+  if (position < 0 && errno == EBADF) {
     if (const int error = makeReadable(fd); error != 0) return error;
-    if (lseek(fd, cookie, SEEK_SET) < 0) return errno;
+    position = lseek(fd, cookie, SEEK_SET);
+  }
+  // EINVAL: a position that the file system cannot have is behind the last entry.
+  if (position < 0 && errno != EINVAL) return errno;
+  if (position < 0) {
+    memory.store(in.u32(5), uint32_t{0});
+    return 0;
   }
   uint32_t used = 0;
   alignas(LinuxDirent) char entries[4096];

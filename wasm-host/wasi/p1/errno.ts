@@ -10,5 +10,6 @@ export const errno = {
   notsup: 58,
   notsock: 57,
   rofs: 69,
+  spipe: 70,
   notcapable: 76,
 } as const;

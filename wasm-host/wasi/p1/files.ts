@@ -2,8 +2,9 @@ import { native } from "../../../src/native.ts";
 import { fdFlags, fileTypes } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 import { guarded, viewOf } from "./little-endian.ts";
+import { refusal } from "./refusal.ts";
 import { rights, rightsFrom } from "./rights.ts";
-import { refusal, type State } from "./state.ts";
+import type { State } from "./state.ts";
 
 const KNOWN_FLAGS = 31;
 const [SEEK_SET, SEEK_CUR, SEEK_END] = [0, 1, 2];
@@ -17,24 +18,24 @@ export function transferImports(state: State) {
   return {
     fd_read: (fd: number, iovecs: number, count: number, result: number) => {
       const file = table.get(fd);
-      if (file === undefined || (file.base & rights.fdRead) === 0) return refusal(file);
+      if (file === undefined || (file.base & rights.fdRead) === 0) return refusal(file, rights.fdRead);
       return native.wasiRead(state.bytes(), file.fd, file.flags, iovecs, count, result);
     },
     fd_write: (fd: number, iovecs: number, count: number, result: number) => {
       const file = table.get(fd);
-      if (file === undefined || (file.base & rights.fdWrite) === 0) return refusal(file);
+      if (file === undefined || (file.base & rights.fdWrite) === 0) return refusal(file, rights.fdWrite);
       return native.wasiWrite(state.bytes(), file.fd, file.flags, iovecs, count, result);
     },
     fd_pread: (fd: number, iovecs: number, count: number, offset: bigint, result: number) => {
       const file = table.get(fd);
       const needed = rights.fdRead | rights.fdSeek;
-      if (file === undefined || (file.base & needed) !== needed) return refusal(file);
+      if (file === undefined || (file.base & needed) !== needed) return refusal(file, needed);
       return native.wasiReadAt(state.bytes(), file.fd, iovecs, count, offset, result);
     },
     fd_pwrite: (fd: number, iovecs: number, count: number, offset: bigint, result: number) => {
       const file = table.get(fd);
       const needed = rights.fdWrite | rights.fdSeek;
-      if (file === undefined || (file.base & needed) !== needed) return refusal(file);
+      if (file === undefined || (file.base & needed) !== needed) return refusal(file, needed);
       return native.wasiWriteAt(state.bytes(), file.fd, file.flags, iovecs, count, offset, result);
     },
     fd_seek: (fd: number, offset: bigint, whence: number, result: number) => {
@@ -42,12 +43,13 @@ export function transferImports(state: State) {
       // Asking where one is needs the right to tell only.
       const how = (state.unstable ? unstableWhences : whences)[whence];
       const needed = offset === 0n && how === SEEK_CUR ? rights.fdSeek | rights.fdTell : rights.fdSeek;
-      if (file === undefined || (file.base & needed) === 0) return refusal(file);
+      if (file === undefined || (file.base & needed) === 0) return refusal(file, needed);
       return how === undefined ? errno.inval : native.wasiSeek(state.bytes(), file.fd, offset, how, result);
     },
     fd_tell: (fd: number, result: number) => {
       const file = table.get(fd);
-      if (file === undefined || (file.base & (rights.fdTell | rights.fdSeek)) === 0) return refusal(file);
+      if (file === undefined || (file.base & (rights.fdTell | rights.fdSeek)) === 0)
+        return refusal(file, rights.fdTell);
       return native.wasiSeek(state.bytes(), file.fd, 0n, SEEK_CUR, result);
     },
     fd_readdir: (fd: number, buffer: number, length: number, cookie: bigint, result: number) => {
@@ -70,7 +72,8 @@ export function attributeImports(state: State) {
     },
     fd_filestat_set_size: (fd: number, size: bigint) => {
       const file = table.get(fd);
-      if (file === undefined || (file.base & rights.fdFilestatSetSize) === 0) return refusal(file);
+      if (file === undefined || (file.base & rights.fdFilestatSetSize) === 0)
+        return refusal(file, rights.fdFilestatSetSize);
       return native.wasiSetSize(file.fd, size);
     },
     fd_filestat_set_times: (fd: number, atime: bigint, mtime: bigint, flags: number) => {
@@ -80,12 +83,13 @@ export function attributeImports(state: State) {
     },
     fd_advise: (fd: number, offset: bigint, length: bigint, advice: number) => {
       const file = table.get(fd);
-      if (file === undefined || (file.base & rights.fdAdvise) === 0) return refusal(file);
+      if (file === undefined || (file.base & rights.fdAdvise) === 0) return refusal(file, rights.fdAdvise);
       return native.wasiAdvise(file.fd, offset, length, advice);
     },
     fd_allocate: (fd: number, offset: bigint, length: bigint) => {
       const file = table.get(fd);
-      if (file === undefined || (file.base & rights.fdAllocate) === 0) return refusal(file);
+      if (file === undefined || (file.base & rights.fdAllocate) === 0)
+        return refusal(file, rights.fdAllocate);
       return native.wasiAllocate(file.fd, offset, length);
     },
     fd_sync: (fd: number) => {

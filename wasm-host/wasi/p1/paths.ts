@@ -2,8 +2,9 @@ import { native } from "../../../src/native.ts";
 import { Descriptor, fdFlags, fileTypes } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 import { guarded, viewOf } from "./little-endian.ts";
-import { rights, rightsFrom, rightsOf } from "./rights.ts";
-import { refusal, type State } from "./state.ts";
+import { refusal } from "./refusal.ts";
+import { rights, rightsAskedFor, rightsFrom, rightsOf } from "./rights.ts";
+import type { State } from "./state.ts";
 
 const SYMLINK_FOLLOW = 1;
 
@@ -204,12 +205,15 @@ function openPath(state: State, request: OpenRequest): number {
 }
 
 /** Gives what wasiOpen opened a number. */
-function addOpened(state: State, directory: Descriptor, { base, inheriting, flags }: OpenRequest): number {
+function addOpened(state: State, directory: Descriptor, request: OpenRequest): number {
   const [fd = -1, type = 0] = opened;
   const { readonly, truncates } = directory;
   const possible = type === fileTypes.directory ? rightsOf.directory : rightsOf.regular;
+  const asked = rightsAskedFor(request);
+  const base = asked.base & directory.inheriting & possible;
+  const inheriting = asked.inheriting & directory.inheriting;
   return state.table.add(
-    new Descriptor({ fd, type, base: base & possible, inheriting, flags, readonly, truncates }),
+    new Descriptor({ fd, type, base, inheriting, flags: request.flags, readonly, truncates }),
   );
 }
 

@@ -72,6 +72,26 @@ export const rightsOf = {
   listener: rights.sockAccept | rights.fdFdstatSetFlags | rights.fdFilestatGet | rights.pollFdReadwrite,
 } as const;
 
+const access = rights.fdRead | rights.fdWrite;
+const changingContents = rights.fdAllocate | rights.fdFilestatSetSize;
+
+/**
+ * The rights that path_open asks for on what it opens, and beneath it. Who names any but those to read and to write gets those
+ * that are named. Who names none has no rights in mind (wasmtime has long ceased to look at them, and guests made for it leave
+ * them out) and gets whatever goes with reading, writing or neither.
+ */
+export function rightsAskedFor(named: AskedRights): AskedRights {
+  if ((named.base & ~access) !== 0 || named.inheriting !== 0) return named;
+  const withoutWriting = (named.base & rights.fdWrite) === 0 ? changingContents : 0;
+  const inheriting = rightsOf.inheriting;
+  return { base: (inheriting & ~access & ~withoutWriting) | named.base, inheriting };
+}
+
+export interface AskedRights {
+  readonly base: number;
+  readonly inheriting: number;
+}
+
 /** Narrows the guest's u64; bits that nobody has named are nobody's right. */
 export function rightsFrom(wire: bigint): number {
   return Number(BigInt.asUintN(30, wire));

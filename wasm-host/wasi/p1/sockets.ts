@@ -2,8 +2,9 @@ import { native } from "../../../src/native.ts";
 import { Descriptor, fdFlags, fileTypes } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 import { guarded, viewOf } from "./little-endian.ts";
+import { refusal } from "./refusal.ts";
 import { rights, rightsOf } from "./rights.ts";
-import { refusal, type State } from "./state.ts";
+import type { State } from "./state.ts";
 
 const accepted = new Int32Array(1);
 

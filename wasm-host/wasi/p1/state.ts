@@ -1,6 +1,5 @@
 import type { Grant } from "../../grant.ts";
-import { type Descriptor, type Descriptors, DescriptorTable } from "./descriptor.ts";
-import { errno } from "./errno.ts";
+import { type Descriptors, DescriptorTable } from "./descriptor.ts";
 
 /** What the functions of one guest share. */
 export class State {
@@ -41,9 +40,4 @@ export interface StateOptions {
   readonly onExit: (status: number) => never;
   /** Shared with the other ABI's functions, when a guest imports both, and with its threads. */
   readonly table?: Descriptors;
-}
-
-/** Why a descriptor with these rights cannot be used: it is not open, or lacks one of them. */
-export function refusal(descriptor: Descriptor | undefined): number {
-  return descriptor === undefined ? errno.badf : errno.notcapable;
 }

@@ -25,6 +25,7 @@ const errno = {
   NOENT: 44,
   NOTDIR: 54,
   NOTEMPTY: 55,
+  SPIPE: 70,
   NOTCAPABLE: 76,
 };
 const CREATE = 1;
@@ -153,6 +154,7 @@ test("a cookie of long ago still means the same place", () => {
   if (first?.startsWith("f")) rmSync(join(sandbox.path, first));
   const again = readDirectory(guest, 3, kept?.next ?? 0n).entries.map(({ name }) => name);
   assert.equal(again, rest);
+  assert.equal(readDirectory(guest, 3, 2n ** 63n).entries, []);
 });
 
 test("rights can be given up, not taken, and are checked", () => {
@@ -162,11 +164,59 @@ test("rights can be given up, not taken, and are checked", () => {
   assert.is(guest.call("fd_fdstat_set_rights", fd, fileRights.read, 0n), 0);
   assert.is(guest.write(fd, "x")[0], errno.NOTCAPABLE);
   assert.is(guest.call("fd_fdstat_set_rights", fd, fileRights.read | fileRights.write, 0n), errno.NOTCAPABLE);
-  assert.is(guest.read(3)[0], errno.NOTCAPABLE);
   assert.is(guest.read(99)[0], errno.BADF);
   const [, narrow] = guest.open(".", { oflags: DIRECTORY, base: 1n << 13n, inheriting: fileRights.read });
   assert.is(guest.open("file", { directory: narrow, base: fileRights.write })[0], errno.NOTCAPABLE);
   assert.is(guest.open("file", { directory: narrow, base: fileRights.read, inheriting: 0n })[0], 0);
+});
+
+test("who names no rights has those that go with reading, writing or neither", () => {
+  using sandbox = new Sandbox();
+  const guest = sandbox.guest();
+  const none = { base: 0n, inheriting: 0n };
+  const [, directory] = guest.open(".", { oflags: DIRECTORY, ...none });
+  assert.is(guest.call("path_create_directory", directory, ...guest.text("made")), 0);
+  const options = { directory, inheriting: 0n };
+  const [, written] = guest.open("file", { ...options, oflags: CREATE, base: fileRights.write });
+  assert.is(guest.write(written, "text")[0], 0);
+  assert.is(guest.call("fd_seek", written, 0n, 0, guest.alloc(8)), 0);
+  assert.is(guest.call("fd_filestat_set_size", written, 2n), 0);
+  assert.is(guest.read(written)[0], errno.BADF);
+  const [, read] = guest.open("file", { ...options, base: 2n });
+  assert.equal(guest.read(read), [0, "te"]);
+  assert.is(guest.write(read, "")[0], errno.BADF);
+  assert.is(guest.call("fd_filestat_set_size", read, 0n), errno.INVAL);
+  const [, neither] = guest.open("file", { ...options, base: 0n });
+  assert.is(guest.call("fd_filestat_get", neither, guest.alloc(64)), 0);
+  assert.is(guest.read(neither)[0], errno.NOTCAPABLE);
+  // What the directory gave up is not got back by naming nothing.
+  const pathOpen = 1n << 13n;
+  assert.is(guest.call("fd_fdstat_set_rights", directory, pathOpen, 2n), 0);
+  const [, narrow] = guest.open("file", { ...options, base: 2n });
+  assert.is(guest.call("fd_filestat_get", narrow, guest.alloc(64)), errno.NOTCAPABLE);
+});
+
+test("what a file is not, or was not opened for, fails as with the kernel", () => {
+  using sandbox = new Sandbox();
+  const guest = sandbox.guest();
+  const result = guest.alloc(8);
+  assert.is(guest.read(3)[0], errno.BADF);
+  assert.is(guest.write(3, "x")[0], errno.BADF);
+  assert.is(guest.call("fd_seek", 3, 0n, 0, result), errno.BADF);
+  assert.is(guest.call("fd_tell", 3, result), errno.BADF);
+  assert.is(guest.call("fd_advise", 3, 0n, 0n, 4), errno.BADF);
+  assert.is(guest.call("fd_allocate", 3, 0n, 1n), errno.BADF);
+  assert.is(guest.call("fd_filestat_set_size", 3, 0n), errno.BADF);
+  execFileSync("mkfifo", [join(sandbox.path, "pipe")]);
+  const stdin = openSync(join(sandbox.path, "pipe"), "r+");
+  try {
+    const piped = sandbox.guest(".", { stdio: { stdin, stdout: -1, stderr: -1 } });
+    for (const whence of [0, 1, 2]) assert.is(piped.call("fd_seek", 0, 0n, whence, result), errno.SPIPE);
+    assert.is(piped.call("fd_advise", 0, 0n, 0n, 4), errno.SPIPE);
+    assert.is(piped.call("fd_seek", 1, 0n, 1, result), errno.BADF);
+  } finally {
+    closeSync(stdin);
+  }
 });
 
 test("truncating takes no right that a directory was opened with, only one that was not given up", () => {
