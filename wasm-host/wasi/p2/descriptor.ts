@@ -1,14 +1,8 @@
 import { closeSync } from "node:fs";
 import { descriptorStat, fileTimes, metadataHash, type NewTimestamp } from "./descriptor-stat.ts";
 import { createFileInput, createFileOutput, readAt, writeAt } from "./file-streams.ts";
-import {
-  type Advice,
-  errorCodeOf,
-  type Files,
-  type FileType,
-  type OpenHow,
-  statDescriptor,
-} from "./files.ts";
+import { type Advice, errorCodeOf, type Files, type FileType, statDescriptor } from "./files.ts";
+import { type DescriptorFlags, type OpenFlags, openHow, type PathFlags } from "./open-how.ts";
 import { err, ok, type Result } from "./result.ts";
 import { InputStream, OutputStream } from "./streams.ts";
 import type { Waiter } from "./waiting.ts";
@@ -19,41 +13,30 @@ export interface FilesystemHost {
   readonly waiter: Waiter;
 }
 
-export interface DescriptorFlags {
-  readonly read?: boolean;
-  readonly write?: boolean;
-  readonly fileIntegritySync?: boolean;
-  readonly dataIntegritySync?: boolean;
-  readonly requestedWriteSync?: boolean;
-  readonly mutateDirectory?: boolean;
-}
-
-interface OpenFlags {
-  readonly create?: boolean;
-  readonly directory?: boolean;
-  readonly exclusive?: boolean;
-  readonly truncate?: boolean;
-}
-
-interface PathFlags {
-  readonly symlinkFollow?: boolean;
-}
-
 type Outcome<T> = Result<T, string>;
+
+interface DescriptorOptions {
+  /** What the guest is told. */
+  readonly flags: DescriptorFlags;
+  /** Whether the grant lets the guest change what is here; it comes from the preopen. */
+  readonly mayChange: boolean;
+  /** Closed when the guest drops it. */
+  readonly owned: boolean;
+  readonly host: FilesystemHost;
+}
 
 /** The resource `descriptor` of wasi:filesystem/types 0.2: a file or directory, below a preopen for ever. */
 export class Descriptor {
   readonly #fd: number;
   readonly #flags: DescriptorFlags;
+  readonly #mayChange: boolean;
   readonly #owned: boolean;
   readonly #host: FilesystemHost;
 
-  constructor(
-    fd: number,
-    options: { readonly flags: DescriptorFlags; readonly owned: boolean; readonly host: FilesystemHost },
-  ) {
+  constructor(fd: number, options: DescriptorOptions) {
     this.#fd = fd;
     this.#flags = options.flags;
+    this.#mayChange = options.mayChange;
     this.#owned = options.owned;
     this.#host = options.host;
   }
@@ -94,7 +77,11 @@ export class Descriptor {
   }
 
   setSize(size: bigint): Outcome<void> {
-    return this.#write(() => this.#host.files.setSize(this.#fd, size));
+    return attempt(() => {
+      if (statDescriptor(this.#fd).type === "directory") throw errno("EBADF");
+      if (this.#flags.write !== true) throw errno("EINVAL"); // as ftruncate(2)
+      this.#host.files.setSize(this.#fd, size);
+    });
   }
 
   setTimes(accessed: NewTimestamp, modified: NewTimestamp): Outcome<void> {
@@ -142,21 +129,22 @@ export class Descriptor {
     openFlags: OpenFlags,
     flags: DescriptorFlags,
   ): Outcome<Descriptor> {
-    const changes =
-      flags.write === true ||
-      flags.mutateDirectory === true ||
-      openFlags.create === true ||
-      openFlags.truncate === true;
+    const how = openHow(pathFlags, openFlags, flags);
+    const mayChange = this.#mayChange;
     return this.#below(
       (files) => {
-        const fd = files.openAt(this.#fd, path, openHow(pathFlags, openFlags, flags));
+        const fd = files.openAt(this.#fd, path, how);
+        const directory = statDescriptor(fd).type === "directory";
         return new Descriptor(fd, {
-          flags: { ...flags, mutateDirectory: this.#flags.mutateDirectory === true },
+          flags: directory
+            ? { ...flags, read: how.read, write: false, mutateDirectory: mayChange }
+            : { ...flags, read: how.read, write: how.write, mutateDirectory: false },
+          mayChange,
           owned: true,
           host: this.#host,
         });
       },
-      changes ? "mutate" : "look",
+      how.write || flags.mutateDirectory === true ? "mutate" : "look",
     );
   }
 
@@ -177,13 +165,13 @@ export class Descriptor {
   }
 
   renameAt(oldPath: string, to: Descriptor, newPath: string): Outcome<void> {
-    if (to.#flags.mutateDirectory !== true) return err("read-only");
+    if (!to.#mayChange) return err("read-only");
     return this.#below((files) => files.renameAt(this.#fd, oldPath, to.#fd, newPath), "mutate");
   }
 
   linkAt(flags: PathFlags, oldPath: string, to: Descriptor, newPath: string): Outcome<void> {
     if (flags.symlinkFollow === true) return err("invalid"); // as wasmtime: the link itself is linked, never its target
-    if (to.#flags.mutateDirectory !== true) return err("read-only");
+    if (!to.#mayChange) return err("read-only");
     return this.#below((files) => files.linkAt(this.#fd, oldPath, to.#fd, newPath), "mutate");
   }
 
@@ -220,8 +208,7 @@ export class Descriptor {
 
   /** An operation on a path below this directory; `mutate` needs the right to change it. */
   #below<T>(action: (files: Files) => T, kind: "look" | "mutate" = "look"): Outcome<T> {
-    if (kind === "mutate" && this.#flags.mutateDirectory !== true && this.#flags.write !== true)
-      return err("read-only");
+    if (kind === "mutate" && !this.#mayChange) return err("read-only");
     return attempt(() => action(this.#host.files));
   }
 }
@@ -250,18 +237,4 @@ function attempt<T>(action: () => T): Outcome<T> {
 
 function errno(code: string): Error {
   return Object.assign(new Error(code), { code });
-}
-
-function openHow(path: PathFlags, open: OpenFlags, flags: DescriptorFlags): OpenHow {
-  return {
-    read: flags.read === true,
-    write: flags.write === true,
-    follow: path.symlinkFollow === true,
-    create: open.create === true,
-    directory: open.directory === true,
-    exclusive: open.exclusive === true,
-    truncate: open.truncate === true,
-    syncData: flags.dataIntegritySync === true || flags.requestedWriteSync === true,
-    sync: flags.fileIntegritySync === true,
-  };
 }

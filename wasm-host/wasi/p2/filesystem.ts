@@ -9,8 +9,9 @@ export function createFilesystem(
   host: FilesystemHost,
 ): Record<string, unknown> {
   const open = (preopen: Preopen): [Descriptor, string] => {
-    const flags = { read: true, mutateDirectory: !preopen.readonly };
-    return [new Descriptor(preopen.fd, { flags, owned: false, host }), preopen.guestPath];
+    const mayChange = !preopen.readonly;
+    const flags = { read: true, mutateDirectory: mayChange };
+    return [new Descriptor(preopen.fd, { flags, mayChange, owned: false, host }), preopen.guestPath];
   };
   return {
     "wasi:filesystem/preopens": { getDirectories: () => preopens.map(open) },

@@ -2,6 +2,7 @@ import { closeSync } from "node:fs";
 import { metadataHash } from "../p2/descriptor-stat.ts";
 import { createFileInput, createFileOutput } from "../p2/file-streams.ts";
 import { type Advice, type FileStat, type Files, type OpenHow, statDescriptor } from "../p2/files.ts";
+import { type DescriptorFlags, type OpenFlags, openHow, type PathFlags } from "../p2/open-how.ts";
 import { done, err, ok, type Result } from "../p2/result.ts";
 import {
   type DescriptorType,
@@ -15,26 +16,6 @@ import {
 import { type DirectoryEntry, entryStream } from "./entry-stream.ts";
 import { type GuestStream, pump } from "./guest-stream.ts";
 import { chunksOf, failedStream, hostStream, type StreamAndEnd } from "./host-stream.ts";
-
-export interface DescriptorFlags {
-  readonly read?: boolean;
-  readonly write?: boolean;
-  readonly fileIntegritySync?: boolean;
-  readonly dataIntegritySync?: boolean;
-  readonly requestedWriteSync?: boolean;
-  readonly mutateDirectory?: boolean;
-}
-
-interface OpenFlags {
-  readonly create?: boolean;
-  readonly directory?: boolean;
-  readonly exclusive?: boolean;
-  readonly truncate?: boolean;
-}
-
-interface PathFlags {
-  readonly symlinkFollow?: boolean;
-}
 
 type Outcome<T> = Result<T, ErrorCode>;
 
@@ -257,21 +238,6 @@ function attempt<T>(action: () => T): Outcome<T> {
 
 function errno(code: string): Error {
   return Object.assign(new Error(code), { code });
-}
-
-/** To create or truncate is to write; whoever does not ask for writing reads. */
-function openHow(path: PathFlags, open: OpenFlags, flags: DescriptorFlags): OpenHow {
-  return {
-    read: flags.read === true || flags.write !== true,
-    write: flags.write === true || open.create === true || open.truncate === true,
-    follow: path.symlinkFollow === true,
-    create: open.create === true,
-    directory: open.directory === true,
-    exclusive: open.exclusive === true,
-    truncate: open.truncate === true,
-    syncData: flags.dataIntegritySync === true || flags.requestedWriteSync === true,
-    sync: flags.fileIntegritySync === true,
-  };
 }
 
 function openedFlags(how: OpenHow, asked: DescriptorFlags, directory: boolean): DescriptorFlags {
