@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,18 +18,19 @@ export interface Recipe {
 
 /** The product of a recipe, made only when it is not in the cache. Safe when several processes build at once. */
 export async function cached(recipe: Recipe, cacheDir = defaultCacheDir): Promise<Uint8Array> {
+  return await readFile(await cachedPath(recipe, cacheDir));
+}
+
+/** Where the product of a recipe is, once it is there. */
+export async function cachedPath(recipe: Recipe, cacheDir = defaultCacheDir): Promise<string> {
   const path = join(cacheDir, `${keyOf(recipe)}-${recipe.name}`);
-  try {
-    return await readFile(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
-  }
+  if (existsSync(path)) return path;
   const bytes = await recipe.make();
   const temporary = `${path}.${randomUUID()}`;
   await mkdir(dirname(path), { recursive: true });
   await writeFile(temporary, bytes);
   await rename(temporary, path); // whole or not at all, whoever else is building
-  return bytes;
+  return path;
 }
 
 function keyOf(recipe: Recipe): string {

@@ -1,8 +1,9 @@
 /**
- * The test runner: node scripts/test.ts [unit|integration|all] [part of a path…]
+ * The test runner: node scripts/test.ts [unit|integration|all|programs] [part of a path…]
  *
  * Each test file runs in a Node process of its own, by its own uvu; this adds up what they report and ends with one line,
- * `N passed, N failed`. Integration tests need root, a containerd and a machine to themselves, so they run one at a time.
+ * `N passed, N failed`. Integration tests need root, a containerd and a machine to themselves, so they run one at a time. `programs`, which is no part of `all`, takes
+ * minutes to fetch and compile what it runs.
  */
 import { spawn } from "node:child_process";
 import { existsSync, globSync, writeSync } from "node:fs";
@@ -13,7 +14,7 @@ import { patience } from "./private-containerd/patience.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 
-type Mode = "unit" | "integration" | "all";
+type Mode = "unit" | "integration" | "all" | "programs";
 
 interface Totals {
   readonly passed: number;
@@ -30,20 +31,23 @@ interface Kind {
 
 const none: Totals = { passed: 0, failed: 0, skipped: 0 };
 
-/** test/ of the tree and of each workspace package; whatever lies in test/integration needs a containerd. */
+/** test/ of the tree and of each workspace package. test/programs needs dist/, whatever lies in test/integration a containerd too. */
 function discover(mode: Mode, parts: readonly string[]): Kind[] {
   const all = globSync(["test/**/*.test.ts", "src/*/test/**/*.test.ts"], { cwd: root })
     .sort()
     .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
+  const isProgram = (file: string): boolean => file.startsWith("test/programs/");
   const isIntegration = (file: string): boolean =>
     file.startsWith("test/integration/") || file.startsWith("test/examples/");
   const unit: Kind = {
-    files: all.filter((file) => !isIntegration(file)),
+    files: all.filter((file) => !isIntegration(file) && !isProgram(file)),
     limitMs: 120_000 * patience,
     atOnce: 2,
   };
   const integration: Kind = { files: all.filter(isIntegration), limitMs: 900_000 * patience, atOnce: 1 };
-  return mode === "unit" ? [unit] : mode === "integration" ? [integration] : [unit, integration];
+  const programs: Kind = { files: all.filter(isProgram), limitMs: 1_800_000 * patience, atOnce: 1 };
+  const kinds = { unit: [unit], integration: [integration], all: [unit, integration], programs: [programs] };
+  return kinds[mode];
 }
 
 /**
@@ -149,8 +153,8 @@ function print(text: string): void {
 }
 
 function toMode(text: string | undefined): Mode {
-  if (text === "unit" || text === "integration" || text === "all") return text;
-  throw new Error(`${String(text)}: not a mode; unit, integration or all`);
+  if (text === "unit" || text === "integration" || text === "all" || text === "programs") return text;
+  throw new Error(`${String(text)}: not a mode; unit, integration, all or programs`);
 }
 
 const mode = toMode(process.argv[2] ?? "all");

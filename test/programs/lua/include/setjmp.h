@@ -1,0 +1,1 @@
+/* Lua includes it; nothing of it is used (wasi.h). */

@@ -1,0 +1,26 @@
+local path = "/work/lua.txt"
+local out = assert(io.open(path, "w"))
+out:setvbuf("full", 4096)
+for i = 1, 10000 do out:write("line ", i, "\n") end
+out:close()
+local count = 0
+for line in io.lines(path) do count = count + 1; assert(line == "line " .. count) end
+assert(count == 10000)
+local file = assert(io.open(path, "r+"))
+assert(file:seek("end") == 98894)
+file:seek("set", 5)
+file:write("ONE")
+file:seek("set", 0)
+assert(file:read("L") == "line ONEine 2\n")
+assert(file:read("n") == nil)
+file:close()
+assert(os.rename(path, path .. "2") and not io.open(path) and os.remove(path .. "2"))
+local none, message, number = io.open("/work/none/file", "w")
+assert(none == nil and message == "/work/none/file: No such file or directory" and number == 44)
+assert(not io.open("/etc/passwd") and not io.open("/work/../../etc/passwd"))
+assert(os.time() > 1600000000 and os.clock() >= 0 and os.getenv("NAME") == "value" and os.getenv("NONE") == nil)
+assert(os.date("!%Y-%m-%d", 86400) == "1970-01-02")
+assert(io.read("n") == 12 and io.read() == " rest")
+assert(io.read("a") == "")
+io.stderr:write("to stderr\n")
+print("ok")

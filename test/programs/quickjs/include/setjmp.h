@@ -1,0 +1,1 @@
+/* QuickJS includes it; nothing of it is used. */
