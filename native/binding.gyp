@@ -12,6 +12,7 @@
       "sources": [
         "addon/addon.cc",
         "addon/process.cc",
+        "addon/deadline.cc",
         "addon/descriptors.cc",
         "addon/pages.cc",
         "addon/poll.cc",

@@ -52,6 +52,11 @@ export interface Native extends NativeWasi, NativeSockets {
   /** When the calling thread of JavaScript ends, the process does, with 125, told to the status pipe unless that is -1. */
   exitWithThread(statusPipe: number): void;
   setProcessName(name: string): void;
+  /**
+   * Limits of time (addon/deadline.cc): after so long by the monotonic clock, or at so much processor time of the process, a thread of the
+   * kernel's writes the line to stderr and `{"exit":status}` to the status pipe, unless that is -1, and leaves with the status.
+   */
+  endAfter(deadline: ProcessDeadline): void;
   /** Name, session, child subreaper, SIGTERM, SIGINT and SIGHUP ignored, working directory `/`. */
   enterShim(name: string): void;
   setSession(): void;
@@ -228,6 +233,14 @@ export interface Native extends NativeWasi, NativeSockets {
    * no more than `budget` bytes of them. With a budget of 0 functions are not looked at. undefined when a section is not understood.
    */
   scanModule(bytes: Uint8Array, budget: number): ModuleScan | undefined;
+}
+
+export interface ProcessDeadline {
+  readonly clock: "monotonic" | "processor";
+  readonly milliseconds: number;
+  readonly line: string;
+  readonly status: number;
+  readonly statusPipe: number;
 }
 
 export interface ModuleScan {

@@ -1,4 +1,10 @@
 /**
+ * How many bytes may be written yet, in the first element; below 0 afterwards: more was to be written, and only that many were.
+ * undefined: any number.
+ */
+export type OutputLeft = BigInt64Array | undefined;
+
+/**
  * The addon's WASI 0.1 (native/addon/wasi_*.cc). Unlike the functions of native-surface.ts these throw nothing: they return 0 or a
  * WASI errno. `memory` is a view of the guest's whole linear memory; pointers, lengths and `result` are offsets in it, checked
  * against its size. `mode` holds the guest's fdflags.
@@ -19,6 +25,7 @@ export interface NativeWasi {
     iovecs: number,
     count: number,
     result: number,
+    left: OutputLeft,
   ): number;
   wasiReadAt(
     memory: Uint8Array,
@@ -36,6 +43,7 @@ export interface NativeWasi {
     count: number,
     offset: bigint,
     result: number,
+    left: OutputLeft,
   ): number;
   /** lseek(2); whence is Linux's. */
   wasiSeek(memory: Uint8Array, fd: number, offset: bigint, whence: number, result: number): number;
@@ -56,6 +64,7 @@ export interface NativeWasi {
     iovecs: number,
     count: number,
     result: number,
+    left: OutputLeft,
   ): number;
   wasiShutdown(fd: number, how: number): number;
   /** out: [fd] */

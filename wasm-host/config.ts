@@ -3,6 +3,7 @@ import type { RanFunctions } from "../src/code/ran-functions.ts";
 import type { LogLevel } from "./debug/log-level.ts";
 import type { Grant } from "./grant.ts";
 import type { HttpLimits } from "./http/serve.ts";
+import type { LimitName } from "./limits/limit-names.ts";
 import type { ResolverPaths } from "./network/read-resolver-files.ts";
 
 /**
@@ -121,4 +122,5 @@ export type StatusLine =
   | { readonly ready: true; readonly code?: CodeReport }
   /** `ran`: functions that are worth optimising, where the report said "afterwards". */
   | { readonly exit: number; readonly ran?: RanFunctions }
-  | { readonly error: string; readonly code: string };
+  /** `limit`: of the grant, when it is that which its guest would go beyond. */
+  | { readonly error: string; readonly code: string; readonly limit?: LimitName };

@@ -1,3 +1,4 @@
+import { usage } from "./limits/usage.ts";
 import type { ComponentExit } from "./wasi/p2/cli.ts";
 
 /**
@@ -6,11 +7,13 @@ import type { ComponentExit } from "./wasi/p2/cli.ts";
  */
 export class ExitIntercept {
   #status: number | undefined;
+  #made = 0;
 
   readonly instantiateCore = (
     module: WebAssembly.Module,
     imports?: WebAssembly.Imports,
   ): WebAssembly.Instance => {
+    usage.instantiateInComponent(this.#made++);
     const preview1 = imports?.["wasi_snapshot_preview1"];
     const procExit: unknown = preview1?.["proc_exit"];
     if (imports === undefined || typeof procExit !== "function")

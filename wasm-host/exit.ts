@@ -1,4 +1,6 @@
 import type { TandemError } from "../src/errors.ts";
+import type { LimitName } from "./limits/limit-names.ts";
+import { LimitReached } from "./limits/limit-reached.ts";
 
 /**
  * The exit statuses of a wasm container, the one table for modules and components. Whatever the guest passes to proc_exit is
@@ -6,6 +8,20 @@ import type { TandemError } from "../src/errors.ts";
  * Docker's conventions, so that an operator's habits hold.
  */
 export const exitStatuses = {
+  /** Wrote more to stdout and stderr than its grant has. */
+  outputLimit: 118,
+  /** Used more processor time. */
+  processorLimit: 119,
+  /** Begins with more memory. */
+  memoryLimit: 120,
+  /** Begins with more elements of tables. */
+  tableLimit: 121,
+  /** Made more instances of modules, threads among them. */
+  instanceLimit: 122,
+  /** Opened more descriptors. */
+  fileLimit: 123,
+  /** Ran for longer; timeout(1) has the same. */
+  timeLimit: 124,
   /** The host failed: a bug of ours or an unexpected error of the kernel. */
   hostError: 125,
   /** What was found cannot be run: not wasm, truncated, an import that nobody grants, a feature that the engine lacks, no room for it. */
@@ -17,6 +33,17 @@ export const exitStatuses = {
   /** Ended by SIGKILL: 128 + 9. */
   killed: 137,
 } as const;
+
+/** The status of a guest that reached a limit of its grant. */
+export const limitStatuses: Readonly<Record<LimitName, number>> = {
+  memoryBytes: exitStatuses.memoryLimit,
+  tableElements: exitStatuses.tableLimit,
+  instances: exitStatuses.instanceLimit,
+  cpuMs: exitStatuses.processorLimit,
+  wallMs: exitStatuses.timeLimit,
+  openFiles: exitStatuses.fileLimit,
+  outputBytes: exitStatuses.outputLimit,
+};
 
 /** The status that a wait(2) would give for this argument of proc_exit. */
 export function statusFromExitCode(code: number): number {
@@ -30,6 +57,7 @@ export function statusFromSignal(signal: number): number {
 
 /** The status of a container that could not be run at all, by the error that says why. */
 export function statusFromFailure(error: TandemError): number {
+  if (error instanceof LimitReached) return limitStatuses[error.limit];
   switch (error.code) {
     case "not_found":
       return exitStatuses.noEntry;

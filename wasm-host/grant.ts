@@ -79,11 +79,14 @@ export interface SeededRandom {
   readonly seed: string;
 }
 
-/** Going over one ends the guest with an exit status and a line of its own (docs/exit-codes.md). */
+/**
+ * Going over one ends the guest with an exit status and a line of its own (docs/exit-codes.md); but memories and tables just do not grow
+ * any more, which is for the guest to handle, and a guest that begins with more of them is not begun.
+ */
 export interface Limits {
-  /** Of all linear memories together. */
+  /** Of all linear memories together; of an http component those of each instance. */
   readonly memoryBytes?: number;
-  /** Elements of all tables together. */
+  /** Elements of all tables together, in the same way. */
   readonly tableElements?: number;
   /** Core module instances: a component has several, a thread is one. */
   readonly instances?: number;
@@ -91,7 +94,7 @@ export interface Limits {
   readonly cpuMs?: number;
   /** From the start of the guest. */
   readonly wallMs?: number;
-  /** Descriptors that are open at once: files, directories and sockets, not those that the grant itself gives. */
+  /** Descriptors that are open at once: files, directories and sockets, beside those that the grant itself gives. */
   readonly openFiles?: number;
   /** Written to stdout and stderr together. */
   readonly outputBytes?: number;

@@ -1,5 +1,6 @@
 import { TandemError } from "../src/errors.ts";
 import { exitStatuses } from "./exit.ts";
+import { usage } from "./limits/usage.ts";
 import { type Linking, linkImports } from "./link.ts";
 import { reportTrap } from "./report.ts";
 import { isTrap } from "./trap.ts";
@@ -33,6 +34,7 @@ export function prepareInstance(module: WebAssembly.Module, options: InstanceOpt
   };
   const imports = linkImports(module, { ...options, memory, onExit });
   return (enter) => {
+    usage.instantiate();
     try {
       const { exports } = new WebAssembly.Instance(module, imports);
       memory.current = toMemory(exports) ?? memory.current;
@@ -45,6 +47,8 @@ export function prepareInstance(module: WebAssembly.Module, options: InstanceOpt
       if (!isTrap(error)) throw hostFailure(error);
       reportTrap(grant.stdio.stderr, error, { modules: [module], sourceMap });
       return exitStatuses.trap;
+    } finally {
+      usage.dropped();
     }
   };
 }

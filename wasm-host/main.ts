@@ -10,6 +10,9 @@ import { grantLine } from "./debug/grant-line.ts";
 import { exitStatuses, statusFromFailure } from "./exit.ts";
 import { guestStackBytes, useGuestStack } from "./guest-stack.ts";
 import { enterIsolation, type WasmHost } from "./isolation.ts";
+import { LimitReached } from "./limits/limit-reached.ts";
+import { usage } from "./limits/usage.ts";
+import { watchTime } from "./limits/watch-time.ts";
 import { reportLine, writeLine, writeText } from "./report.ts";
 import { prepareWorkload, type Run } from "./workload.ts";
 
@@ -39,6 +42,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     native.setSession();
     native.exitOnSignal(status);
     if (config.log === "debug") denials.switchOn(STDERR);
+    usage.begin({ limits: config.grant.limits });
     run = prepareWorkload(config, {
       stdio: { stdin: STDIN, stdout: STDOUT, stderr: STDERR },
       listeners,
@@ -52,23 +56,32 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   } catch (error) {
     // Create fails with the reason.
     const failure = TandemError.from(error);
-    say({ error: failure.message, code: failure.code });
-    native.exitNow(exitStatuses.hostError);
+    const { code, message } = failure;
+    try {
+      say({ error: message, code, ...(failure instanceof LimitReached ? { limit: failure.limit } : {}) });
+    } finally {
+      native.exitNow(exitStatuses.hostError);
+    }
   }
   const tells = (config.log ?? "off") !== "off";
   const exit = (status: number): never => {
-    const ran = code?.ran();
-    if (tells) writeLine(STDERR, `tandem: ended with ${status}`);
-    say(ran === undefined ? { exit: status } : { exit: status, ran });
-    return native.exitNow(status);
+    try {
+      const ran = code?.ran();
+      if (tells) writeLine(STDERR, `tandem: ended with ${status}`);
+      say(ran === undefined ? { exit: status } : { exit: status, ran });
+    } finally {
+      // Also when nobody is there any more who would be told.
+      native.exitNow(status);
+    }
   };
   waitForStart(go, exit);
   keepDeepStacks();
   if (tells) writeText(STDERR, grantLine(config.grant));
   findNativeCode()?.endWhenHeapIsFull(status);
+  usage.onReached((reached) => endWith(reached, exit));
   setEngineForLongRuns();
   useGuestStack(stack);
-  runToEnd(run, exit);
+  runToEnd(run, { exit, watchTime: () => watchTime(config.grant.limits ?? {}, status) });
 }
 
 function takeStdio(fds: readonly number[], listeners: readonly number[]): void {
@@ -87,14 +100,21 @@ function waitForStart(go: number, exit: (code: number) => never): void {
   closeSync(go);
 }
 
-function runToEnd(run: Run, exit: (code: number) => never): void {
-  const fail = (error: unknown): never => {
-    // After Start nobody waits for an answer any more: the container's log says why.
-    const failure = TandemError.from(error);
-    reportLine(STDERR, failure.message);
-    return exit(statusFromFailure(failure));
-  };
+/** After Start nobody waits for an answer any more: the container's log says why. */
+function endWith(failure: TandemError, exit: (code: number) => never): never {
+  reportLine(STDERR, failure.message);
+  return exit(statusFromFailure(failure));
+}
+
+interface End {
+  readonly exit: (code: number) => never;
+  readonly watchTime: () => void;
+}
+
+function runToEnd(run: Run, { exit, watchTime: watch }: End): void {
+  const fail = (error: unknown): never => endWith(TandemError.from(error), exit);
   try {
+    watch();
     const result = run();
     if (typeof result === "number") exit(result);
     else result.then(exit, fail);

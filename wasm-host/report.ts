@@ -9,7 +9,12 @@ export function writeLine(stderr: number | undefined, line: string): void {
 
 /** One line of the host's own on the guest's stderr, so that `kubectl logs` shows it. */
 export function reportLine(stderr: number | undefined, message: string): void {
-  writeText(stderr, `tandem: ${message.split("\n", 1)[0]}\n`);
+  writeText(stderr, reportedLine(message));
+}
+
+/** How `reportLine` writes it. */
+export function reportedLine(message: string): string {
+  return `tandem: ${message.split("\n", 1)[0]}\n`;
 }
 
 /** A trap of the guest's, with its stack, as trap.ts words it. */

@@ -9,15 +9,16 @@ import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
-import type { HttpLimits, ListenAddress } from "./http/serve.ts";
+import { defaultHttpLimits, type HttpLimits, type ListenAddress } from "./http/serve.ts";
 import { type ComponentCall, prepareComponentCall } from "./invoke/component-call.ts";
 import { listFunctions } from "./invoke/find-function.ts";
 import type { ProcessNeeds } from "./isolation.ts";
+import { concurrentInstances } from "./limits/concurrent-instances.ts";
+import { planEngineLimits, setEngineLimits } from "./limits/engine-limits.ts";
 import { compileModule } from "./module.ts";
 import { networkNeeds } from "./network/kernel-needs.ts";
 import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { writeLine } from "./report.ts";
-import { requireKept } from "./require-kept.ts";
 import { prepareModule } from "./run-module.ts";
 import type { ThreadHost } from "./threads/thread-data.ts";
 import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
@@ -48,7 +49,6 @@ export interface Held {
 export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const { workload } = config;
   const { code } = held;
-  requireKept(config.grant);
   if (workload.form === "component") {
     const files = openTranspiled(workload.transpiled);
     const { world } = findWorld(files.manifest.exports);
@@ -62,12 +62,16 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const http = toAddress(config.http, held.listeners);
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
       compileWith(code, bytes, files.manifest.files[name]?.sha256);
-    const { httpLimits } = config;
+    const loaded = files.read();
+    const most = concurrentInstances(grant.limits ?? {}, loaded.modules.size);
+    const httpLimits = serves ? withConcurrency(config.httpLimits, most) : config.httpLimits;
     const call = () => prepareCall(files.manifest, workload.export, grant.args.slice(1));
-    return prepareComponent(files.read(), {
+    const run = prepareComponent(loaded, {
       ...{ grant, http, compile, call, onServing: () => announce(config.http, grant) },
       ...(httpLimits === undefined ? {} : { httpLimits }),
     });
+    setEngineLimits(planEngineLimits(grant.limits ?? {}, [...loaded.modules.values()], { imports: false }));
+    return run;
   }
   const file = openModule(workload.file);
   const digest = code?.digestOf(file, workload.digest);
@@ -77,6 +81,7 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
   const grant = toGrant(config, held, { keep });
   const bytes = readWhole(file);
   const module = compileModule(bytes, (valid) => compileWith(code, valid, digest));
+  setEngineLimits(planEngineLimits(grant.limits ?? {}, [bytes], { imports: true }));
   const { threads } = held;
   return prepareModule({ module, bytes }, grant, { export: workload.export, threads, sourceMap });
 }
@@ -94,6 +99,16 @@ function prepareCall(
     "not_found",
     `component is a reactor: name the export to call, as in app.wasm#name${names}`,
   );
+}
+
+/** No more requests at once than there may be instances. */
+function withConcurrency(
+  limits: Partial<HttpLimits> | undefined,
+  most: number | undefined,
+): Partial<HttpLimits> | undefined {
+  if (most === undefined) return limits;
+  const { maxConcurrency } = { ...defaultHttpLimits, ...limits };
+  return { ...limits, maxConcurrency: Math.min(maxConcurrency, most) };
 }
 
 /** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */

@@ -6,6 +6,7 @@ namespace {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportProcess(exports);
+  tandem::exportDeadline(exports);
   tandem::exportDescriptors(exports);
   tandem::exportPages(exports);
   tandem::exportPoll(exports);

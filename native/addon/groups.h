@@ -6,6 +6,7 @@
 namespace tandem {
 
 void exportProcess(Napi::Object exports);
+void exportDeadline(Napi::Object exports);
 void exportDescriptors(Napi::Object exports);
 void exportPages(Napi::Object exports);
 void exportPoll(Napi::Object exports);

@@ -80,6 +80,16 @@ class Arguments {
     return type == napi_int32_array && count >= length ? static_cast<int32_t*>(data) : nullptr;
   }
 
+  // A BigInt64Array of the host; nullptr otherwise.
+  int64_t* longs(int index) const {
+    void* data = nullptr;
+    size_t count = 0;
+    napi_typedarray_type type;
+    if (napi_get_typedarray_info(env_, values_[index], &type, &count, &data, nullptr, nullptr) != napi_ok)
+      return nullptr;
+    return type == napi_bigint64_array && count > 0 ? static_cast<int64_t*>(data) : nullptr;
+  }
+
  private:
   napi_env env_;
   napi_value values_[10] = {};

@@ -37,6 +37,20 @@ class Vectors {
   iovec* data() { return vectors_; }
   int count() const { return static_cast<int>(count_); }
 
+  int64_t length() const {
+    int64_t sum = 0;
+    for (uint32_t i = 0; i < count_; i++) sum += static_cast<int64_t>(vectors_[i].iov_len);
+    return sum;
+  }
+
+  // The first bytes of them only.
+  void cut(int64_t length) {
+    for (uint32_t i = 0; i < count_; i++) {
+      vectors_[i].iov_len = std::min(vectors_[i].iov_len, static_cast<size_t>(length));
+      length -= static_cast<int64_t>(vectors_[i].iov_len);
+    }
+  }
+
  private:
   static constexpr uint32_t kMost = 64;
   uint32_t count_;
@@ -99,6 +113,48 @@ int wasiRead(const Arguments& in) {
                     }));
 }
 
+// What a guest may still write to its output, all its threads together, in a cell of the host's: a write
+// takes of it before it is done, so that no two take the same. Below 0 once a write wanted more than there
+// was left; such a guest is ended.
+class Allowance {
+ public:
+  // Cuts what is to be written to what may be.
+  Allowance(int64_t* left, Vectors& vectors) : left_(left) {
+    if (left_ == nullptr) return;
+    wanted_ = vectors.length();
+    int64_t now = __atomic_load_n(left_, __ATOMIC_SEQ_CST);
+    do taken_ = std::min(wanted_, std::max<int64_t>(now, 0));
+    while (
+        !__atomic_compare_exchange_n(left_, &now, now - taken_, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    vectors.cut(taken_);
+  }
+  Allowance(const Allowance&) = delete;
+  Allowance& operator=(const Allowance&) = delete;
+
+  // Whether it is spent: then there is nothing to be written, and nobody to be told of it.
+  bool refuses() const {
+    if (left_ == nullptr || taken_ > 0 || wanted_ == 0) return false;
+    __atomic_store_n(left_, -1, __ATOMIC_SEQ_CST);
+    return true;
+  }
+
+  // Gives back what was not written.
+  ssize_t settle(ssize_t done) const {
+    if (left_ == nullptr) return done;
+    const int64_t written = std::max<int64_t>(done, 0);
+    if (written == taken_ && taken_ < wanted_)
+      __atomic_store_n(left_, -1, __ATOMIC_SEQ_CST);
+    else
+      __atomic_add_fetch(left_, taken_ - written, __ATOMIC_SEQ_CST);
+    return done;
+  }
+
+ private:
+  int64_t* left_;
+  int64_t wanted_ = 0;
+  int64_t taken_ = 0;
+};
+
 bool isRegular(int fd) {
   struct stat status;
   return fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
@@ -134,7 +190,7 @@ ssize_t writeNonblocking(int fd, Vectors& vectors, int flags) {
   return pwritev2(fd, vectors.data(), vectors.count(), -1, flags);
 }
 
-// wasiWrite(memory, fd, mode, iovecs, count, result)
+// wasiWrite(memory, fd, mode, iovecs, count, result, left)
 int wasiWrite(const Arguments& in) {
   const GuestMemory memory = in.memory(0);
   const int fd = in.i32(1);
@@ -142,13 +198,16 @@ int wasiWrite(const Arguments& in) {
   Vectors vectors(memory, in.u32(3), in.u32(4));
   const uint32_t result = in.u32(5);
   memory.at(result, 4);
+  const Allowance allowance(in.longs(6), vectors);
+  if (allowance.refuses()) return ENOSPC;
   const int flags = writeFlags(mode);
-  return storeCount(memory, result, perform(fd, mode, POLLOUT, [&] {
-                      if (mode & kNonblock) return writeNonblocking(fd, vectors, flags);
-                      // Offset -1: at the description's own position.
-                      return flags == 0 ? writev(fd, vectors.data(), vectors.count())
-                                        : pwritev2(fd, vectors.data(), vectors.count(), -1, flags);
-                    }));
+  const ssize_t done = perform(fd, mode, POLLOUT, [&] {
+    if (mode & kNonblock) return writeNonblocking(fd, vectors, flags);
+    // Offset -1: at the description's own position.
+    return flags == 0 ? writev(fd, vectors.data(), vectors.count())
+                      : pwritev2(fd, vectors.data(), vectors.count(), -1, flags);
+  });
+  return storeCount(memory, result, allowance.settle(done));
 }
 
 // wasiReadAt(memory, fd, iovecs, count, offset, result)
@@ -164,20 +223,22 @@ int wasiReadAt(const Arguments& in) {
                     }));
 }
 
-// wasiWriteAt(memory, fd, mode, iovecs, count, offset, result)
+// wasiWriteAt(memory, fd, mode, iovecs, count, offset, result, left)
 int wasiWriteAt(const Arguments& in) {
   const GuestMemory memory = in.memory(0);
   const int fd = in.i32(1);
-  const Vectors vectors(memory, in.u32(3), in.u32(4));
+  Vectors vectors(memory, in.u32(3), in.u32(4));
   const int64_t offset = in.i64(5);
   const uint32_t result = in.u32(6);
   memory.at(result, 4);
   const int flags = writeFlags(in.u32(2));
   // pwritev2 takes -1 for "at the position"; to the guest it is a negative offset.
   if (offset < 0) return EINVAL;
-  return storeCount(memory, result, perform(fd, 0, POLLOUT, [&] {
-                      return pwritev2(fd, vectors.data(), vectors.count(), offset, flags);
-                    }));
+  const Allowance allowance(in.longs(7), vectors);
+  if (allowance.refuses()) return ENOSPC;
+  const ssize_t done =
+      perform(fd, 0, POLLOUT, [&] { return pwritev2(fd, vectors.data(), vectors.count(), offset, flags); });
+  return storeCount(memory, result, allowance.settle(done));
 }
 
 // wasiSeek(memory, fd, offset, whence, result)
@@ -209,7 +270,7 @@ int wasiReceive(const Arguments& in) {
   return 0;
 }
 
-// wasiSend(memory, fd, mode, iovecs, count, result)
+// wasiSend(memory, fd, mode, iovecs, count, result, left)
 int wasiSend(const Arguments& in) {
   const GuestMemory memory = in.memory(0);
   const int fd = in.i32(1);
@@ -217,9 +278,11 @@ int wasiSend(const Arguments& in) {
   memory.at(in.u32(5), 4);
   const uint32_t mode = in.u32(2);
   const int flags = MSG_NOSIGNAL | waitFlags(mode);
+  const Allowance allowance(in.longs(6), vectors);
+  if (allowance.refuses()) return ENOSPC;
   const msghdr message = messageOf(vectors);
-  return storeCount(memory, in.u32(5),
-                    perform(fd, mode, POLLOUT, [&] { return sendmsg(fd, &message, flags); }));
+  const ssize_t done = perform(fd, mode, POLLOUT, [&] { return sendmsg(fd, &message, flags); });
+  return storeCount(memory, in.u32(5), allowance.settle(done));
 }
 
 // wasiShutdown(fd, how): 1 reading, 2 writing, 3 both.

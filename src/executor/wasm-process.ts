@@ -1,6 +1,8 @@
 import { closeSync, readSync, writeSync } from "node:fs";
 import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
 import { statusFromSignal } from "../../wasm-host/exit.ts";
+import { isLimitName } from "../../wasm-host/limits/limit-names.ts";
+import { LimitReached } from "../../wasm-host/limits/limit-reached.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { type CodeReport, isCodeReport } from "../code/code-report.ts";
 import { isRanFunctions, type RanFunctions } from "../code/ran-functions.ts";
@@ -138,7 +140,7 @@ class ForkedWasmProcess implements WasmProcess {
       this.#exit = line.exit;
       this.#ran = line.ran;
     } else if (expected !== "start") this.#destroy();
-    else if ("error" in line) this.#failure = new TandemError(toCode(line.code), line.error);
+    else if ("error" in line) this.#failure = toFailure(line);
     else {
       this.#expected = "exit";
       this.#code = line.code;
@@ -176,6 +178,10 @@ class ForkedWasmProcess implements WasmProcess {
     if (this.#go >= 0) closeSync(this.#go);
     this.#go = -1;
   }
+}
+
+function toFailure({ error, code, limit }: Extract<StatusLine, { readonly error: string }>): TandemError {
+  return limit !== undefined ? new LimitReached(limit, error) : new TandemError(toCode(code), error);
 }
 
 function toCode(code: string): ErrorCode {
@@ -224,6 +230,7 @@ function parseStatus(text: string): StatusLine | undefined {
     return {
       error: value.error,
       code: "code" in value && typeof value.code === "string" ? value.code : "internal",
+      ...("limit" in value && isLimitName(value.limit) ? { limit: value.limit } : {}),
     };
   }
   return undefined;

@@ -1,5 +1,6 @@
 import type { Limits, MadeUpClocks, NetworkProtocol, SeededRandom } from "../../wasm-host/grant.ts";
 import { defaultHttpLimits, type HttpLimits } from "../../wasm-host/http/serve.ts";
+import { limitNames } from "../../wasm-host/limits/limit-names.ts";
 import { TandemError } from "../errors.ts";
 import { readClock, readCount, readDuration, readSeed } from "./read-value.ts";
 import { inboundCovers, outboundCovers } from "./rule-covers.ts";
@@ -140,15 +141,7 @@ type ValueOf<S> = S extends { read(what: string, text: string): infer T } ? T : 
 export type SettingValues = { readonly [K in SettingName]?: ValueOf<(typeof settings)[K]> };
 
 /** Names of `limits` of a grant. */
-export const limitSettings = {
-  memoryBytes: "max-memory-size",
-  tableElements: "max-table-elements",
-  instances: "max-instances",
-  cpuMs: "cpu-time",
-  wallMs: "timeout",
-  openFiles: "max-open-files",
-  outputBytes: "max-output",
-} as const satisfies Readonly<Record<keyof Limits, SettingName>>;
+export const limitSettings = limitNames satisfies Readonly<Record<keyof Limits, SettingName>>;
 
 /** The same of HTTP's. */
 export const httpSettings = {

@@ -194,7 +194,7 @@ const shortTypes: Readonly<Record<number, string>> = {
 };
 const [refNull, ref] = [0x63, 0x64];
 
-function readValueType(reader: ByteReader, onValueType?: OnValueType): string {
+export function readValueType(reader: ByteReader, onValueType?: OnValueType): string {
   const byte = reader.u8();
   const type = byte === refNull || byte === ref ? readReference(reader, byte === refNull) : shortTypes[byte];
   if (type === undefined) throw new RangeError(`unknown value type ${byte}`);

@@ -10,6 +10,7 @@ import {
   createDescriptorOutput,
   emptyInput,
 } from "../../wasm-host/wasi/p2/descriptor-streams.ts";
+import { guestClock } from "../../wasm-host/wasi/p2/guest-clock.ts";
 import { createImports } from "../../wasm-host/wasi/p2/imports.ts";
 import { createNativeFiles } from "../../wasm-host/wasi/p2/native-files.ts";
 import { Pollable } from "../../wasm-host/wasi/p2/poll.ts";
@@ -24,7 +25,7 @@ interface MonotonicClock {
 }
 
 function subscribe(milliseconds: number, waiter: Waiter): Pollable {
-  const clock = createClocks(waiter)["wasi:clocks/monotonic-clock"] as MonotonicClock;
+  const clock = createClocks(guestClock(undefined), waiter)["wasi:clocks/monotonic-clock"] as MonotonicClock;
   return clock.subscribeDuration(BigInt(milliseconds) * 1_000_000n);
 }
 

@@ -9,7 +9,7 @@ import {
   type RecordType,
   responseCodes,
 } from "./dns-message.ts";
-import { openSocket } from "./open-socket.ts";
+import { closeSocket, openSocket } from "./open-socket.ts";
 import type { ResolverConfig } from "./resolv-conf.ts";
 import { sockaddrFrom } from "./sockaddr.ts";
 import { socketOption } from "./socket-option.ts";
@@ -80,7 +80,7 @@ export class DnsQuery {
 
   close(): void {
     this.#outcome ??= "unanswered";
-    if (this.#fd >= 0) native.close(this.#fd);
+    if (this.#fd >= 0) closeSocket(this.#fd);
     this.#fd = -1;
   }
 
@@ -100,7 +100,7 @@ export class DnsQuery {
 
   /** Sends the question to the server whose turn it is, or begins to connect; false when the kernel says at once that it cannot. */
   #begin(overTcp: boolean): boolean {
-    if (this.#fd >= 0) native.close(this.#fd);
+    if (this.#fd >= 0) closeSocket(this.#fd);
     this.#fd = -1;
     const server = this.#server();
     if (server === undefined) return false;

@@ -1,4 +1,5 @@
 import { native } from "../../src/native.ts";
+import { usage } from "../limits/usage.ts";
 import { err, ok, type Result } from "../wasi/p2/result.ts";
 import { type AddressFamily, type Endpoint, isMapped } from "./address.ts";
 import { errorCodeFrom, type NetworkErrorCode } from "./error-code.ts";
@@ -33,13 +34,30 @@ export class OpenSocket {
   }
 
   release(): void {
-    if (--this.#holders === 0 && this.fd !== noDescriptor) native.close(this.fd);
+    if (--this.#holders === 0 && this.fd !== noDescriptor) closeSocket(this.fd);
   }
 }
 
-/** A new descriptor, or minus an errno. */
+/** A new descriptor, or minus an errno. Those that the host needs to look a name up are counted with the guest's own. */
 export function openSocket(family: AddressFamily, type: keyof typeof socketTypes): number {
-  return native.socketOpen(family === "ipv4" ? 4 : 6, socketTypes[type]);
+  return counted(() => native.socketOpen(family === "ipv4" ? 4 : 6, socketTypes[type]));
+}
+
+/** A connection of a listener, or minus an errno. */
+export function acceptSocket(listener: number): number {
+  return counted(() => native.socketAccept(listener, emptySockaddr()));
+}
+
+export function closeSocket(fd: number): void {
+  usage.closed();
+  native.close(fd);
+}
+
+function counted(open: () => number): number {
+  usage.open();
+  const fd = open();
+  if (fd < 0) usage.closed();
+  return fd;
 }
 
 /** Both forms of IPv6 sockets that talk IPv4 are none of wasi:sockets: an IPv4 address, and one that is mapped. */

@@ -1,6 +1,6 @@
 import { native } from "../../src/native.ts";
 import { familyOf, type IpAddress } from "./address.ts";
-import { openSocket } from "./open-socket.ts";
+import { closeSocket, openSocket } from "./open-socket.ts";
 import { emptySockaddr, endpointFrom, sockaddrFrom } from "./sockaddr.ts";
 
 /** Any port will do: nothing is sent. */
@@ -34,7 +34,7 @@ function sourceFor(address: IpAddress): IpAddress | undefined {
     const name = emptySockaddr();
     return native.socketAddress(fd, name) < 0 ? undefined : endpointFrom(name).address;
   } finally {
-    native.close(fd);
+    closeSocket(fd);
   }
 }
 

@@ -4,7 +4,14 @@ import { done, err, ok, type Result } from "../wasi/p2/result.ts";
 import { type AddressFamily, type Endpoint, isBroadcast, isMulticast, isUnspecified } from "./address.ts";
 import { errorCodeFrom, type NetworkErrorCode } from "./error-code.ts";
 import { NetworkRules } from "./network-rules.ts";
-import { hasFamily, localEndpoint, noDescriptor, OpenSocket, openSocket } from "./open-socket.ts";
+import {
+  acceptSocket,
+  hasFamily,
+  localEndpoint,
+  noDescriptor,
+  OpenSocket,
+  openSocket,
+} from "./open-socket.ts";
 import { emptySockaddr, endpointFrom, sockaddrFrom } from "./sockaddr.ts";
 import { socketOption } from "./socket-option.ts";
 
@@ -120,7 +127,7 @@ export class TcpSocket extends OpenSocket {
   /** A connection that is there. What Linux tells of one that went wrong meanwhile (accept(2)) is `connection-aborted`. */
   accept(): Outcome<TcpSocket> {
     if (this.#state !== "listening") return invalidState;
-    const fd = native.socketAccept(this.fd, emptySockaddr());
+    const fd = acceptSocket(this.fd);
     if (fd < 0) return err(ofListener.has(-fd) ? errorCodeFrom(fd) : "connection-aborted");
     const socket = new TcpSocket(fd, this.family, this.#rules);
     socket.#state = "connected";

@@ -1,6 +1,7 @@
 import { TandemError } from "../../src/errors.ts";
 import { native } from "../../src/native.ts";
 import type { Grant } from "../grant.ts";
+import { usage } from "../limits/usage.ts";
 import { type Descriptor, type Descriptors, DescriptorTable } from "../wasi/p1/descriptor.ts";
 import { locked } from "./shared-lock.ts";
 
@@ -97,7 +98,9 @@ export class SharedTable implements Descriptors {
   #drop(object: number): number {
     const fd = this.#cell(object + FD);
     // Whoever is last closes; from then on the object may be another descriptor.
-    return Atomics.sub(this.#cells, object + USES, 1) === 1 ? native.wasiClose(fd) : 0;
+    if (Atomics.sub(this.#cells, object + USES, 1) !== 1) return 0;
+    usage.closed();
+    return native.wasiClose(fd);
   }
 
   #create(descriptor: Descriptor): number {

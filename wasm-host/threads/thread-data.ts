@@ -12,6 +12,8 @@ export interface ThreadData extends AddonOfWorker, CodeAddonOfWorker {
   readonly table: SharedArrayBuffer;
   /** Of `createThreadSlots`. */
   readonly slots: SharedArrayBuffer;
+  /** What the grant limits, as far as it is used up. */
+  readonly usage: SharedArrayBuffer;
   /** Which of them is this worker's; its first thread is in it. */
   readonly slot: number;
   readonly host: ThreadHost;

@@ -14,6 +14,7 @@ import { statusFromFailure } from "../exit.ts";
 import { guestStackBytes, useGuestStack } from "../guest-stack.ts";
 import { prepareInstance } from "../instance.ts";
 import { callExport } from "../invoke/named-export.ts";
+import { usage } from "../limits/usage.ts";
 import { reportLine } from "../report.ts";
 import type { ThreadData } from "./thread-data.ts";
 import { Threads, threadEntry } from "./threads.ts";
@@ -24,8 +25,12 @@ const threads = new Threads(data);
 
 function endProcess(status: number): never {
   const line: StatusLine = { exit: status };
-  if (host.statusPipe !== undefined) writeSync(host.statusPipe, `${JSON.stringify(line)}\n`);
-  return native.exitNow(status);
+  try {
+    if (host.statusPipe !== undefined) writeSync(host.statusPipe, `${JSON.stringify(line)}\n`);
+  } finally {
+    // Also when nobody is there any more who would be told.
+    native.exitNow(status);
+  }
 }
 
 function runThreads(): never {
@@ -43,6 +48,16 @@ function runThreads(): never {
   }
 }
 
+function fail(failure: TandemError): never {
+  reportLine(grant.stdio.stderr, failure.message);
+  return endProcess(statusFromFailure(failure));
+}
+
+usage.begin({ limits: grant.limits, cells: data.usage });
+usage.onReached((reached) => {
+  threads.slots.beginEnd();
+  return fail(reached);
+});
 keepDeepStacks();
 if (data.tellsDenials) denials.switchOn(grant.stdio.stderr);
 native.exitWithThread(host.statusPipe ?? -1);
@@ -51,7 +66,5 @@ useGuestStack(guestStackBytes(host.stackBytes));
 try {
   runThreads();
 } catch (error) {
-  const failure = TandemError.from(error);
-  reportLine(grant.stdio.stderr, failure.message);
-  endProcess(statusFromFailure(failure));
+  fail(TandemError.from(error));
 }

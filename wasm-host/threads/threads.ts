@@ -5,6 +5,7 @@ import { codeAddonPath } from "../../src/native-code.ts";
 import { denials } from "../debug/denials.ts";
 import type { Grant } from "../grant.ts";
 import { guestStackBytes, STACK_RESERVE } from "../guest-stack.ts";
+import { usage } from "../limits/usage.ts";
 import type { ImportedMemory } from "./imported-memories.ts";
 import { createSharedTable, SharedTable } from "./shared-table.ts";
 import type { ThreadData, ThreadHost } from "./thread-data.ts";
@@ -70,6 +71,7 @@ export function prepareThreads(module: WebAssembly.Module, options: ThreadOption
   const [table, slots] = [createSharedTable(grant), createThreadSlots()];
   return new Threads({
     ...{ module, memories, grant, table, slots, host, sourceMap, tellsDenials: denials.isOn },
+    usage: usage.cells,
     ...{ addon: addonPath, codeAddon: codeAddonPath() },
   });
 }

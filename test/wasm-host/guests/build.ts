@@ -15,8 +15,9 @@ const jco = fileURLToPath(new URL("../../../node_modules/@bytecodealliance/jco/l
 
 async function build(kind: string, scratch: string): Promise<Uint8Array> {
   switch (kind) {
-    case "command": {
-      const module = compile("command.c", scratch, ["--target=wasm32-wasi", "-O2"]);
+    case "command":
+    case "limits": {
+      const module = compile(`${kind}.c`, scratch, ["--target=wasm32-wasi", "-O2"]);
       const adapter = readFileSync(join(jco, "wasi_snapshot_preview1.command.wasm"));
       return await componentNew(module, [["wasi_snapshot_preview1", adapter]]);
     }

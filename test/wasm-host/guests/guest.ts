@@ -15,7 +15,7 @@ export function createScratch(): string {
   return scratch;
 }
 
-export type GuestKind = "invoke" | "command" | "http" | "foreign" | "command03" | "service03";
+export type GuestKind = "invoke" | "command" | "limits" | "http" | "foreign" | "command03" | "service03";
 
 export function buildGuest(kind: GuestKind, scratch: string): string {
   const path = join(scratch, `${kind}.wasm`);

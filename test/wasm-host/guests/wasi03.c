@@ -222,6 +222,28 @@ static i32 program(struct text* args, i32 count) {
     insecure_seed(seeds + 2);
     say(seeds[0] == seeds[2] && seeds[1] == seeds[3] ? "one seed\n" : "two seeds\n");
   }
+  if (is(what, "deterministic")) {
+    struct text bytes;
+    i64 seed[2];
+    random_bytes(8, &bytes);
+    for (i32 i = 0; i < bytes.length; i++) say_number((u8)bytes.bytes[i]);
+    insecure_seed(seed);
+    say_number(seed[0] & 0xffff);
+    system_now(result);
+    say_number(*(u64*)result);
+    say_number(now());
+    called(wait_for(100000000000000));
+    say_number(now());
+  }
+  if (is(what, "spin")) for (volatile i32 i = 0;; i++) continue;
+  if (is(what, "grow")) {
+    while (__builtin_wasm_memory_grow(0, 1) != (__SIZE_TYPE__)-1) continue;
+    say_number(__builtin_wasm_memory_size(0));
+  }
+  if (is(what, "open")) {
+    for (i32 i = number(args[3]); i > 0; i--) if (open(preopen(), args[2], 0, READ) < 0) return 1;
+    say("opened\n");
+  }
   if (is(what, "preopens")) say(preopen() < 0 ? "none\n" : "some\n");
   if (is(what, "write")) write_file(args[2], args[3]);
   if (is(what, "read")) read_file(args[2]);

@@ -1,5 +1,6 @@
 import { native } from "../../../src/native.ts";
 import type { Grant } from "../../grant.ts";
+import { usage } from "../../limits/usage.ts";
 import { rights, rightsOf } from "./rights.ts";
 
 /** WASI's filetypes that the host looks at. */
@@ -91,6 +92,7 @@ export class DescriptorTable implements Descriptors {
 
   close(number: number, descriptor: Descriptor): number {
     this.#slots[number >>> 0] = undefined;
+    usage.closed();
     return native.wasiClose(descriptor.fd);
   }
 
@@ -98,6 +100,7 @@ export class DescriptorTable implements Descriptors {
     if (from === to) return 0;
     this.#slots[to >>> 0] = descriptors.from;
     this.#slots[from >>> 0] = undefined;
+    usage.closed();
     return native.wasiClose(descriptors.to.fd);
   }
 

@@ -1,5 +1,6 @@
 import { native } from "../../../src/native.ts";
 import { fdFlags, fileTypes } from "./descriptor.ts";
+import { presentTimes } from "./deterministic.ts";
 import { errno } from "./errno.ts";
 import { guarded, viewOf } from "./little-endian.ts";
 import { refusal } from "./refusal.ts";
@@ -24,7 +25,11 @@ export function transferImports(state: State) {
     fd_write: (fd: number, iovecs: number, count: number, result: number) => {
       const file = table.get(fd);
       if (file === undefined || (file.base & rights.fdWrite) === 0) return refusal(file, rights.fdWrite);
-      return native.wasiWrite(state.bytes(), file.fd, file.flags, iovecs, count, result);
+      const left = state.outputLeft(file.fd);
+      return state.written(
+        left,
+        native.wasiWrite(state.bytes(), file.fd, file.flags, iovecs, count, result, left),
+      );
     },
     fd_pread: (fd: number, iovecs: number, count: number, offset: bigint, result: number) => {
       const file = table.get(fd);
@@ -36,7 +41,11 @@ export function transferImports(state: State) {
       const file = table.get(fd);
       const needed = rights.fdWrite | rights.fdSeek;
       if (file === undefined || (file.base & needed) !== needed) return refusal(file, needed);
-      return native.wasiWriteAt(state.bytes(), file.fd, file.flags, iovecs, count, offset, result);
+      const left = state.outputLeft(file.fd);
+      return state.written(
+        left,
+        native.wasiWriteAt(state.bytes(), file.fd, file.flags, iovecs, count, offset, result, left),
+      );
     },
     fd_seek: (fd: number, offset: bigint, whence: number, result: number) => {
       const file = table.get(fd);
@@ -79,7 +88,8 @@ export function attributeImports(state: State) {
     fd_filestat_set_times: (fd: number, atime: bigint, mtime: bigint, flags: number) => {
       const file = table.get(fd);
       if (file === undefined || (file.base & rights.fdFilestatSetTimes) === 0) return refusal(file);
-      return file.readonly ? errno.rofs : native.wasiSetTimes(file.fd, atime, mtime, flags);
+      if (file.readonly) return errno.rofs;
+      return native.wasiSetTimes(file.fd, ...presentTimes(state, [atime, mtime, flags]));
     },
     fd_advise: (fd: number, offset: bigint, length: bigint, advice: number) => {
       const file = table.get(fd);

@@ -1,3 +1,4 @@
+import { deterministicImports } from "./deterministic.ts";
 import { environmentImports } from "./environment.ts";
 import { attributeImports, descriptorImports, transferImports } from "./files.ts";
 import { lookupImports, treeImports } from "./paths.ts";
@@ -19,5 +20,6 @@ export function wasiImports(state: State): WebAssembly.ModuleImports {
     ...lookupImports(state),
     ...treeImports(state),
     ...socketImports(state),
+    ...deterministicImports(state),
   };
 }

@@ -1,5 +1,7 @@
 import { native } from "../../../src/native.ts";
+import { usage } from "../../limits/usage.ts";
 import { Descriptor, fdFlags, fileTypes } from "./descriptor.ts";
+import { presentTimes } from "./deterministic.ts";
 import { errno } from "./errno.ts";
 import { guarded, viewOf } from "./little-endian.ts";
 import { refusal } from "./refusal.ts";
@@ -105,9 +107,7 @@ export function treeImports(state: State) {
         follow & SYMLINK_FOLLOW,
         path,
         length,
-        atime,
-        mtime,
-        flags,
+        ...presentTimes(state, [atime, mtime, flags]),
       );
     },
   };
@@ -197,8 +197,12 @@ function openPath(state: State, request: OpenRequest): number {
     const view = viewOf(state);
     // A pointer that leads nowhere is found before anything is opened or created.
     view.getUint32(request.result >>> 0, true);
+    usage.open();
     const failure = native.wasiOpen(state.bytes(), directory.fd, request.path, request.length, flags, opened);
-    if (failure !== 0) return failure;
+    if (failure !== 0) {
+      usage.closed();
+      return failure;
+    }
     view.setUint32(request.result >>> 0, addOpened(state, directory, request), true);
     return 0;
   });

@@ -1,7 +1,10 @@
 import { native } from "../../../src/native.ts";
+import { clockOf } from "../../deterministic/made-up-clock.ts";
+import { usage } from "../../limits/usage.ts";
 import { Descriptor, fdFlags, fileTypes } from "./descriptor.ts";
 import { errno } from "./errno.ts";
 import { guarded, viewOf } from "./little-endian.ts";
+import { pollMadeUp } from "./made-up-poll.ts";
 import { refusal } from "./refusal.ts";
 import { rights, rightsOf } from "./rights.ts";
 import type { State } from "./state.ts";
@@ -11,6 +14,7 @@ const accepted = new Int32Array(1);
 /** sock_* and poll_oneoff. */
 export function socketImports(state: State) {
   const { table } = state;
+  const clock = clockOf(state.grant.clocks);
   const socket = (fd: number, right: number): Descriptor | number => {
     const file = table.get(fd);
     if (file !== undefined && file.type !== fileTypes.stream && file.type !== fileTypes.datagram)
@@ -24,8 +28,12 @@ export function socketImports(state: State) {
       return guarded(() => {
         const view = viewOf(state);
         view.getUint32(result >>> 0, true);
+        usage.open();
         const failure = native.wasiAccept(listener.fd, listener.flags, accepted);
-        if (failure !== 0) return failure;
+        if (failure !== 0) {
+          usage.closed();
+          return failure;
+        }
         const { socket: base } = rightsOf;
         const options = { type: fileTypes.stream, base, inheriting: 0, flags: flags & fdFlags.nonblock };
         view.setUint32(result >>> 0, table.add(new Descriptor({ fd: accepted[0] ?? -1, ...options })), true);
@@ -58,7 +66,11 @@ export function socketImports(state: State) {
       if (typeof file === "number") return file;
       // WASI defines no flags for sending.
       if (flags !== 0) return errno.inval;
-      return native.wasiSend(state.bytes(), file.fd, file.flags, iovecs, count, result);
+      const left = state.outputLeft(file.fd);
+      return state.written(
+        left,
+        native.wasiSend(state.bytes(), file.fd, file.flags, iovecs, count, result, left),
+      );
     },
     sock_shutdown: (fd: number, how: number) => {
       const file = socket(fd, rights.sockShutdown);
@@ -68,6 +80,11 @@ export function socketImports(state: State) {
       guarded(() => {
         const unstable = Number(state.unstable);
         const fds = subscribedFds(state, subscriptions >>> 0, count >>> 0);
+        if (clock !== undefined && count !== 0)
+          return pollMadeUp(state, clock, {
+            ...{ subscriptions: subscriptions >>> 0, events: events >>> 0, result: result >>> 0 },
+            ...{ count: count >>> 0, fds },
+          });
         return native.wasiPoll(state.bytes(), subscriptions, events, count, unstable, fds, result);
       }),
   };

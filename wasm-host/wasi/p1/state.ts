@@ -1,4 +1,6 @@
+import type { OutputLeft } from "../../../src/native-wasi.ts";
 import type { Grant } from "../../grant.ts";
+import { usage } from "../../limits/usage.ts";
 import { type Descriptors, DescriptorTable } from "./descriptor.ts";
 
 /** What the functions of one guest share. */
@@ -9,6 +11,7 @@ export class State {
   readonly unstable: boolean;
   readonly onExit: (status: number) => never;
   readonly #memory: { current?: WebAssembly.Memory | undefined };
+  readonly #output = usage.outputLeft;
   #buffer: ArrayBuffer | undefined;
   #bytes = new Uint8Array(0);
 
@@ -18,6 +21,18 @@ export class State {
     this.unstable = options.unstable;
     this.onExit = options.onExit;
     this.#memory = options.memory;
+  }
+
+  /** What may still be written to a descriptor of the kernel's: of stdout and stderr the grant may have a limit. */
+  outputLeft(fd: number): OutputLeft {
+    const { stdout, stderr } = this.grant.stdio;
+    return fd === stdout || fd === stderr ? this.#output : undefined;
+  }
+
+  /** What a call that was given `left` returned, unless the guest ends because it wanted to write more. */
+  written(left: OutputLeft, errno: number): number {
+    if (left !== undefined) usage.checkOutput();
+    return errno;
   }
 
   /** The guest's memory, made anew only when it has grown. Empty, so that every pointer is a fault, until there is one. */

@@ -1,5 +1,6 @@
 import { readSync, writeSync } from "node:fs";
 import { native } from "../../../src/native.ts";
+import { usage } from "../../limits/usage.ts";
 import type { InputSource, OutputSink } from "./streams.ts";
 import { alwaysReady } from "./waiting.ts";
 
@@ -27,7 +28,7 @@ export function createDescriptorInput(fd: number): InputSource {
 /** An input that is at its end from the beginning. */
 export const emptyInput: InputSource = { source: alwaysReady, read: () => undefined, close() {} };
 
-/** Blocking writes in order. A reader that is gone closes the stream, as EPIPE does a program that ignores SIGPIPE. */
+/** stdout or stderr: blocking writes in order. A reader that is gone closes the stream, as EPIPE does a program that ignores SIGPIPE. */
 export function createDescriptorOutput(fd: number): OutputSink {
   let open = true;
   return {
@@ -35,7 +36,7 @@ export function createDescriptorOutput(fd: number): OutputSink {
     capacity: () => (open ? 65_536 : undefined),
     write(bytes) {
       try {
-        writeAll(fd, bytes);
+        usage.output(bytes, (allowed) => writeAll(fd, allowed));
       } catch (error) {
         open = false;
         throw error;

@@ -1,4 +1,3 @@
-import { closeSync } from "node:fs";
 import { descriptorStat, fileTimes, metadataHash, type NewTimestamp } from "./descriptor-stat.ts";
 import { createFileInput, createFileOutput, readAt, writeAt } from "./file-streams.ts";
 import { type Advice, errorCodeOf, type Files, type FileType, statDescriptor } from "./files.ts";
@@ -195,7 +194,7 @@ export class Descriptor {
   }
 
   [Symbol.dispose](): void {
-    if (this.#owned) closeSync(this.#fd);
+    if (this.#owned) this.#host.files.close(this.#fd);
   }
 
   #read<T>(action: () => T): Outcome<T> {

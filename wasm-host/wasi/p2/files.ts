@@ -6,6 +6,7 @@ import { type BigIntStats, fstatSync } from "node:fs";
  */
 export interface Files {
   openAt(directory: number, path: string, how: OpenHow): number;
+  close(fd: number): void;
   statAt(directory: number, path: string, follow: boolean): FileStat;
   setTimesAt(directory: number, path: string, follow: boolean, times: FileTimes): void;
   createDirectoryAt(directory: number, path: string): void;

@@ -1,4 +1,5 @@
 import { native } from "../../../src/native.ts";
+import { usage } from "../../limits/usage.ts";
 import { advices, type FileStat, type Files, type FileTimes, type FileType, type OpenHow } from "./files.ts";
 
 /** Where things lie in the scratch: two paths, then a result. PATH_MAX is 4096; the addon refuses what is longer. */
@@ -33,8 +34,16 @@ export function createNativeFiles(): Files {
   return {
     openAt(directory, path, how) {
       const out = new Int32Array(2);
-      check(native.wasiOpen(memory, directory, firstPath, put(path), openBits(how), out));
+      const length = put(path);
+      usage.open();
+      const errno = native.wasiOpen(memory, directory, firstPath, length, openBits(how), out);
+      if (errno !== 0) usage.closed();
+      check(errno);
       return out[0] ?? -1;
+    },
+    close(fd) {
+      usage.closed();
+      native.close(fd);
     },
     statAt(directory, path, follow) {
       check(native.wasiPathStat(memory, directory, Number(follow), firstPath, put(path), resultAt, 0));

@@ -1,32 +1,46 @@
 import { native } from "../../../src/native.ts";
+import { generatorOf } from "../../deterministic/seeded-random.ts";
+import type { Grant } from "../../grant.ts";
 
 /** The most that one call hands out; a longer request is refused by a trap before it can exhaust the process. */
 const largestRequest = 64n * 1024n * 1024n;
 
+/** Random numbers of a component's guest, of WASI 0.2 and 0.3 alike. */
+export interface GuestRandom {
+  bytes(length: number): Uint8Array;
+  u64(): bigint;
+}
+
 /**
- * wasi:random 0.2, from the kernel's generator: OpenSSL's and Math.random's share their state between forked siblings. The
- * insecure one is as good as the secure one: there is no reason to keep a second.
+ * From the kernel's generator, unless the grant seeds one: OpenSSL's and Math.random's share their state between forked siblings.
+ *
+ * @param random of the grant
  */
-export function createRandom(): Record<string, unknown> {
-  const bytes = (length: bigint): Uint8Array => {
+export function guestRandom(random: Grant["random"]): GuestRandom {
+  const generator = generatorOf(random);
+  const bytes = (length: number): Uint8Array => {
+    const buffer = new Uint8Array(length);
+    if (generator === undefined) fillByKernel(buffer);
+    else generator.fill(buffer);
+    return buffer;
+  };
+  return { bytes, u64: () => new DataView(bytes(8).buffer).getBigUint64(0, true) };
+}
+
+function fillByKernel(buffer: Uint8Array): void {
+  const errno = native.wasiRandom(buffer, 0, buffer.length);
+  if (errno !== 0) throw new Error(`wasi:random: errno ${errno}`);
+}
+
+/** wasi:random 0.2. The insecure one is as good as the secure one: there is no reason to keep a second. */
+export function createRandom({ bytes, u64 }: GuestRandom): Record<string, unknown> {
+  const most = (length: bigint): Uint8Array => {
     if (length > largestRequest) throw new RangeError(`wasi:random: ${length} bytes in one request`);
-    return randomBytes(Number(length));
+    return bytes(Number(length));
   };
   return {
-    "wasi:random/random": { getRandomBytes: bytes, getRandomU64: randomU64 },
-    "wasi:random/insecure": { getInsecureRandomBytes: bytes, getInsecureRandomU64: randomU64 },
-    "wasi:random/insecure-seed": { insecureSeed: () => [randomU64(), randomU64()] },
+    "wasi:random/random": { getRandomBytes: most, getRandomU64: u64 },
+    "wasi:random/insecure": { getInsecureRandomBytes: most, getInsecureRandomU64: u64 },
+    "wasi:random/insecure-seed": { insecureSeed: () => [u64(), u64()] },
   };
-}
-
-/** From the kernel's generator. */
-export function randomBytes(length: number): Uint8Array {
-  const buffer = new Uint8Array(length);
-  const errno = native.wasiRandom(buffer, 0, length);
-  if (errno !== 0) throw new Error(`wasi:random: errno ${errno}`);
-  return buffer;
-}
-
-export function randomU64(): bigint {
-  return new DataView(randomBytes(8).buffer).getBigUint64(0, true);
 }

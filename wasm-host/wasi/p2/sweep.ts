@@ -21,6 +21,7 @@ export function sweep(sources: readonly Source[], wait: boolean): number[] {
   let timeoutNs = wait ? Number.POSITIVE_INFINITY : 0;
   for (const source of sources) {
     const start = count;
+    if (source.madeUp !== undefined) timeoutNs = 0;
     for (const { readable, writable, deadline } of source.parts?.() ?? [source]) {
       if (readable !== undefined) request(count++, readable, READABLE);
       if (writable !== undefined) request(count++, writable, WRITABLE);
@@ -43,7 +44,16 @@ export function sweep(sources: readonly Source[], wait: boolean): number[] {
     for (; at < end; at++) if (pairs[2 * at + 1] !== 0) polled = true;
     if (polls ? source.ready(polled) : source.ready()) ready.push(index);
   }
+  if (wait && ready.length === 0) nextMadeUp(sources)?.moveTo();
   return ready;
+}
+
+/** Nothing is ready, and whoever waits for clocks that are made up need not. */
+function nextMadeUp(sources: readonly Source[]): Source["madeUp"] {
+  let next: Source["madeUp"];
+  for (const { madeUp } of sources)
+    if (madeUp !== undefined && (next === undefined || madeUp.mark < next.mark)) next = madeUp;
+  return next;
 }
 
 function request(at: number, fd: number, events: number): void {

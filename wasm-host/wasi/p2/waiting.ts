@@ -16,6 +16,8 @@ export interface Source {
   ready(polled?: boolean): boolean;
   /** Monotonic nanoseconds at which it becomes ready by itself. */
   readonly deadline?: bigint;
+  /** In place of a deadline, of a clock that is made up: where that has to be for it to be ready, and how it gets there. */
+  readonly madeUp?: { readonly mark: bigint; readonly moveTo: () => void };
   /** Descriptors that may make it ready by being readable or writable, or by failing. */
   readonly readable?: number | undefined;
   readonly writable?: number | undefined;

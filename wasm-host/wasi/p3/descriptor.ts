@@ -1,4 +1,3 @@
-import { closeSync } from "node:fs";
 import { metadataHash } from "../p2/descriptor-stat.ts";
 import { createFileInput, createFileOutput } from "../p2/file-streams.ts";
 import { type Advice, type FileStat, type Files, type OpenHow, statDescriptor } from "../p2/files.ts";
@@ -224,7 +223,7 @@ export class Descriptor {
   }
 
   #release(): void {
-    if (--this.#users === 0 && this.#options.owned) closeSync(this.#fd);
+    if (--this.#users === 0 && this.#options.owned) this.#options.files.close(this.#fd);
   }
 }
 

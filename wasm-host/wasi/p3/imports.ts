@@ -1,6 +1,9 @@
 import { outgoingAccess } from "../../http/outgoing-access.ts";
 import type { FilesystemHost } from "../p2/descriptor.ts";
+import { guestClock } from "../p2/guest-clock.ts";
 import type { ComponentGrant } from "../p2/imports.ts";
+import { withPresent } from "../p2/present-times.ts";
+import { guestRandom } from "../p2/random.ts";
 import { createCli } from "./cli.ts";
 import { createClocks } from "./clocks.ts";
 import { createFilesystem } from "./filesystem.ts";
@@ -18,9 +21,9 @@ export interface Wasi03Host extends Pick<FilesystemHost, "files"> {
 export function createWasi03(grant: ComponentGrant, host: Wasi03Host): Record<string, unknown> {
   return {
     ...createCli(grant, host.outflow),
-    ...createClocks(),
-    ...createRandom(),
-    ...createFilesystem(grant.preopens, host.files),
+    ...createClocks(guestClock(grant.clocks)),
+    ...createRandom(guestRandom(grant.random)),
+    ...createFilesystem(grant.preopens, withPresent(host.files, grant.clocks)),
     ...createSockets(grant.network),
     ...httpTypes,
     ...createClient(outgoingAccess(grant.network)),

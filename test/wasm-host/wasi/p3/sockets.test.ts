@@ -1,6 +1,7 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { NetworkRules } from "../../../../wasm-host/network/network-rules.ts";
+import { guestClock } from "../../../../wasm-host/wasi/p2/guest-clock.ts";
 import type { Result } from "../../../../wasm-host/wasi/p2/result.ts";
 import { createClocks } from "../../../../wasm-host/wasi/p3/clocks.ts";
 import type { GuestStream } from "../../../../wasm-host/wasi/p3/guest-stream.ts";
@@ -165,7 +166,7 @@ test("A receive that was cancelled takes no datagram from the next", async () =>
 });
 
 test("A wait that was cancelled is over", async () => {
-  const clock = createClocks()["wasi:clocks/monotonic-clock@0.3"] as {
+  const clock = createClocks(guestClock(undefined))["wasi:clocks/monotonic-clock@0.3"] as {
     waitFor(duration: bigint): Promise<void>;
   };
   const wait = call(() => clock.waitFor(3_600_000_000_000n));
