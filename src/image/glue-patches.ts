@@ -101,11 +101,12 @@ if (this.#pendingEventFn !== null) { resolve(); } else { this.hostWaiters.push(r
     find: "async readSource() {",
     replace: "async readSource(count) {",
   },
+  // A read of nothing is how a guest waits for there to be something: it does not say how much will be taken then.
   {
     name: "a source is told how much the guest takes",
     where: "class PendingValueQueue {",
     find: "_trackHostOperation(() => this.#readFn());",
-    replace: "_trackHostOperation(() => this.#readFn(Math.max(count, 1)));",
+    replace: "_trackHostOperation(() => this.#readFn(count === 0 ? undefined : count));",
   },
   {
     name: "the count of a read is handed on",

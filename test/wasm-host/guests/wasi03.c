@@ -102,6 +102,18 @@ static i32 cat(i32 most) {
   return result[0];
 }
 
+/** Waits for input by a read of nothing, then takes what one read gives. */
+static void await_input(void) {
+  struct { i32 stream, future; } input;
+  u8 result[8], buffer[100];
+  stdin_read(&input);
+  copied(input.stream, stdin_get(input.stream, buffer, 0));
+  put(buffer, copied(input.stream, stdin_get(input.stream, buffer, sizeof buffer)).count);
+  stdin_end(input.stream);
+  copied(input.future, stdin_result(input.future, result));
+  stdin_result_drop(input.future);
+}
+
 enum { READ = 1, WRITE = 2 };
 enum { CREATE = 1, DIRECTORY = 2, EXCLUSIVE = 4, TRUNCATE = 8 };
 
@@ -191,6 +203,7 @@ static i32 program(struct text* args, i32 count) {
   if (is(what, "deep") && descend(number(args[2])) == number(args[2])) say("up again\n");
   if (is(what, "late-trap")) { run_return(0); __builtin_trap(); }
   if (is(what, "cat")) return cat(0x7fffffff);
+  if (is(what, "await-input")) await_input();
   if (is(what, "head")) { cat(number(args[2])); say("|"); cat(0x7fffffff); }
   if (is(what, "much")) {
     static char line[100000];

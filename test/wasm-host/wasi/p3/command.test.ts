@@ -120,6 +120,10 @@ test("Two megabytes of output arrive complete", async () => {
   assert.is((await run(["much"])).out, "012345678\n".repeat(200_000));
 });
 
+test("A read of nothing waits for input, of which the next read takes as much as it likes", async () => {
+  assert.is((await runWithInput(["await-input"], "Hello, world!")).out, "Hello, world!");
+});
+
 test("Input that a guest has not asked for is there for its next stream", async () => {
   assert.is((await runWithInput(["head", "3"], "hello world")).out, "hel|lo world");
 });
