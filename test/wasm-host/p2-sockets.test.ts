@@ -583,11 +583,20 @@ test("Who hears nobody any more learns of it by receiving", async () => {
 });
 
 test("Without a grant, or without the protocol in it, everything is denied", () => {
-  for (const grant of ["no grant", { ...everything, protocols: ["http"] }] as const) {
-    const guest = new Guest(blocking, grant);
-    assert.is(errorOf(guest.tcp("ipv4")), "access-denied");
-    assert.is(errorOf(guest.udp("ipv6")), "access-denied");
-    assert.is(errorOf(guest.resolve("localhost")), "access-denied");
+  const guest = new Guest(blocking, { ...everything, protocols: ["http"] });
+  assert.is(errorOf(guest.tcp("ipv4")), "access-denied");
+  assert.is(errorOf(guest.udp("ipv6")), "access-denied");
+  assert.is(errorOf(guest.resolve("localhost")), "access-denied");
+  const bare = new Guest(blocking, "no grant");
+  assert.is(errorOf(bare.resolve("localhost")), "access-denied");
+  for (const port of [0, 8080]) {
+    const [stream, datagrams] = [must(bare.tcp("ipv4")), must(bare.udp("ipv6"))];
+    must(stream.setKeepAliveEnabled(true));
+    assert.is(errorOf(bind(stream, loopback("ipv4", port))), "access-denied");
+    assert.is(errorOf(stream.startListen()), "invalid-state");
+    assert.is(errorOf(stream.startConnect(network, loopback("ipv4", 443))), "access-denied");
+    assert.is(errorOf(datagrams.startBind(network, loopback("ipv6", port))), "access-denied");
+    drop(stream, datagrams);
   }
   const tcpOnly = new Guest(blocking, { ...everything, protocols: ["tcp"] });
   const socket = must(tcpOnly.tcp("ipv4"));

@@ -196,12 +196,12 @@ export class TcpSocket {
   }
 }
 
-/** wasi:sockets/tcp-create-socket 0.2. */
+/** wasi:sockets/tcp-create-socket 0.2. Without a network there are sockets, as WIT says of every guest, but they get nowhere. */
 export function createTcpSocket(
   rules: NetworkRules | undefined,
   family: AddressFamily,
   waiter: Waiter,
 ): Outcome<TcpSocket> {
-  const core = Core.open(rules, family);
+  const core = rules === undefined ? ok(Core.withoutNetwork(family)) : Core.open(rules, family);
   return core.tag === "err" ? err(toErrorCode(core.val)) : ok(new TcpSocket(core.val, waiter));
 }

@@ -97,12 +97,12 @@ export class UdpSocket {
   }
 }
 
-/** wasi:sockets/udp-create-socket 0.2. */
+/** wasi:sockets/udp-create-socket 0.2; without a network as with TCP. */
 export function createUdpSocket(
   rules: NetworkRules | undefined,
   family: AddressFamily,
   waiter: Waiter,
 ): Outcome<UdpSocket> {
-  const core = Core.open(rules, family);
+  const core = rules === undefined ? ok(Core.withoutNetwork(family)) : Core.open(rules, family);
   return core.tag === "err" ? err(toErrorCode(core.val)) : ok(new UdpSocket(core.val, waiter));
 }
