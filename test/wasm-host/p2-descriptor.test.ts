@@ -54,6 +54,7 @@ test("who asks for neither reading nor writing reads", () => {
   assert.is(outcome(file.write(new Uint8Array(1), 0n)), "bad-descriptor");
   using beneath = opened(directory.preopen(true), ".", { directory: true }, {});
   assert.is(beneath.readDirectory().tag, "ok");
+  assert.is(outcome(beneath.readViaStream(0n)), "is-directory");
 });
 
 test("to create and to truncate is to write", () => {

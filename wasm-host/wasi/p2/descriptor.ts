@@ -41,7 +41,10 @@ export class Descriptor {
   }
 
   readViaStream(offset: bigint): Outcome<InputStream> {
-    return this.#read(() => new InputStream(createFileInput(this.#fd, offset), this.#host.waiter));
+    return this.#read(() => {
+      if (statDescriptor(this.#fd).type === "directory") throw errno("EISDIR");
+      return new InputStream(createFileInput(this.#fd, offset), this.#host.waiter);
+    });
   }
 
   writeViaStream(offset: bigint): Outcome<OutputStream> {

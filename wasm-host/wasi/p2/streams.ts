@@ -126,14 +126,17 @@ export class OutputStream {
   }
 
   write(contents: Uint8Array): Result<undefined, StreamError> {
+    return this.#write("write", contents.length, () => contents);
+  }
+
+  /** `contents` are made only once it is certain that the sink takes so many. */
+  #write(name: string, length: number | bigint, contents: () => Uint8Array): Result<undefined, StreamError> {
     try {
       const capacity = this.#sink.capacity();
       if (capacity === undefined) return closed;
-      if (contents.length > capacity)
-        throw new RangeError(
-          `output-stream.write: ${contents.length} bytes where check-write allowed ${capacity}`,
-        );
-      this.#sink.write(contents);
+      if (length > capacity)
+        throw new RangeError(`output-stream.${name}: ${length} bytes where check-write allowed ${capacity}`);
+      this.#sink.write(contents());
       return done;
     } catch (error) {
       if (error instanceof RangeError) throw error; // a broken promise of the guest's: a trap
@@ -175,7 +178,7 @@ export class OutputStream {
   }
 
   writeZeroes(length: bigint): Result<undefined, StreamError> {
-    return this.write(new Uint8Array(Number(length)));
+    return this.#write("write-zeroes", length, () => new Uint8Array(Number(length)));
   }
 
   blockingWriteZeroesAndFlush(
@@ -226,6 +229,8 @@ function lengthOf(result: Result<Uint8Array, StreamError>): Result<bigint, Strea
 }
 
 function failed(error: unknown): Result<never, StreamError> {
-  if (error instanceof StreamClosed) return closed;
+  // EPIPE: nobody reads any more, which is no failure but the end of the stream.
+  if (error instanceof StreamClosed || (error instanceof Error && "code" in error && error.code === "EPIPE"))
+    return closed;
   return err({ tag: "last-operation-failed", val: new IoError(error) });
 }
