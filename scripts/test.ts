@@ -50,31 +50,9 @@ function discover(mode: Mode, parts: readonly string[]): Kind[] {
   return kinds[mode];
 }
 
-/**
- * Set by scripts/vm/inside. An emulated processor kills Node, with whatever script, in one start of about fifteen (qemu 7.2; seen
- * with and without AVX, protection keys and more than one thread), so there a file that dies before its first test runs again.
- */
-const emulated = process.env["TEST_EMULATED"] === "1";
-const startTries = emulated ? 3 : 1;
-const crashes: ReadonlySet<string | null> = new Set(["SIGSEGV", "SIGTRAP", "SIGILL", "SIGBUS"]);
-
-async function runFile(file: string, limitMs: number): Promise<Totals> {
-  for (let tries = 1; ; tries++) {
-    const { totals, signal, began } = await runOnce(file, limitMs);
-    if (began || !crashes.has(signal) || tries >= startTries) return totals;
-  }
-}
-
-interface Ended {
-  readonly totals: Totals;
-  readonly signal: NodeJS.Signals | null;
-  /** Whether a test was reported. */
-  readonly began: boolean;
-}
-
 /** Runs one file; its output appears when it is done, so that two files do not mix. */
-function runOnce(file: string, limitMs: number): Promise<Ended> {
-  const { promise, resolve } = Promise.withResolvers<Ended>();
+function runFile(file: string, limitMs: number): Promise<Totals> {
+  const { promise, resolve } = Promise.withResolvers<Totals>();
   // A group of its own, so that what the file has started ends with it.
   const child = spawn(process.execPath, ["--no-warnings", file], {
     cwd: root,
@@ -100,7 +78,7 @@ function runOnce(file: string, limitMs: number): Promise<Ended> {
       print(
         `${text.trimEnd()}\n— ${file}: ${Date.now() - started} ms${hung ? `, killed after ${limitMs} ms` : signal === null ? "" : `, ended by ${signal}`}\n`,
       );
-      resolve({ totals: totalsOf(text, status === 0), signal, began: /[•✘]|^ {2}Total:/m.test(text) });
+      resolve(totalsOf(text, status === 0));
     }, 50);
   });
   return promise;
