@@ -8,6 +8,7 @@ import {
 import { exitStatuses } from "./exit.ts";
 import { type HttpLimits, type HttpService, type ListenAddress, serveHttp } from "./http/serve.ts";
 import type { ComponentCall } from "./invoke/component-call.ts";
+import { tellMemory } from "./limits/tell-memory.ts";
 import { reportTrap, writeText } from "./report.ts";
 import { finishChores } from "./wasi/p2/chores.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
@@ -101,6 +102,10 @@ async function runExport(
   call: ComponentCall | undefined,
 ): Promise<number> {
   let instantiated: Instantiated | undefined;
+  const failed = (status: number): number => {
+    if (status !== 0) tellMemory(grant.limits ?? {}, instantiated?.exit.memories ?? [], grant.stdio.stderr);
+    return status;
+  };
   try {
     instantiated = code.instantiate(grant);
     const { instance } = instantiated;
@@ -109,8 +114,8 @@ async function runExport(
     return 0;
   } catch (error) {
     await instantiated?.outflow.settled();
-    if (error instanceof ComponentExit) return instantiated?.exit.statusOf(error) ?? error.status;
-    return statusOf(error, grant, code);
+    if (error instanceof ComponentExit) return failed(instantiated?.exit.statusOf(error) ?? error.status);
+    return failed(statusOf(error, grant, code));
   } finally {
     await instantiated?.outflow.settled();
     finishChores();

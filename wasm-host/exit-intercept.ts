@@ -8,25 +8,34 @@ import type { ComponentExit } from "./wasi/p2/cli.ts";
 export class ExitIntercept {
   #status: number | undefined;
   #made = 0;
+  readonly #memories = new Set<WebAssembly.Memory>();
 
   readonly instantiateCore = (
     module: WebAssembly.Module,
     imports?: WebAssembly.Imports,
   ): WebAssembly.Instance => {
     usage.instantiateInComponent(this.#made++);
+    const instance = new WebAssembly.Instance(module, this.#noting(imports));
+    for (const one of Object.values(instance.exports))
+      if (one instanceof WebAssembly.Memory) this.#memories.add(one);
+    return instance;
+  };
+
+  #noting(imports: WebAssembly.Imports | undefined): WebAssembly.Imports | undefined {
     const preview1 = imports?.["wasi_snapshot_preview1"];
     const procExit: unknown = preview1?.["proc_exit"];
-    if (imports === undefined || typeof procExit !== "function")
-      return new WebAssembly.Instance(module, imports);
+    if (imports === undefined || typeof procExit !== "function") return imports;
     const noting = (status: number): unknown => {
       this.#status = status;
       return procExit(status);
     };
-    return new WebAssembly.Instance(module, {
-      ...imports,
-      wasi_snapshot_preview1: { ...preview1, proc_exit: noting },
-    });
-  };
+    return { ...imports, wasi_snapshot_preview1: { ...preview1, proc_exit: noting } };
+  }
+
+  /** Those that its core modules export, one another or the host. */
+  get memories(): Iterable<WebAssembly.Memory> {
+    return this.#memories;
+  }
 
   /** The status that this exit was meant to have. */
   statusOf(exit: ComponentExit): number {

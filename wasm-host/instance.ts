@@ -1,6 +1,6 @@
 import { TandemError } from "../src/errors.ts";
 import { exitStatuses } from "./exit.ts";
-import { usage } from "./limits/usage.ts";
+import { tellMemory } from "./limits/tell-memory.ts";
 import { type Linking, linkImports } from "./link.ts";
 import { reportTrap } from "./report.ts";
 import { isTrap } from "./trap.ts";
@@ -32,9 +32,18 @@ export function prepareInstance(module: WebAssembly.Module, options: InstanceOpt
     ended.status ??= status;
     return unwind();
   };
+  /** How it ended, with what may be the reason when that is no success. */
+  const ending = (status: number): number => {
+    if (status !== 0)
+      tellMemory(
+        grant.limits ?? {},
+        memory.current === undefined ? [] : [memory.current],
+        grant.stdio.stderr,
+      );
+    return status;
+  };
   const imports = linkImports(module, { ...options, memory, onExit });
   return (enter) => {
-    usage.instantiate();
     try {
       const { exports } = new WebAssembly.Instance(module, imports);
       memory.current = toMemory(exports) ?? memory.current;
@@ -43,12 +52,10 @@ export function prepareInstance(module: WebAssembly.Module, options: InstanceOpt
       return undefined;
     } catch (error) {
       beforeEnd?.();
-      if (ended.status !== undefined) return ended.status;
+      if (ended.status !== undefined) return ending(ended.status);
       if (!isTrap(error)) throw hostFailure(error);
       reportTrap(grant.stdio.stderr, error, { modules: [module], sourceMap });
-      return exitStatuses.trap;
-    } finally {
-      usage.dropped();
+      return ending(exitStatuses.trap);
     }
   };
 }

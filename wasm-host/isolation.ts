@@ -6,7 +6,7 @@ import type { SocketUse } from "../src/isolation/wasm-sockets.ts";
 import { native } from "../src/native.ts";
 import type { IsolateOptions, TcpPorts } from "../src/native-surface.ts";
 import type { MountSource, PreopenPlan, WasmConfig } from "./config.ts";
-import type { Preopen } from "./grant.ts";
+import type { Limits, Preopen } from "./grant.ts";
 import type { ThreadHost } from "./threads/thread-data.ts";
 
 /** What the zygote made ahead for every wasm process. */
@@ -75,7 +75,7 @@ export function isolateOptions(
   return {
     cgroupFiles: isolation.cgroupFiles,
     oomScoreAdj: isolation.oomScoreAdj,
-    rlimits: isolation.rlimits.map(([resource, soft, hard]) => [resource, BigInt(soft), BigInt(hard)]),
+    rlimits: processLimits(isolation.rlimits, grant.limits),
     joinNamespaces: isolation.joinNamespaces.map((path) => openSync(path, "r")),
     emptyMountNamespace: host.emptyMountNamespace,
     unshare: isolation.unshare,
@@ -87,6 +87,22 @@ export function isolateOptions(
     filter: host.filters[sockets],
     tcpPorts,
   };
+}
+
+/** asm-generic/resource.h */
+const RLIMIT_CPU = 0;
+
+/** A limit of processor time is the kernel's, too: a second above the host's own, so that this one has the word. */
+function processLimits(
+  rlimits: WasmConfig["isolation"]["rlimits"],
+  { cpuMs }: Limits = {},
+): IsolateOptions["rlimits"] {
+  const all = rlimits.map(([resource, soft, hard]) => [resource, BigInt(soft), BigInt(hard)] as const);
+  if (cpuMs === undefined) return all;
+  const most = BigInt(Math.ceil(cpuMs / 1000) + 1);
+  const lower = (limit: bigint): bigint => (limit > most ? most : limit);
+  const [, soft, hard] = all.find(([resource]) => resource === RLIMIT_CPU) ?? [RLIMIT_CPU, most, most];
+  return [...all.filter(([resource]) => resource !== RLIMIT_CPU), [RLIMIT_CPU, lower(soft), lower(hard)]];
 }
 
 type OpenMount = IsolateOptions["mounts"][number];

@@ -2,6 +2,7 @@ import { TandemError } from "../src/errors.ts";
 import type { Grant } from "./grant.ts";
 import { prepareInstance } from "./instance.ts";
 import { callExport, prepareCall } from "./invoke/named-export.ts";
+import { usage } from "./limits/usage.ts";
 import { writeText } from "./report.ts";
 import { createImportedMemories } from "./threads/imported-memories.ts";
 import type { ThreadHost } from "./threads/thread-data.ts";
@@ -44,7 +45,11 @@ export function prepareModule(
     sourceMap,
     beforeEnd: () => threads?.slots.beginEnd(),
   });
-  return () => run(enter) ?? 0;
+  if (threads !== undefined) usage.beforeEnd = () => threads.slots.beginEnd();
+  return () => {
+    usage.instantiate();
+    return run(enter) ?? 0;
+  };
 }
 
 /**

@@ -14,7 +14,7 @@ import { tarLayer, writeImageArchive } from "../support/image.ts";
 import { buildGuest } from "../wasm-host/guests/guest.ts";
 import { buildThreadGuest } from "../wasm-host/threads/build-guest.ts";
 import { compileC } from "../wasm-host/wasi/p1/compile-c.ts";
-import { tandem } from "./run-guest.ts";
+import { buildGuest as buildWaiter, type Runner, RunningGuest, tandem } from "./run-guest.ts";
 
 const limits = suite("limits of tandem run");
 const directory = mkdtempSync("/tmp/tr-limits-");
@@ -87,6 +87,19 @@ for (const kind of kinds) {
       /^tandem run: limit reached: max-memory-size: it begins with \d+ bytes of memory, 65536 may be\n$/,
       ...["-W", "max-memory-size=65536", guest, "grow"],
     );
+  });
+
+  limits(`${kind}: who fails with its memory in use is told how much that was`, async () => {
+    if (kind === "component03") return;
+    const failing = async (how: string): Promise<[number, string]> => {
+      const { status, stderr } = await ran("-W", "max-memory-size=4194304", guests[kind], "grow", how);
+      return [status, stderr];
+    };
+    const line = "tandem: max-memory-size: it had 4194304 of 4194304 bytes of memory\n";
+    assert.equal(await failing("3"), [3, line]);
+    const [status, said] = await failing("1");
+    assert.is(status, exitStatuses.trap);
+    assert.match(said, new RegExp(`^trap: unreachable\n[^]*${line}$`));
   });
 
   limits(`${kind}: tables and instances are counted before it begins`, async () => {
@@ -182,6 +195,19 @@ limits("threads share what their guest may have", async () => {
   assert.is((await ran(threads, "grow")).stdout, "grown\n");
   assert.is((await ran("-W", "max-memory-size=1000000", threads, "grow")).status, 1);
   assert.match((await ran("--seed", "a", threads, "grow")).stderr, /are for guests with one thread/);
+});
+
+limits("processor time is the kernel's limit, too", async () => {
+  const environment = Object.entries(household.environment).map(([name, value]) => `${name}=${value}`);
+  const runner: Runner = {
+    name: "root",
+    uid: 0,
+    command: (program) => ["env", ...environment, ...program],
+  };
+  const running = await RunningGuest.begin(runner, ["--cpu-time", "60", buildWaiter(), "wait"]);
+  assert.match(readFileSync(`/proc/${running.guest}/limits`, "utf8"), /^Max cpu time +61 +61 +seconds/m);
+  running.child.kill("SIGTERM");
+  assert.is(await running.exited, 143);
 });
 
 limits("a limit is not reached by who keeps it, and --explain prints what there is", async () => {

@@ -18,6 +18,8 @@ export class Usage {
   #limits: Limits = {};
   #cells = new BigInt64Array(newCells({}));
   #end: (reached: LimitReached) => never = fail;
+  /** Of several threads only the first one comes back from it. */
+  beforeEnd: () => void = () => {};
 
   /** Begins to count. Until `onReached` says otherwise, a limit that is reached is thrown. */
   begin({ limits = {}, cells = newCells(limits) }: UsageOptions): void {
@@ -101,6 +103,7 @@ export class Usage {
   }
 
   #reach(...reached: Parameters<typeof limitReached>): never {
+    this.beforeEnd();
     return this.#end(limitReached(...reached));
   }
 }

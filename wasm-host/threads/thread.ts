@@ -45,6 +45,7 @@ function runThreads(): never {
     const { identifier, argument } = thread;
     const outcome = run((exports) => callExport(exports, threadEntry, [identifier, argument]));
     if (outcome !== undefined) endProcess(outcome);
+    usage.dropped();
   }
 }
 
@@ -54,10 +55,8 @@ function fail(failure: TandemError): never {
 }
 
 usage.begin({ limits: grant.limits, cells: data.usage });
-usage.onReached((reached) => {
-  threads.slots.beginEnd();
-  return fail(reached);
-});
+usage.beforeEnd = () => threads.slots.beginEnd();
+usage.onReached(fail);
 keepDeepStacks();
 if (data.tellsDenials) denials.switchOn(grant.stdio.stderr);
 native.exitWithThread(host.statusPipe ?? -1);

@@ -35,14 +35,20 @@ export class Threads {
 
   /** wasi.thread-spawn: the new thread's identifier, or a negative errno. */
   readonly spawn = (argument: number): number => {
+    usage.instantiate();
     const place = this.slots.take(argument);
-    if (place === undefined) return -EAGAIN;
+    if (place === undefined) return this.#noThread();
     if (place.isNew && !startWorker({ ...this.#data, slot: place.slot })) {
       this.slots.giveBack(place.slot);
-      return -EAGAIN;
+      return this.#noThread();
     }
     return place.identifier;
   };
+
+  #noThread(): number {
+    usage.dropped();
+    return -EAGAIN;
+  }
 }
 
 /**

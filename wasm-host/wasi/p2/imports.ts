@@ -14,7 +14,10 @@ import { createSockets } from "./sockets/sockets.ts";
 import { InputStream, IoError, OutputStream } from "./streams.ts";
 
 /** What of a grant (grant.ts) a component can be given. stdio that is undefined reads as empty and swallows what is written. */
-export type ComponentGrant = Pick<Grant, "args" | "env" | "preopens" | "network" | "clocks" | "random"> &
+export type ComponentGrant = Pick<
+  Grant,
+  "args" | "env" | "preopens" | "network" | "clocks" | "random" | "limits"
+> &
   CliGrant;
 
 /** WASI 0.2 for one instance, keyed as jco's glue asks for it: interface names without versions. */
