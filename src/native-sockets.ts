@@ -24,3 +24,26 @@ export interface NativeSockets {
   socketOption(fd: number, option: number): number;
   socketSetOption(fd: number, option: number, value: number): number;
 }
+
+/** Opaque. */
+export interface SocketSet {
+  readonly _set: never;
+}
+
+/** The addon's sockets of the http server (native/addon/socket_set.cc); a failed system call throws as everywhere else in the addon. */
+export interface NativeSocketSets {
+  /**
+   * Sockets that are watched together. `callback` is called once for all that are ready in one turn of the event loop, with their
+   * number; `ready`, which has room for 256 pairs, holds descriptor and events of each: 1 readable, 2 writable, 4 broken. The set keeps
+   * the loop alive until it is closed.
+   */
+  createSocketSet(ready: Int32Array, callback: (count: number) => void): SocketSet;
+  /** Adds a socket, or changes its events: 1 readable, 2 writable, for as long as they last. Broken is told in any case. */
+  watchSocket(set: SocketSet, fd: number, events: number): void;
+  forgetSocket(set: SocketSet, fd: number): void;
+  closeSocketSet(set: SocketSet): void;
+  /** Whether the peer has said that nothing more comes, and everything before that has been received. */
+  socketEnded(fd: number): boolean;
+  /** TCP_NODELAY; connections have what their listening socket has. */
+  disableNagle(fd: number): void;
+}

@@ -4,7 +4,7 @@
  * `errno` the positive number, `syscall` its name, and whose message is `<syscall> <path>: <strerror>`. File descriptors are
  * plain numbers, opened O_CLOEXEC, owned by the caller.
  */
-import type { NativeSockets } from "./native-sockets.ts";
+import type { NativeSocketSets, NativeSockets } from "./native-sockets.ts";
 import type { NativeWasi } from "./native-wasi.ts";
 
 /** A request as the zygote accepts it. The receiver owns every descriptor in it. */
@@ -17,7 +17,7 @@ export interface ZygoteMessage {
   readonly peerPid: number;
 }
 
-export interface Native extends NativeWasi, NativeSockets {
+export interface Native extends NativeWasi, NativeSockets, NativeSocketSets {
   // --- process (addon/process.cc) -------------------------------------------------------------------------------------
   /** fork(2) and uv_loop_fork; returns 0 in the child. With newPid, the child is pid 1 of a new pid namespace; with pidNamespace, it is born into that one (descriptor of /proc/x/ns/pid). */
   fork(options: { readonly newPid?: boolean; readonly pidNamespace?: number }): {
@@ -93,6 +93,25 @@ export interface Native extends NativeWasi, NativeSockets {
   whenReady(fd: number, events: number, callback: () => void): number;
   /** What whenReady returned will not call back; nothing happens if it already has. */
   stopWaiting(token: number): void;
+
+  // --- calls of guests (addon/guest_call.cc) ------------------------------------------------------------------------------
+  /** Who has the thread, in one element: 0 the host, 1 a guest, 2 a guest that is being ended. The host changes it with Atomics. */
+  guestTurn(): Int32Array;
+  /**
+   * Calls `fn`, and what promises do that it settles, as a guest's, until `deadlineMs` of the monotonic clock; whether it was ended. What it
+   * throws is thrown. Not from within what a promise does.
+   */
+  runGuest(fn: () => void, deadlineMs: number): boolean;
+  /** Returns once what runs is about to be ended. */
+  awaitEnding(): void;
+
+  // --- images of guests' memories (addon/memory_image.cc) --------------------------------------------------------------
+  /** A copy of a memory at the end of a memfd, which nobody may change or close as long as the image is used. */
+  createMemoryImage(memfd: number, memory: ArrayBuffer): MemoryImage;
+  /** Has the memory share the image's pages; false when it does not hold the same bytes. */
+  adoptMemoryImage(image: MemoryImage, memory: ArrayBuffer): boolean;
+  /** Puts a memory back that shares the image. EINVAL when it has grown. */
+  restoreMemory(image: MemoryImage, memory: ArrayBuffer): void;
 
   // --- unix sockets (addon/unix_socket.cc) ----------------------------------------------------------------------------
   socketpair(): readonly [number, number];
@@ -268,6 +287,11 @@ export interface SpawnOptions {
   readonly newNamespaces: number;
   /** Namespaces to enter: descriptor and CLONE_NEW* flag of its type. */
   readonly joinNamespaces: readonly { readonly fd: number; readonly type: number }[];
+}
+
+/** Opaque: an image goes with the last reference to it. */
+export interface MemoryImage {
+  readonly _image: never;
 }
 
 /** Everything that a wasm process gives up, and what it keeps. */

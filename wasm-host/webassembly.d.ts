@@ -1,9 +1,10 @@
 /** The part of the WebAssembly JavaScript API (and JSPI) that the host uses; TypeScript has it only in its libraries for browsers. */
 declare namespace WebAssembly {
   type ImportValue = ((...args: never[]) => unknown) | Memory | Table | Global | Tag | number;
+  type ExportValue = ((...args: unknown[]) => unknown) | Memory | Table | Global | Tag;
   type ModuleImports = Record<string, ImportValue>;
   type Imports = Record<string, ModuleImports>;
-  type Exports = Record<string, ((...args: unknown[]) => unknown) | Memory | Table | Global | Tag>;
+  type Exports = Record<string, ExportValue>;
   class Module {
     constructor(bytes: Uint8Array | ArrayBuffer);
     static imports(module: Module): { module: string; name: string; kind: string }[];
@@ -31,6 +32,10 @@ declare namespace WebAssembly {
     value: unknown;
   }
   class Tag {}
+  /** JSPI: an import that may return a promise, for which the guest is suspended. */
+  const Suspending: new (fn: (...args: never[]) => unknown) => (...args: never[]) => unknown;
+  /** JSPI: an export that such imports may be called from; it returns a promise. */
+  function promising(fn: ExportValue): (...args: unknown[]) => Promise<unknown>;
   class RuntimeError extends Error {}
   class CompileError extends Error {}
   class LinkError extends Error {}

@@ -22,6 +22,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   tandem::exportNetDevice(exports);
   tandem::exportSpawn(exports);
   tandem::exportUserNamespace(exports);
+  tandem::exportSocketSet(exports);
+  tandem::exportMemoryImage(exports);
+  tandem::exportGuestCall(exports);
   tandem::exportWasi(exports);
   tandem::exportWasmScan(exports);
   return exports;

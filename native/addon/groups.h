@@ -22,6 +22,9 @@ void exportSeccomp(Napi::Object exports);
 void exportNetDevice(Napi::Object exports);
 void exportSpawn(Napi::Object exports);
 void exportUserNamespace(Napi::Object exports);
+void exportSocketSet(Napi::Object exports);
+void exportMemoryImage(Napi::Object exports);
+void exportGuestCall(Napi::Object exports);
 void exportWasi(Napi::Object exports);
 void exportWasmScan(Napi::Object exports);
 

@@ -1,5 +1,5 @@
 import { TandemError } from "../errors.ts";
-import { Reader } from "./binary-reader.ts";
+import { BinaryReader } from "./binary-reader.ts";
 
 /** Names of a component's own imports and exports, as written: `wasi:cli/environment@0.2.3`. */
 export interface ComponentInterfaces {
@@ -22,7 +22,7 @@ export function readComponentInterfaces(bytes: Uint8Array): ComponentInterfaces 
   }
   const imports: string[] = [];
   const exports: string[] = [];
-  const reader = new Reader(bytes, 8, "component");
+  const reader = new BinaryReader(bytes, 8, "component");
   while (!reader.atEnd()) {
     const id = reader.byte();
     const section = reader.slice(reader.u32());
@@ -32,7 +32,7 @@ export function readComponentInterfaces(bytes: Uint8Array): ComponentInterfaces 
   return { imports, exports };
 }
 
-function readImports(reader: Reader): string[] {
+function readImports(reader: BinaryReader): string[] {
   const names: string[] = [];
   for (let left = reader.u32(); left > 0; left--) {
     names.push(readExternName(reader));
@@ -41,7 +41,7 @@ function readImports(reader: Reader): string[] {
   return names;
 }
 
-function readExports(reader: Reader): string[] {
+function readExports(reader: BinaryReader): string[] {
   const names: string[] = [];
   for (let left = reader.u32(); left > 0; left--) {
     names.push(readExternName(reader));
@@ -53,7 +53,7 @@ function readExports(reader: Reader): string[] {
 }
 
 /** importname', exportname': a tag, the name, and with tag 2 a version suffix. */
-function readExternName(reader: Reader): string {
+function readExternName(reader: BinaryReader): string {
   const tag = reader.byte();
   const name = reader.string();
   if (tag === 0x02) reader.string();
@@ -61,7 +61,7 @@ function readExternName(reader: Reader): string {
 }
 
 /** externdesc: 0x00 core module · 0x01 func · 0x02 value · 0x03 type · 0x04 component · 0x05 instance. */
-function skipExternDescription(reader: Reader): void {
+function skipExternDescription(reader: BinaryReader): void {
   const kind = reader.byte();
   if (kind === 0x00) reader.byte();
   if ((kind === 0x02 || kind === 0x03) && reader.byte() === 0x01 && kind === 0x03) return; // a fresh resource has no index

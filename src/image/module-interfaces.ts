@@ -1,5 +1,5 @@
 import { TandemError } from "../errors.ts";
-import { Reader } from "./binary-reader.ts";
+import { BinaryReader } from "./binary-reader.ts";
 import { wasmForm } from "./wasm-form.ts";
 
 const kinds = ["function", "table", "memory", "global", "tag"] as const;
@@ -21,7 +21,7 @@ const [IMPORTS, EXPORTS] = [2, 7];
  */
 export function readModuleInterfaces(bytes: Uint8Array): ModuleInterfaces {
   if (wasmForm(bytes) !== "module") throw new TandemError("invalid_argument", "not a WebAssembly module");
-  const reader = new Reader(bytes, 8, "module");
+  const reader = new BinaryReader(bytes, 8, "module");
   let imports: ModuleInterfaces["imports"] = [];
   let exports: ModuleInterfaces["exports"] = [];
   while (!reader.atEnd()) {
@@ -33,27 +33,27 @@ export function readModuleInterfaces(bytes: Uint8Array): ModuleInterfaces {
   return { imports, exports };
 }
 
-function readList<T>(reader: Reader, read: (reader: Reader) => T): T[] {
+function readList<T>(reader: BinaryReader, read: (reader: BinaryReader) => T): T[] {
   const items: T[] = [];
   for (let left = reader.u32(); left > 0; left--) items.push(read(reader));
   return items;
 }
 
-function readImport(reader: Reader): ModuleInterfaces["imports"][number] {
+function readImport(reader: BinaryReader): ModuleInterfaces["imports"][number] {
   const [module, name] = [reader.string(), reader.string()];
   const kind = readKind(reader);
   skipType(kind, reader);
   return { module, name, kind };
 }
 
-function readExport(reader: Reader): ModuleInterfaces["exports"][number] {
+function readExport(reader: BinaryReader): ModuleInterfaces["exports"][number] {
   const name = reader.string();
   const kind = readKind(reader);
   reader.u32();
   return { name, kind };
 }
 
-function readKind(reader: Reader): Kind {
+function readKind(reader: BinaryReader): Kind {
   const number = reader.byte();
   const kind = kinds[number];
   if (kind === undefined)
@@ -62,7 +62,7 @@ function readKind(reader: Reader): Kind {
 }
 
 /** externtype (5.2.13): what comes behind the kind of an import. */
-function skipType(kind: Kind, reader: Reader): void {
+function skipType(kind: Kind, reader: BinaryReader): void {
   switch (kind) {
     case "function":
       reader.u32();
@@ -85,13 +85,13 @@ function skipType(kind: Kind, reader: Reader): void {
 }
 
 /** 0x63 and 0x64 have a heap type behind them, as a signed number of up to 33 bits. */
-function skipValueType(reader: Reader): void {
+function skipValueType(reader: BinaryReader): void {
   const type = reader.byte();
   if (type === 0x63 || type === 0x64) while (reader.byte() >= 0x80);
 }
 
 /** Flags, of which the first says whether there is a maximum; of a 64-bit memory both may be longer than 32 bits. */
-function skipLimits(reader: Reader): void {
+function skipLimits(reader: BinaryReader): void {
   const flags = reader.byte();
   const numbers = (flags & 1) === 0 ? 1 : 2;
   for (let left = numbers; left > 0; left--) while (reader.byte() >= 0x80);

@@ -1,6 +1,6 @@
 /**
- * Builds the guests of the tests: node build.ts <kind of guest> <output>. A process of its own, because jco's tools import
- * preview2-shim, which starts a worker thread.
+ * Builds the guests of the tests: node build.ts <kind of guest> <output>; "wat": from the text on stdin. A process of its own,
+ * because jco's tools import preview2-shim, which starts a worker thread.
  */
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -39,6 +39,8 @@ async function build(kind: string, scratch: string): Promise<Uint8Array> {
       });
     case "invoke":
       return await bare(scratch, { source: "invoke.c", wit: "invoke.wit", wasi: [], world: "shop" });
+    case "wat":
+      return await parse(readFileSync(0, "utf8"));
     case "foreign":
       return await parse('(component (import "acme:anvil/drop@1.0.0" (instance (export "now" (func)))))');
     default:
