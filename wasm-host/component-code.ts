@@ -1,10 +1,11 @@
 import { Script } from "node:vm";
 import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
-import { isWasi03, wasi03Key } from "../src/image/wasi-version.ts";
+import { isWasi03 } from "../src/image/wasi-version.ts";
 import { watchImports } from "./debug/watch-imports.ts";
 import { ExitIntercept } from "./exit-intercept.ts";
-import type { TranspiledFiles } from "./transpiled.ts";
+import { requireProvided } from "./provided.ts";
+import type { GluedFiles } from "./transpiled.ts";
 import type { FilesystemHost } from "./wasi/p2/descriptor.ts";
 import { type ComponentGrant, createImports } from "./wasi/p2/imports.ts";
 import { createNativeFiles } from "./wasi/p2/native-files.ts";
@@ -33,7 +34,7 @@ export interface Instantiated {
 }
 
 export interface CodeOptions {
-  readonly files: TranspiledFiles;
+  readonly files: GluedFiles;
   /** Compiles a core module; for a cache of native code. */
   readonly compile?: (bytes: Uint8Array, name: string) => WebAssembly.Module;
 }
@@ -101,10 +102,7 @@ export class ComponentCode {
     const provided = createImports(grant, this.#host);
     if (this.manifest.imports.some(isWasi03))
       Object.assign(provided, createWasi03(grant, { files: this.#host.files, outflow }));
-    const missing = this.manifest.imports.find((name) => !isProvided(name, provided));
-    if (missing !== undefined) {
-      throw new TandemError("invalid_argument", `component imports ${missing}, which nobody grants`);
-    }
+    requireProvided(this.manifest.imports, provided);
     return watchImports(provided);
   }
 
@@ -113,11 +111,4 @@ export class ComponentCode {
     if (module === undefined) throw new TandemError("internal", `component has no core module ${name}`);
     return module;
   }
-}
-
-/** Every 0.2.x is the same to us; 0.3 is another interface under the same name. */
-function isProvided(name: string, provided: Record<string, unknown>): boolean {
-  if (isWasi03(name)) return wasi03Key(name) in provided;
-  const [unversioned = name, version] = name.split("@");
-  return unversioned in provided && (version?.startsWith("0.2.") ?? true);
 }

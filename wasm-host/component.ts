@@ -6,10 +6,13 @@ import {
   type Instantiated,
 } from "./component-code.ts";
 import { exitStatuses } from "./exit.ts";
-import { type HttpLimits, type HttpService, type ListenAddress, serveHttp } from "./http/serve.ts";
+import type { HttpLimits } from "./http/limits.ts";
+import { RunningService } from "./http/run-service.ts";
+import type { ListenAddress } from "./http/server/listeners.ts";
 import type { ComponentCall } from "./invoke/component-call.ts";
 import { tellMemory } from "./limits/tell-memory.ts";
 import { reportTrap, writeText } from "./report.ts";
+import type { GluedFiles } from "./transpiled.ts";
 import { finishChores } from "./wasi/p2/chores.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
 import type { ComponentGrant } from "./wasi/p2/imports.ts";
@@ -17,7 +20,8 @@ import type { World } from "./world.ts";
 
 export { readTranspiled, type TranspiledFiles } from "./transpiled.ts";
 
-export interface LoadOptions extends CodeOptions {
+export interface LoadOptions<Files = GluedFiles> extends Pick<CodeOptions, "compile"> {
+  readonly files: Files;
   readonly grant: ComponentGrant;
   /** Where an http component is served: port 8080 on every address unless given. */
   readonly http?: ListenAddress;
@@ -28,72 +32,37 @@ export interface LoadOptions extends CodeOptions {
 
 export interface LoadedComponent {
   readonly world: World;
-  readonly code: ComponentCode;
   /**
    * Runs the command, or a call of another export, or serves http until `close`. Resolves with the exit status; a trap is
    * one line on the granted stderr and `exitStatuses.trap`.
    */
   run(call?: ComponentCall): Promise<number>;
-  /** For http: stops accepting and drains; `run` then resolves with 0. */
-  close(): Promise<void>;
+  /** For http: stops accepting and drains; `run` then resolves, with this status when not everything could be answered. */
+  close(status: number): void;
 }
 
 /**
  * Loads a component: nothing of the guest has run when this returns.
  * @throws TandemError `invalid_argument` naming an import that nobody grants; WebAssembly.CompileError
  */
-export function loadComponent(options: LoadOptions): LoadedComponent {
+export function loadComponent(options: LoadOptions): LoadedComponent & { readonly code: ComponentCode } {
+  const { grant, http, httpLimits, onServing } = options;
   const code = new ComponentCode(options);
-  code.checkImports(options.grant);
-  const service = new Service(code, options);
+  code.checkImports(grant);
+  const service = new RunningService({
+    code,
+    grant,
+    address: http ?? { port: 8080 },
+    onServing,
+    ...(httpLimits === undefined ? {} : { limits: httpLimits }),
+  });
   return {
     world: code.entry.world,
     code,
     run: (entry) =>
-      code.entry.world === "http" && entry === undefined
-        ? service.run()
-        : runExport(code, options.grant, entry),
-    close: () => service.close(),
+      code.entry.world === "http" && entry === undefined ? service.run() : runExport(code, grant, entry),
+    close: (status) => service.close(status),
   };
-}
-
-/** An http component between run and close. */
-class Service {
-  readonly #code: ComponentCode;
-  readonly #options: LoadOptions;
-  readonly #closed = Promise.withResolvers<void>();
-  #service: HttpService | undefined;
-
-  constructor(code: ComponentCode, options: LoadOptions) {
-    this.#code = code;
-    this.#options = options;
-  }
-
-  async run(): Promise<number> {
-    try {
-      this.#service = await this.#serve();
-      this.#options.onServing?.();
-    } catch (error) {
-      return statusOf(error, this.#options.grant, this.#code);
-    }
-    await this.#closed.promise;
-    return 0;
-  }
-
-  #serve(): Promise<HttpService> {
-    const { grant, http, httpLimits } = this.#options;
-    return serveHttp({
-      code: this.#code,
-      grant,
-      address: http ?? { port: 8080 },
-      ...(httpLimits === undefined ? {} : { limits: httpLimits }),
-    });
-  }
-
-  async close(): Promise<void> {
-    await this.#service?.close();
-    this.#closed.resolve();
-  }
 }
 
 async function runExport(

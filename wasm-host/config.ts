@@ -2,7 +2,7 @@ import type { CodeReport } from "../src/code/code-report.ts";
 import type { RanFunctions } from "../src/code/ran-functions.ts";
 import type { LogLevel } from "./debug/log-level.ts";
 import type { Grant } from "./grant.ts";
-import type { HttpLimits } from "./http/serve.ts";
+import type { HttpLimits } from "./http/limits.ts";
 import type { LimitName } from "./limits/limit-names.ts";
 import type { ResolverPaths } from "./network/read-resolver-files.ts";
 
@@ -23,7 +23,7 @@ export interface WasmConfig {
   readonly isolation: WasmIsolation;
   /** Where an http component is served. */
   readonly http: HttpPlan;
-  /** What is not said is as defaultHttpLimits (http/serve.ts) have it. */
+  /** What is not said is as defaultHttpLimits (http/limits.ts) have it. */
   readonly httpLimits?: Partial<HttpLimits>;
   /** What names are looked up in, of a grant with a network. */
   readonly resolver: ResolverPaths;

@@ -1,15 +1,27 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { TandemError } from "../src/errors.ts";
-import type { ComponentManifest } from "../src/image/compile-cache.ts";
+import { type ComponentManifest, planFile } from "../src/image/compile-cache.ts";
+import type { LinkPlan } from "../src/image/link/plan.ts";
 
-/** A transpiled component, in memory: a process that has lost its file system can load it. */
-export interface TranspiledFiles {
+interface CommonFiles {
   readonly manifest: ComponentManifest;
-  readonly glue: string;
-  readonly codeCache: Buffer;
   readonly modules: ReadonlyMap<string, Uint8Array>;
 }
+
+/** A component as jco's glue puts it together. */
+export interface GluedFiles extends CommonFiles {
+  readonly glue: string;
+  readonly codeCache: Buffer;
+}
+
+/** A component as a plan has it put together. */
+export interface LinkedFiles extends CommonFiles {
+  readonly plan: LinkPlan;
+}
+
+/** A transpiled component, in memory: a process that has lost its file system can load it. */
+export type TranspiledFiles = GluedFiles | LinkedFiles;
 
 /** A transpiled component whose files are open and not read yet. */
 export interface OpenComponent {
@@ -26,19 +38,22 @@ export interface OpenComponent {
 export function openTranspiled(dir: string): OpenComponent {
   try {
     const manifest = JSON.parse(readFileSync(join(dir, "manifest.json"), "utf8")) as ComponentManifest;
-    const names = Object.keys(manifest.files).filter((name) => name.endsWith(".wasm"));
-    const glue = openSync(join(dir, "glue.js"), "r");
-    const codeCache = openSync(join(dir, "glue.cache"), "r");
-    const modules = names.map((name) => [name, openSync(join(dir, name), "r")] as const);
+    const fds = new Map(Object.keys(manifest.files).map((name) => [name, openSync(join(dir, name), "r")]));
+    const read = (name: string): Buffer => {
+      const fd = fds.get(name);
+      if (fd === undefined) throw new TandemError("internal", `component ${dir}: ${name} is missing`);
+      return readWhole(fd);
+    };
     return {
       manifest,
-      fds: [glue, codeCache, ...modules.map(([, fd]) => fd)],
-      read: () => ({
-        manifest,
-        glue: readWhole(glue).toString("latin1"),
-        codeCache: readWhole(codeCache),
-        modules: new Map(modules.map(([name, fd]) => [name, readWhole(fd)])),
-      }),
+      fds: [...fds.values()],
+      read: () => {
+        const names = [...fds.keys()].filter((name) => name.endsWith(".wasm"));
+        const common = { manifest, modules: new Map(names.map((name) => [name, read(name)])) };
+        return fds.has(planFile)
+          ? { ...common, plan: JSON.parse(read(planFile).toString()) as LinkPlan }
+          : { ...common, glue: read("glue.js").toString("latin1"), codeCache: read("glue.cache") };
+      },
     };
   } catch (error) {
     throw TandemError.from(error, `component ${dir}`);

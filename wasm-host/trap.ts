@@ -24,6 +24,14 @@ function plain(message: string): string {
   return line.replace(/^wasm trap: /, "").replace(/^wasm `unreachable` instruction executed$/, "unreachable");
 }
 
+/** The same, line by line, for what ended a guest that is not alone in its process: why, then the guest's stack. */
+export function trapLines(error: unknown, sources: GuestSources): readonly string[] {
+  return trapReport(error, sources)
+    .replace(/^trap: /, "")
+    .split("\n")
+    .filter((line) => line !== "");
+}
+
 /** An exception of the guest (a WebAssembly.Exception) reached the top; where it was thrown, V8 does not say. */
 function describe(error: unknown): string {
   return error instanceof Object ? "" : `: ${String(error)}`;

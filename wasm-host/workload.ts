@@ -2,19 +2,21 @@ import { closeSync, fstatSync } from "node:fs";
 import { constants } from "node:os";
 import type { GuestCode } from "../src/code/guest-code.ts";
 import { TandemError } from "../src/errors.ts";
-import type { ComponentManifest } from "../src/image/compile-cache.ts";
+import { type ComponentManifest, planFile } from "../src/image/compile-cache.ts";
 import { native } from "../src/native.ts";
 import { loadComponent } from "./component.ts";
 import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
-import { defaultHttpLimits, type HttpLimits, type ListenAddress } from "./http/serve.ts";
+import { defaultHttpLimits, type HttpLimits } from "./http/limits.ts";
+import type { ListenAddress } from "./http/server/listeners.ts";
 import { type ComponentCall, prepareComponentCall } from "./invoke/component-call.ts";
 import { listFunctions } from "./invoke/find-function.ts";
 import type { ProcessNeeds } from "./isolation.ts";
 import { concurrentInstances } from "./limits/concurrent-instances.ts";
 import { planEngineLimits, setEngineLimits } from "./limits/engine-limits.ts";
+import { loadLinkedComponent } from "./linked-component.ts";
 import { compileModule } from "./module.ts";
 import { networkNeeds } from "./network/kernel-needs.ts";
 import { readResolverFiles } from "./network/read-resolver-files.ts";
@@ -55,8 +57,11 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const serves = world === "http" && workload.export === undefined;
     for (const [name, { sha256 }] of Object.entries(files.manifest.files))
       if (name.endsWith(".wasm")) code?.find(sha256);
+    // Behind the wall none can be made.
+    const memfd =
+      planFile in files.manifest.files ? native.memfd("tandem-memory", Buffer.alloc(0)) : undefined;
     const grant = toGrant(config, held, {
-      keep: [...files.fds, ...(code?.fds ?? [])],
+      keep: [...files.fds, ...(code?.fds ?? []), ...(memfd === undefined ? [] : [memfd])],
       served: serves ? config.http : undefined,
     });
     const http = toAddress(config.http, held.listeners);
@@ -67,7 +72,7 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const httpLimits = serves ? withConcurrency(config.httpLimits, most) : config.httpLimits;
     const call = () => prepareCall(files.manifest, workload.export, grant.args.slice(1));
     const run = prepareComponent(loaded, {
-      ...{ grant, http, compile, call, onServing: () => announce(config.http, grant) },
+      ...{ grant, http, compile, memfd, call, onServing: () => announce(config.http, grant) },
       ...(httpLimits === undefined ? {} : { httpLimits }),
     });
     setEngineLimits(planEngineLimits(grant.limits ?? {}, [...loaded.modules.values()], { imports: false }));
@@ -107,12 +112,10 @@ function withConcurrency(
   most: number | undefined,
 ): Partial<HttpLimits> | undefined {
   if (most === undefined) return limits;
-  const { maxConcurrency } = { ...defaultHttpLimits, ...limits };
-  return { ...limits, maxConcurrency: Math.min(maxConcurrency, most) };
+  const { maxConcurrentRequests } = { ...defaultHttpLimits, ...limits };
+  return { ...limits, maxConcurrentRequests: Math.min(maxConcurrentRequests, most) };
 }
 
-/** How long requests that are being answered may take after SIGTERM; kubelet's own grace is 30 s. */
-const DRAIN_MS = 20_000;
 /** Both ask for an end; the second is Ctrl-C's. */
 const drainSignals = ["SIGTERM", "SIGINT"] as const;
 
@@ -129,6 +132,7 @@ function compileWith(
 interface ComponentParts {
   readonly grant: Grant;
   readonly compile: NonNullable<CodeOptions["compile"]>;
+  readonly memfd: number | undefined;
   readonly http: ListenAddress;
   readonly httpLimits?: Partial<HttpLimits>;
   readonly onServing: () => void;
@@ -138,7 +142,8 @@ interface ComponentParts {
 
 function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
   const { call: toCall, ...rest } = parts;
-  const component = loadComponent({ files, ...rest });
+  const component =
+    "plan" in files ? loadLinkedComponent({ files, ...rest }) : loadComponent({ files, ...rest });
   const call = toCall();
   if (component.world !== "http") return () => component.run(call);
   return () => {
@@ -146,10 +151,9 @@ function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
     for (const name of drainSignals) {
       process.once(name, () => {
         const status = statusFromSignal(constants.signals[name]);
-        setTimeout(() => resolve(status), DRAIN_MS).unref();
+        component.close(status);
         // Whoever asks again does not want to wait.
         process.on(name, () => resolve(status));
-        component.close().catch(reject);
       });
     }
     component.run(call).then(resolve, reject);

@@ -1,15 +1,10 @@
 import { statSync } from "node:fs";
 import type { GrantPlan, PreopenPlan, WasmMount } from "../../wasm-host/config.ts";
 import type { Limits } from "../../wasm-host/grant.ts";
-import type { HttpLimits } from "../../wasm-host/http/serve.ts";
+import type { HttpLimits } from "../../wasm-host/http/limits.ts";
+import { collectHttpLimits } from "./http-settings.ts";
 import type { PodSettings } from "./pod-settings.ts";
-import {
-  httpSettings,
-  limitSettings,
-  type RootAccess,
-  type SettingName,
-  type SettingValues,
-} from "./settings.ts";
+import { limitSettings, type RootAccess, type SettingName, type SettingValues } from "./settings.ts";
 
 /** What config.json grants by itself. */
 export interface SpecGrant {
@@ -45,7 +40,7 @@ export function applySettings({ args, env, root }: SpecGrant, { values, envLists
 
 /** What is not as usual of an http component's server. */
 export function httpLimitsOf(values: SettingValues): Partial<HttpLimits> {
-  return pick<HttpLimits>(httpSettings, values);
+  return collectHttpLimits((name) => values[name]);
 }
 
 function protocolsOf(names: readonly string[]): ("tcp" | "udp" | "dns" | "http")[] {

@@ -1,5 +1,5 @@
 import type { GrantPlan, HttpPlan, MountSource } from "../../wasm-host/config.ts";
-import type { HttpLimits } from "../../wasm-host/http/serve.ts";
+import type { HttpLimits } from "../../wasm-host/http/limits.ts";
 
 /** A grant as people and programs are shown it: everything that a guest may do, with host paths in place of descriptors. */
 export interface ExplainedGrant {

@@ -1,5 +1,6 @@
 import { TandemError } from "../errors.ts";
-import { type Setting, type SettingName, type SettingValues, settings } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type SettingName, type SettingValues, settings } from "./settings.ts";
 
 /** What the operator says of the grants of a runtime's containers: tables of the runtime options' TOML. */
 export interface OperatorSettings {
@@ -48,10 +49,12 @@ function readTable(table: unknown, source: string): SettingValues {
 
 /** A list of TOML is what an annotation writes with commas. */
 function toText(value: unknown, what: string): string {
-  if (typeof value === "string" || typeof value === "number" || typeof value === "bigint")
-    return String(value);
+  if (["string", "number", "bigint", "boolean"].includes(typeof value)) return String(value);
   if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(",");
-  throw new TandemError("invalid_argument", `${what}: is neither text nor a number nor a list of texts`);
+  throw new TandemError(
+    "invalid_argument",
+    `${what}: is neither text nor a number nor a boolean nor a list of texts`,
+  );
 }
 
 function readAll(

@@ -31,6 +31,13 @@ export function readDuration(what: string, text: string): number {
 
 const DEFAULT_STEP_NS = 1000;
 
+/** y, yes, true, n, no or false; y without a value. @throws TandemError invalid_argument */
+export function readSwitch(what: string, value: string | undefined): boolean {
+  if (value === undefined || value === "y" || value === "yes" || value === "true") return true;
+  if (value === "n" || value === "no" || value === "false") return false;
+  throw new TandemError("invalid_argument", `${what}: is y or n`);
+}
+
 /** START[,STEP]: seconds since 1970, and nanoseconds. @throws TandemError invalid_argument */
 export function readClock(what: string, text: string): MadeUpClocks {
   const [, start = "", step = String(DEFAULT_STEP_NS)] = /^(\d+(?:\.\d{1,3})?)(?:,(\d+))?$/.exec(text) ?? [];

@@ -1,26 +1,10 @@
 import type { Limits, MadeUpClocks, NetworkProtocol, SeededRandom } from "../../wasm-host/grant.ts";
-import { defaultHttpLimits, type HttpLimits } from "../../wasm-host/http/serve.ts";
 import { limitNames } from "../../wasm-host/limits/limit-names.ts";
 import { TandemError } from "../errors.ts";
+import { httpSettings } from "./http-settings.ts";
 import { readClock, readCount, readDuration, readSeed } from "./read-value.ts";
 import { inboundCovers, outboundCovers } from "./rule-covers.ts";
-
-/**
- * One thing that can be said about a pod's grant: by its operator in the TOML of the runtime's options, and by the pod in an
- * annotation. The table is what docs/grant.md shows.
- */
-export interface Setting<T> {
-  /** What a grant has when nobody says anything, in words. */
-  readonly initial: string;
-  /** The option of `tandem run` or `tandem serve` for the same. */
-  readonly option: string;
-  /** @param what names the place, for errors. @throws TandemError invalid_argument */
-  read(what: string, text: string): T;
-  /** Whether a pod needs the operator's word to have more than the usual; if not, there is nothing to be allowed. */
-  readonly guarded: boolean;
-  /** Whether a pod may have it, given what the operator allows and has as default. */
-  permits(wanted: T, allowed: readonly T[]): boolean;
-}
+import { free, limit, type Setting } from "./setting.ts";
 
 const list = (
   option: string,
@@ -49,27 +33,6 @@ function wrap<T>(what: string, read: () => T): T {
   }
 }
 
-/** Less is narrower. Without a word of the operator's, `usual` is the most; or anything, where there is no limit. */
-const limit = (
-  option: string,
-  read: (what: string, text: string) => number,
-  usual?: number,
-): Setting<number> => ({
-  initial: usual === undefined ? "none" : String(usual),
-  option,
-  read,
-  guarded: true,
-  permits: (wanted, allowed) => {
-    const most = allowed.length === 0 ? usual : Math.max(...allowed);
-    return most === undefined || wanted <= most;
-  },
-});
-
-/** Takes nothing from anybody: a pod may say what it likes. */
-const free = <T>(option: string, initial: string, read: (what: string, text: string) => T): Setting<T> => ({
-  ...{ option, initial, read, guarded: false, permits: () => true },
-});
-
 const protocolNames: readonly NetworkProtocol[] = ["tcp", "udp", "dns", "http"];
 
 function sameProtocol(allowed: string, wanted: string): boolean {
@@ -81,9 +44,6 @@ function sameProtocol(allowed: string, wanted: string): boolean {
 const rootAccess = ["none", "ro", "rw"] as const;
 
 export type RootAccess = (typeof rootAccess)[number];
-
-const { maxInstanceReuse, maxConcurrency, maxWaiting, maxBodyBytes, requestTimeoutMs, drainMs } =
-  defaultHttpLimits;
 
 /** Every setting, by the name that the TOML's keys and, behind `tandem.dev/`, annotations have. */
 export const settings = {
@@ -119,12 +79,7 @@ export const settings = {
   "max-open-files": limit("--max-open-files", readCount),
   "max-output": limit("--max-output", readCount),
   "http-port": free<number>("--addr", "8080", readPort),
-  "max-instance-reuse-count": limit("--max-instance-reuse-count", readCount, maxInstanceReuse),
-  "max-concurrent-requests": limit("--max-concurrent-requests", readCount, maxConcurrency),
-  "max-waiting-requests": limit("--max-waiting-requests", readCount, maxWaiting),
-  "max-body": limit("--max-body", readCount, maxBodyBytes),
-  "request-timeout": limit("--request-timeout", readDuration, requestTimeoutMs),
-  "drain-timeout": limit("--drain-timeout", readDuration, drainMs),
+  ...httpSettings,
 } as const;
 
 function readPort(what: string, text: string): number {
@@ -142,13 +97,3 @@ export type SettingValues = { readonly [K in SettingName]?: ValueOf<(typeof sett
 
 /** Names of `limits` of a grant. */
 export const limitSettings = limitNames satisfies Readonly<Record<keyof Limits, SettingName>>;
-
-/** The same of HTTP's. */
-export const httpSettings = {
-  maxInstanceReuse: "max-instance-reuse-count",
-  maxConcurrency: "max-concurrent-requests",
-  maxWaiting: "max-waiting-requests",
-  maxBodyBytes: "max-body",
-  requestTimeoutMs: "request-timeout",
-  drainMs: "drain-timeout",
-} as const satisfies Readonly<Record<keyof HttpLimits, SettingName>>;

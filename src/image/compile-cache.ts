@@ -35,6 +35,8 @@ export interface ComponentManifest {
   readonly suspends: boolean;
   /** What can be called by name; undefined when its types could not be read. */
   readonly functions?: ComponentFunctions | undefined;
+  /** Why there is glue and no link plan, of a component that could have one. */
+  readonly unlinkable?: string;
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
@@ -42,6 +44,9 @@ export interface CacheEntry {
   readonly dir: string;
   readonly manifest: ComponentManifest;
 }
+
+/** Of an entry that is linked by a plan (link/plan.ts), instead of `glue.js` and `glue.cache`. */
+export const planFile = "plan.json";
 
 /** Fills an empty directory with an entry's files, manifest.json last. */
 export type BuildEntry = (directory: string) => Promise<void>;
@@ -59,8 +64,8 @@ const inUseMs = 10 * 60 * 1000;
 /**
  * Entries of files, each made once per key and complete or absent: written beside its place, flushed, renamed.
  *
- * What is checked on each look-up: the manifest is well-formed, every file it lists is there with its size, and the glue and its
- * code cache, which run outside the WebAssembly sandbox, have their sha256. Core modules are not hashed then (a
+ * What is checked on each look-up: the manifest is well-formed, every file it lists is there with its size, and the glue, its
+ * code cache and the link plan, which work outside the WebAssembly sandbox, have their sha256. Core modules are not hashed then (a
  * JavaScript component's is 12 MB, 20 ms): V8 validates them, and a wrong one can hurt only its own guest. `verifyEntry` hashes all.
  */
 export class CompileCache {
@@ -75,7 +80,7 @@ export class CompileCache {
     const dir = join(this.#options.directory, key);
     try {
       const manifest = readManifest(dir);
-      verify(dir, manifest, (name) => name.startsWith("glue."));
+      verify(dir, manifest, (name) => name.startsWith("glue.") || name === planFile);
       const now = new Date();
       utimesSync(join(dir, "manifest.json"), now, now); // the time of use, for the eviction
       return { dir, manifest };
@@ -249,7 +254,7 @@ function isManifest(value: unknown): value is ComponentManifest {
     typeof suspends === "boolean" &&
     (functions === undefined || isComponentFunctions(functions)) &&
     isRecords(files) &&
-    "glue.js" in files
+    ("glue.js" in files || planFile in files)
   );
 }
 

@@ -1,11 +1,11 @@
 /**
- * Turns a component into JavaScript glue and core modules: a process of its own, because jco's transpiler takes 150 MB and a
+ * Turns a component into JavaScript glue, or a link plan, and core modules: a process of its own, because jco's transpiler takes 150 MB and a
  * second, and because it reads what a stranger wrote.
  *
- *   node transpile-worker <component> <sha256 or ""> <empty output directory> [walled]
+ *   node transpile-worker <component> <sha256 or ""> <empty output directory> [walled] [glue]
  *
  * "walled": what is the component's (its types go through the transpiler, its core modules through V8's compiler) is touched only
- * behind the wall of a wasm process.
+ * behind the wall of a wasm process. "glue": no link plan.
  *
  * Exit status 0 and the files with manifest.json, or 1 and one line on stderr.
  */
@@ -20,17 +20,23 @@ import { TandemError } from "../errors.ts";
 import { missingFeature } from "../missing-feature.ts";
 import { readComponentFunctions } from "../wasm-binary/component/read-functions.ts";
 import type { ComponentFunctions } from "../wasm-binary/component/value-types.ts";
-import type { ComponentManifest, FileRecord } from "./compile-cache.ts";
+import { type ComponentManifest, type FileRecord, planFile } from "./compile-cache.ts";
 import { readComponentInterfaces } from "./component-interfaces.ts";
 import { patchGlue } from "./glue-patches.ts";
+import { makePlan } from "./link/make-plan.ts";
+import { Unlinkable } from "./link/unlinkable.ts";
 import { stripCalls } from "./strip-calls.ts";
 import { StubbedComponent } from "./stub-modules.ts";
+import { suspendingImports } from "./suspending-imports.ts";
 import { runWalled } from "./walled-child.ts";
 import { isWasi03, wasi03Key } from "./wasi-version.ts";
 
-async function main([path, digest, directory, walled]: readonly string[]): Promise<void> {
+async function main([path, digest, directory, ...options]: readonly string[]): Promise<void> {
   if (path === undefined || digest === undefined || directory === undefined) {
-    throw new TandemError("invalid_argument", "transpile-worker <component> <sha256> <directory> [walled]");
+    throw new TandemError(
+      "invalid_argument",
+      "transpile-worker <component> <sha256> <directory> [walled] [glue]",
+    );
   }
   const bytes = readFileSync(path);
   if (digest !== "" && sha256(bytes) !== digest)
@@ -41,32 +47,77 @@ async function main([path, digest, directory, walled]: readonly string[]): Promi
     imports.some((name) => /^wasi:http\//.test(name)) ||
     exports.some((name) => name.startsWith("wasi:http/"));
   await $init;
-  const write = (output: string): void => writeEntry(bytes, { imports, exports, suspends }, output);
-  if (walled !== "walled") return write(directory);
+  const functions = readFunctions(bytes);
+  const about = { imports, exports, suspends, ...(functions === undefined ? {} : { functions }) };
+  const link = !options.includes("glue") && mayBeLinked(about);
+  const write = (output: string): void => new EntryWriter(output, about).write(bytes, link);
+  if (!options.includes("walled")) return write(directory);
   process.exitCode = runWalled({ directory }, write);
 }
 
-/** Transpiles and writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */
-function writeEntry(bytes: Uint8Array, about: Omit<ComponentManifest, "files">, directory: string): void {
-  const functions = readFunctions(bytes);
-  const generated = generateAll(bytes, generateOptions({ ...about, functions }));
-  const files: Record<string, FileRecord> = {};
-  const keep = (name: string, content: Uint8Array): void => {
-    writeDurably(join(directory, name), content);
-    files[name] = { size: content.length, sha256: sha256(content) };
-  };
-  for (const [name, content] of generated) {
-    if (!name.endsWith(".js")) {
-      requireValid(name, content);
-      keep(name, content);
-      continue;
-    }
-    const glue = toScript(Buffer.from(content).toString("utf8"), about);
-    keep("glue.js", Buffer.from(glue));
-    keep("glue.cache", compileWhole(glue));
+type About = Omit<ComponentManifest, "files">;
+
+/** Only an http component of 0.2 so far, which is instantiated for each request: glue costs more there than the guest. */
+function mayBeLinked({ imports, exports }: About): boolean {
+  return (
+    exports.some((name) => name.startsWith("wasi:http/incoming-handler@0.2.")) &&
+    ![...imports, ...exports].some(isWasi03)
+  );
+}
+
+/** Writes an entry's files, manifest.json last. Waits for nothing: a forked child has no threads to wait for. */
+class EntryWriter {
+  readonly #directory: string;
+  readonly #files: Record<string, FileRecord> = {};
+  #about: About;
+
+  constructor(directory: string, about: About) {
+    this.#directory = directory;
+    this.#about = about;
   }
-  const manifest: ComponentManifest = { ...about, ...(functions === undefined ? {} : { functions }), files };
-  writeDurably(join(directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
+
+  write(bytes: Uint8Array, link: boolean): void {
+    if (!link || !this.#link(bytes)) this.#transpile(bytes);
+    const manifest: ComponentManifest = { ...this.#about, files: this.#files };
+    writeDurably(join(this.#directory, "manifest.json"), Buffer.from(JSON.stringify(manifest)));
+  }
+
+  /** Whether it can be linked. */
+  #link(bytes: Uint8Array): boolean {
+    try {
+      const { plan, files } = makePlan(bytes);
+      for (const [name, content] of files) this.#keepModule(name, content);
+      this.#keep(planFile, Buffer.from(JSON.stringify(plan)));
+      return true;
+    } catch (error) {
+      if (!(error instanceof Unlinkable)) throw error;
+      this.#about = { ...this.#about, unlinkable: error.message };
+      return false;
+    }
+  }
+
+  #transpile(bytes: Uint8Array): void {
+    const generated = generateAll(bytes, generateOptions(this.#about));
+    for (const [name, content] of generated) {
+      if (!name.endsWith(".js")) {
+        this.#keepModule(name, content);
+        continue;
+      }
+      const glue = toScript(Buffer.from(content).toString("utf8"), this.#about);
+      this.#keep("glue.js", Buffer.from(glue));
+      this.#keep("glue.cache", compileWhole(glue));
+    }
+  }
+
+  #keepModule(name: string, content: Uint8Array): void {
+    requireValid(name, content);
+    this.#keep(name, content);
+  }
+
+  #keep(name: string, content: Uint8Array): void {
+    writeDurably(join(this.#directory, name), content);
+    this.#files[name] = { size: content.length, sha256: sha256(content) };
+  }
 }
 
 /** Half of what a manifest may be long. */
@@ -122,11 +173,7 @@ function refuse(error: unknown): never {
  * Every function that may wait is suspending in glue for JSPI. A plain command has none: its calls block in the kernel, and
  * each import and export is a plain WebAssembly call. Of WASI 0.3 the types themselves say what is async.
  */
-function generateOptions({
-  imports,
-  suspends,
-  functions,
-}: Omit<ComponentManifest, "files">): GenerateOptions {
+function generateOptions({ imports, suspends, functions }: About): GenerateOptions {
   return {
     name: "component",
     // jco leaves the version out of a name; but a component may import an interface in 0.2 and in 0.3.
@@ -136,7 +183,7 @@ function generateOptions({
     noComponentErrorWrapping: true,
     base64Cutoff: 0,
     asyncMode: suspends
-      ? { tag: "jspi", val: { imports: suspendingImports, exports: suspendingExports(functions) } }
+      ? { tag: "jspi", val: { imports: [...suspendingImports], exports: suspendingExports(functions) } }
       : { tag: "sync" },
   };
 }
@@ -152,17 +199,6 @@ function requireValid(name: string, content: Uint8Array): void {
     throw new TandemError("invalid_argument", `component ${what}: ${name}: ${reason}`);
   }
 }
-
-const suspendingImports = [
-  "wasi:io/poll#poll",
-  "wasi:io/poll#[method]pollable.block",
-  "wasi:io/streams#[method]input-stream.blocking-read",
-  "wasi:io/streams#[method]input-stream.blocking-skip",
-  "wasi:io/streams#[method]output-stream.blocking-flush",
-  "wasi:io/streams#[method]output-stream.blocking-write-and-flush",
-  "wasi:io/streams#[method]output-stream.blocking-write-zeroes-and-flush",
-  "wasi:io/streams#[method]output-stream.blocking-splice",
-];
 
 /** Whatever may be called first may have to wait. jco's names have no versions. */
 function suspendingExports(functions: ComponentFunctions | undefined): string[] {

@@ -28,6 +28,8 @@ export interface TranspileRequest {
   readonly maxBytes?: number;
   /** Keeps a hostile component from whoever transpiles it, with root's rights and the zygote's V8 flags. Always, in production. */
   readonly walled?: boolean;
+  /** Glue in any case, also for what a link plan can say. */
+  readonly glue?: boolean;
   /** Told once when there is work to do. */
   readonly onProgress?: (message: string) => void;
 }
@@ -48,10 +50,13 @@ export async function ensureTranspiled(request: TranspileRequest): Promise<Cache
   const cache = componentCache(request);
   const build = (directory: string): Promise<void> => {
     request.onProgress?.(`transpiling ${request.digest}`);
-    const wall = request.walled === true ? ["walled"] : [];
-    return runWorker([request.path, sha256, directory, ...wall], request);
+    const options = [
+      ...(request.walled === true ? ["walled"] : []),
+      ...(request.glue === true ? ["glue"] : []),
+    ];
+    return runWorker([request.path, sha256, directory, ...options], request);
   };
-  return await cache.findOrBuild(cacheKey(sha256), build, request.signal);
+  return await cache.findOrBuild(cacheKey(sha256, request.glue), build, request.signal);
 }
 
 export function componentCache({
@@ -65,8 +70,9 @@ export function componentCache({
 }
 
 /** V8 refuses a code cache of another version or other flags, so these make other entries. */
-export function cacheKey(sha256: string): string {
-  const parts = [sha256, jcoTranspileVersion, formatVersion, process.versions.v8, ...workerFlags()];
+export function cacheKey(sha256: string, glue = false): string {
+  const form = glue ? ["glue"] : [];
+  const parts = [sha256, jcoTranspileVersion, formatVersion, process.versions.v8, ...form, ...workerFlags()];
   return createHash("sha256").update(parts.join("\n")).digest("hex");
 }
 

@@ -35,6 +35,8 @@ export async function findWorkload(
       digest: digestOf(fd),
       stateDir: directories.state,
       walled: true,
+      // A link plan knows of nothing but what is served.
+      glue: entry !== undefined,
       signal,
     });
     return { workload: { form, transpiled: dir, export: entry }, exports: manifest.exports };

@@ -1,5 +1,5 @@
 import { TandemError } from "../errors.ts";
-import { readCount, readDuration } from "../grant/read-value.ts";
+import { readCount, readDuration, readSwitch } from "../grant/read-value.ts";
 
 /**
  * The options of wasmtime's groups `-S` and `-W` (`wasmtime run -S help`), as far as they mean anything here. Each is `name`,
@@ -135,10 +135,4 @@ function readValue(what: string, option: GroupOption, value: string | undefined)
         throw new TandemError("invalid_argument", `${what}: needs a value`);
       return value;
   }
-}
-
-function readSwitch(what: string, value: string | undefined): boolean {
-  if (value === undefined || value === "y" || value === "yes" || value === "true") return true;
-  if (value === "n" || value === "no" || value === "false") return false;
-  throw new TandemError("invalid_argument", `${what}: is y or n`);
 }

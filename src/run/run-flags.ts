@@ -1,4 +1,5 @@
-import type { Flags } from "../oci/flags.ts";
+import { type HttpSettingName, httpSettings } from "../grant/http-settings.ts";
+import type { Flag, Flags } from "../oci/flags.ts";
 
 /** What is granted; wasmtime's names where it has one. */
 const grantFlags = {
@@ -50,14 +51,14 @@ export const runFlags = {
 /** Options of `tandem serve`. */
 export const serveFlags = {
   addr: { value: "ADDRESS:PORT", help: "where to listen; 0.0.0.0:8080 unless given, port 0 is any" },
-  "max-instance-reuse-count": { value: "COUNT", help: "requests that one instance serves; 1 unless given" },
-  "max-concurrent-requests": { value: "COUNT", help: "requests at once; 128 unless given" },
-  "max-waiting-requests": {
-    value: "COUNT",
-    help: "requests that may wait for their turn; 1024 unless given",
-  },
-  "max-body": { value: "BYTES", help: "bytes of a request's body; 67108864 unless given" },
-  "request-timeout": { value: "DURATION", help: "to the end of an answer; 60s unless given" },
-  "drain-timeout": { value: "DURATION", help: "for requests in flight once it is to end; 10s unless given" },
+  ...httpFlags(),
   ...grantFlags,
 } as const satisfies Flags;
+
+function httpFlags(): Readonly<Record<HttpSettingName, Flag>> {
+  const flags = Object.entries(httpSettings).map(([name, { value, help, initial }]) => [
+    name,
+    { value, help: `${help} (${initial})` },
+  ]);
+  return Object.fromEntries(flags) as Readonly<Record<HttpSettingName, Flag>>;
+}

@@ -6,8 +6,9 @@ import type {
   NetworkProtocol,
   SeededRandom,
 } from "../../wasm-host/grant.ts";
-import type { HttpLimits } from "../../wasm-host/http/serve.ts";
+import type { HttpLimits } from "../../wasm-host/http/limits.ts";
 import { TandemError } from "../errors.ts";
+import { collectHttpLimits, httpSettings } from "../grant/http-settings.ts";
 import { readClock, readCount, readDuration, readSeed } from "../grant/read-value.ts";
 import { type Given, parseFlags } from "../oci/flags.ts";
 import { type GroupGiven, readGroup, wasiOptions, wasmOptions } from "./group-options.ts";
@@ -204,13 +205,9 @@ function readLimits(given: Given, wasm: GroupGiven): Limits | undefined {
 }
 
 function readHttpLimits(given: Given): Partial<HttpLimits> {
-  return present<Partial<HttpLimits>>({
-    maxInstanceReuse: count(given, "max-instance-reuse-count"),
-    maxConcurrency: count(given, "max-concurrent-requests"),
-    maxWaiting: count(given, "max-waiting-requests"),
-    maxBodyBytes: count(given, "max-body"),
-    requestTimeoutMs: duration(given, "request-timeout"),
-    drainMs: duration(given, "drain-timeout"),
+  return collectHttpLimits((name) => {
+    const text = given.text(name);
+    return text === undefined ? undefined : httpSettings[name].read(`option --${name} ${text}`, text);
   });
 }
 

@@ -145,6 +145,8 @@ async function transpile(
     stateDir: directories.state,
     signal,
     walled: true,
+    // A link plan knows of nothing but what is served.
+    glue: selection.export !== undefined,
     onProgress: (message: string) => log.info(message),
   };
   const { module } = selection;

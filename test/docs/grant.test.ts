@@ -7,7 +7,6 @@ import { toWasmConfig } from "../../src/executor/wasm-config.ts";
 import { mergeSettings, readOperatorSettings } from "../../src/grant/pod-settings.ts";
 import { settings } from "../../src/grant/settings.ts";
 import { kernelFilesystems } from "../../src/isolation/kernel-filesystems.ts";
-import { defaultHttpLimits } from "../../wasm-host/http/serve.ts";
 import { codesOf, read, tableBelow } from "./markdown.ts";
 import { wasmRequest, wasmSelection } from "./pictures.ts";
 
@@ -55,12 +54,6 @@ grant("has examples that say what they mean", () => {
   const { values } = mergeSettings(readOperatorSettings(wasm, "the example"), { [key]: value });
   assert.equal(values.outbound, ["api.example.com:443", "10.1.0.0/16:5432"]);
   assert.is(values["max-memory-size"], 268_435_456);
-});
-
-grant("has the limits of http in their order", () => {
-  const [, ...after] = document.split("An HTTP component");
-  const limits = tableBelow(`# here\n${after.join("")}`, "# here").map(([, limit]) => Number(limit));
-  assert.equal(limits, Object.values(defaultHttpLimits));
 });
 
 grant("names the port and the annotation", () => {

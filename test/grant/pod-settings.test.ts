@@ -118,10 +118,30 @@ test("the root is as config.json has it, read-only, or only its volumes", () => 
   assert.is(grantOf(most, { rootfs: "ro" }).preopens[0]?.readonly, true);
 });
 
+test("settings of HTTP: what is the component's own affair is free, and no time limit is more than any", () => {
+  const limits = (wasm: Record<string, unknown>, annotations: Record<string, string>) =>
+    httpLimitsOf(mergeSettings(readOperatorSettings(wasm, "test.toml"), annotate(annotations)).values);
+  assert.equal(
+    limits({}, { "max-instance-reuse-count": "128", "instance-reset": "n", "access-log": "json" }),
+    { maxInstanceReuseCount: 128, instanceReset: false, accessLog: "json" },
+  );
+  assert.equal(limits({ defaults: { http2: false } }, {}), { http2: false });
+  assert.is(
+    codeOf(() => limits({}, { "request-timeout": "0" })),
+    "permission_denied",
+  );
+  assert.equal(limits({ allowed: { "request-timeout": 0 } }, { "request-timeout": "3600" }), {
+    requestTimeoutMs: 3_600_000,
+  });
+});
+
 test("what is no setting, or no value of one, is an error that says where", () => {
   for (const [body, message] of [
     [() => grantOf({}, { nonsense: "1" }), /annotation tandem.dev\/nonsense: no such setting/],
     [() => grantOf({}, { "max-body": "much" }), /annotation tandem.dev\/max-body/],
+    [() => grantOf({}, { "compute-timeout": "0" }), /tandem.dev\/compute-timeout: is at least 1/],
+    [() => grantOf({}, { http2: "maybe" }), /tandem.dev\/http2: is y or n/],
+    [() => grantOf({}, { "access-log": "xml" }), /access-log: is none of off, text, json/],
     [() => grantOf({}, { outbound: "a b" }), /annotation tandem.dev\/outbound/],
     [() => grantOf({}, { "http-port": "0" }), /tandem.dev\/http-port: 0 is no port/],
     [() => operator({ default: {} }), /test.toml: unknown table or key wasm.default/],
@@ -138,13 +158,16 @@ test("what is no setting, or no value of one, is an error that says where", () =
 });
 
 test("no annotation ever gives a limit above the largest that the operator names", () => {
-  const names = Object.keys(settings).filter((name) => name.startsWith("max-"));
+  const names = Object.entries(settings).flatMap(([name, { guarded }]) =>
+    guarded && name.startsWith("max-") ? [name] : [],
+  );
+  const least = 1024;
   void fc.assert(
     fc.property(
       fc.constantFrom(...names),
-      fc.nat(5000),
-      fc.nat(5000),
-      fc.nat(10_000),
+      fc.integer({ min: least, max: 5000 }),
+      fc.integer({ min: least, max: 5000 }),
+      fc.integer({ min: least, max: 10_000 }),
       (name, usual, most, wanted) => {
         const wasm = { defaults: { [name]: usual }, allowed: { [name]: most } };
         const failed = codeOf(() => grantOf(wasm, { [name]: String(wanted) }));

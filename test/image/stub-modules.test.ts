@@ -8,9 +8,9 @@ import { TandemError } from "../../src/errors.ts";
 import { keyOfStub, makeStub } from "../../src/image/stub-module.ts";
 import { StubbedComponent } from "../../src/image/stub-modules.ts";
 import { ensureTranspiled } from "../../src/image/transpile.ts";
-import { loadComponent, readTranspiled } from "../../wasm-host/component.ts";
+import { loadComponent } from "../../wasm-host/component.ts";
 import { componentOf, features } from "../wasm-host/features/features.ts";
-import { createScratch, digestOf, grantOf, Stdio } from "../wasm-host/guests/guest.ts";
+import { createScratch, digestOf, grantOf, Stdio, transpileGuest } from "../wasm-host/guests/guest.ts";
 
 const test = suite("stub modules");
 const scratch = createScratch();
@@ -87,13 +87,9 @@ for (const name of ["exceptions, as standardised", "multiple memories"]) {
   test(`a component may have ${name}`, async () => {
     const path = join(scratch, "component.wasm");
     writeFileSync(path, await parse(componentOf(features[name] ?? "")));
-    const { dir } = await ensureTranspiled({
-      path,
-      digest: digestOf(path),
-      stateDir: join(scratch, "state"),
-    });
+    const files = await transpileGuest(path, scratch);
     const stdio = new Stdio(scratch);
-    const component = loadComponent({ files: readTranspiled(dir), grant: grantOf(["guest"], stdio) });
+    const component = loadComponent({ files, grant: grantOf(["guest"], stdio) });
     assert.is(await component.run(), 0, stdio.err);
     stdio.close();
   });

@@ -1,35 +1,38 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Instantiated } from "../component-code.ts";
+import type { HttpErrorCode } from "./error-code.ts";
+import type { Exchange } from "./exchange.ts";
 import { IncomingRequest, ResponseOutparam } from "./types.ts";
 
-/** A request, and the place for its answer. */
-export interface Exchange {
-  readonly request: IncomingMessage;
-  readonly response: ServerResponse;
-  readonly maxBodyBytes: number;
-  /** The guest has answered with an error-code of this name: the answer is the host's to make. */
-  onError(code: string): void;
+/** What whoever asks for an answer has to say about it, and wants to be told. */
+export interface AnswerReport {
+  /** By when it must have been given, in milliseconds of `performance.now`. */
+  readonly deadline: number;
+  /** The guest has answered with an error-code: the answer is the host's to make. */
+  onError(code: HttpErrorCode): void;
 }
 
 /** Has one instance answer; resolves when the guest is done with it, and rejects when the guest trapped. */
-export type Answer = (exchange: Exchange) => Promise<void>;
+export type Answer = (exchange: Exchange, report: AnswerReport) => Promise<void>;
 
-type Handle = (request: IncomingRequest, out: ResponseOutparam) => unknown;
+/** `handle` of wasi:http/incoming-handler 0.2. */
+export type Handle02 = (request: IncomingRequest, out: ResponseOutparam) => unknown;
 
-/** By wasi:http/incoming-handler 0.2. */
-export function createAnswer02({ instance }: Instantiated, name: string): Answer {
-  const handler = instance[name] as { readonly handle: Handle };
-  return async ({ request, response, maxBodyBytes, onError }) => {
+/** @throws, after the guest has returned, when it has not answered, or with what cannot be an answer */
+export function createAnswer02(handle: Handle02): Answer {
+  return async (exchange, report) => {
     let answered = false;
-    request.on("readable", () => {}); // paused, not flowing: the guest reads
-    request.on("error", () => {}); // the body's stream tells the guest
-    const out = new ResponseOutparam((answer) => {
-      answered = true;
-      if (response.headersSent || response.destroyed) return;
-      if (answer.tag === "ok") answer.val.send(response);
-      else onError(answer.val.tag);
+    let problem: string | undefined;
+    const out = new ResponseOutparam({
+      inform: (status, headers) => exchange.inform(status, headers.toRaw()),
+      set: (answer) => {
+        answered = true;
+        if (exchange.begun || exchange.broken) return;
+        if (answer.tag === "err") return report.onError(answer.val);
+        problem = answer.val.problem;
+        if (problem === undefined) answer.val.send(exchange);
+      },
     });
-    await handler.handle(new IncomingRequest(request, maxBodyBytes), out);
+    await handle(new IncomingRequest(exchange), out);
+    if (problem !== undefined) throw new Error(`answered with ${problem}`);
     if (!answered) throw new Error("returned without an answer");
   };
 }

@@ -1,84 +1,124 @@
-import type { IncomingMessage } from "node:http";
 import { Pollable } from "../wasi/p2/poll.ts";
 import { done, err, ok, type Result } from "../wasi/p2/result.ts";
-import { type InputSource, InputStream, OutputStream } from "../wasi/p2/streams.ts";
-import { type Source, suspending } from "../wasi/p2/waiting.ts";
-import { errorCodeOf, HttpError, type HttpErrorCode } from "./error-code.ts";
+import { InputStream, OutputStream } from "../wasi/p2/streams.ts";
+import { suspending } from "../wasi/p2/waiting.ts";
+import type { IncomingContent } from "./content.ts";
+import { errorCodeOf, type HttpErrorCode } from "./error-code.ts";
 import { Fields } from "./fields.ts";
 import type { OutgoingPipe } from "./outgoing-pipe.ts";
 
 /** The resource `incoming-body`. */
 export class IncomingBody {
-  readonly #message: IncomingMessage;
-  readonly #limit: number;
+  readonly #content: IncomingContent;
   #taken = false;
+  /** Whether the stream of its bytes is there: then this may be neither dropped nor finished. */
+  #streaming = false;
+  #finished = false;
 
-  /** A body longer than `limit` bytes fails with HTTP-request-body-size. */
-  constructor(message: IncomingMessage, limit: number) {
-    this.#message = message;
-    this.#limit = limit;
+  constructor(content: IncomingContent) {
+    this.#content = content;
   }
 
   stream(): Result<InputStream, undefined> {
     if (this.#taken) return err(undefined);
     this.#taken = true;
-    return ok(new InputStream(createMessageInput(this.#message, this.#limit), suspending));
+    this.#streaming = true;
+    const content = this.#content;
+    const input = {
+      source: content.source,
+      read: (length: number) => content.read(length),
+      close: () => {
+        this.#streaming = false;
+        content.close();
+      },
+    };
+    return ok(new InputStream(input, suspending));
   }
 
+  /** @throws Error, a trap, while its stream is there */
   static finish(body: IncomingBody): FutureTrailers {
-    body.#message.removeAllListeners("readable").resume(); // what was not read must go before the trailers come
-    return new FutureTrailers(body.#message);
+    body.#requireNoStream("finish");
+    body.#finished = true;
+    body.#content.discard(); // what was not read must go by before the trailers come
+    return new FutureTrailers(body.#content);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#finished) return;
+    this.#requireNoStream("drop");
+    this.#content.drop();
+  }
+
+  #requireNoStream(what: string): void {
+    if (this.#streaming) throw new Error(`incoming-body: ${what} before its input-stream is dropped`);
   }
 }
 
 /** The resource `future-trailers`. */
 export class FutureTrailers {
-  readonly #message: IncomingMessage;
+  readonly #content: IncomingContent;
   #taken = false;
 
-  constructor(message: IncomingMessage) {
-    this.#message = message;
+  constructor(content: IncomingContent) {
+    this.#content = content;
   }
 
   subscribe(): Pollable {
-    return new Pollable(messageEnd(this.#message), suspending);
+    return new Pollable(this.#content.end, suspending);
   }
 
   get(): Result<Result<Fields | undefined, HttpErrorCode>, undefined> | undefined {
-    if (!messageEnd(this.#message).ready()) return undefined;
+    if (!this.#content.end.ready()) return undefined;
     if (this.#taken) return err(undefined);
     this.#taken = true;
-    if (!this.#message.complete) return ok(err(errorCodeOf(failureOf(this.#message))));
-    const { rawTrailers } = this.#message;
-    return ok(ok(rawTrailers.length === 0 ? undefined : Fields.fromRaw(rawTrailers)));
+    try {
+      const trailers = this.#content.trailers();
+      return ok(ok(trailers.length === 0 ? undefined : Fields.fromRaw(trailers)));
+    } catch (error) {
+      return ok(err(errorCodeOf(error)));
+    }
   }
 }
 
 /** The resource `outgoing-body`. */
 export class OutgoingBody {
   readonly #pipe: OutgoingPipe;
-  readonly #contentLength: number | undefined;
   #taken = false;
+  #streaming = false;
   #finished = false;
 
-  constructor(pipe: OutgoingPipe, contentLength: number | undefined) {
+  constructor(pipe: OutgoingPipe) {
     this.#pipe = pipe;
-    this.#contentLength = contentLength;
   }
 
   write(): Result<OutputStream, undefined> {
     if (this.#taken) return err(undefined);
     this.#taken = true;
-    return ok(new OutputStream(this.#pipe, suspending));
+    this.#streaming = true;
+    const pipe = this.#pipe;
+    const sink = {
+      source: pipe.source,
+      capacity: () => pipe.capacity(),
+      write: (bytes: Uint8Array) => pipe.write(bytes),
+      flush: () => pipe.flush(),
+      close: () => {
+        this.#streaming = false;
+      },
+    };
+    return ok(new OutputStream(sink, suspending));
   }
 
-  /** Ends the message. Fewer or more bytes than content-length announced are the guest's error, and break the message. */
+  /**
+   * Ends the message. Fewer or more bytes than content-length announced are the guest's error, and break the message.
+   * @throws Error, a trap, while its stream is there
+   */
   static finish(body: OutgoingBody, trailers: Fields | undefined): Result<undefined, HttpErrorCode> {
+    body.#requireNoStream("finish");
     body.#finished = true;
-    const { written } = body.#pipe;
-    if (body.#contentLength !== undefined && body.#contentLength !== written) {
+    const { mismatch } = body.#pipe;
+    if (mismatch !== undefined) {
       body.#pipe.abort();
-      return err({ tag: "HTTP-response-body-size", val: BigInt(written) });
+      return err(mismatch);
     }
     body.#pipe.end(trailers?.toRaw() ?? []);
     return done;
@@ -86,63 +126,13 @@ export class OutgoingBody {
 
   /** Dropped without finish: the message is incomplete, and its reader must be able to tell. */
   [Symbol.dispose](): void {
-    if (!this.#finished) this.#pipe.abort();
+    if (this.#finished) return;
+    this.#requireNoStream("drop");
+    this.#finished = true;
+    this.#pipe.abort();
   }
-}
 
-/** The bytes of a message as they arrive; more than `limit` of them fail with HTTP-request-body-size. */
-export function createMessageInput(message: IncomingMessage, limit: number): InputSource {
-  let received = 0;
-  return {
-    source: {
-      ready: () => message.readableLength > 0 || message.readableEnded || message.destroyed,
-      watch(wake) {
-        const ask = (): void => {
-          if (message.readableLength === 0) message.read(0); // at the end it is what makes Node emit `end`
-        };
-        const onEvent = (): void => {
-          ask();
-          wake();
-        };
-        const stop = listen(message, ["readable", "end", "error", "close"], onEvent);
-        ask();
-        return stop;
-      },
-    },
-    read(length) {
-      const chunk: unknown = length === 0 ? null : message.read(Math.min(length, message.readableLength));
-      if (Buffer.isBuffer(chunk)) {
-        received += chunk.length;
-        if (received > limit) throw new HttpError({ tag: "HTTP-request-body-size", val: BigInt(received) });
-        return chunk;
-      }
-      if (message.readableEnded) return undefined;
-      if (message.destroyed && message.readableLength === 0) {
-        if (message.complete) return undefined;
-        throw failureOf(message);
-      }
-      return new Uint8Array(0);
-    },
-    close() {},
-  };
-}
-
-/** Why a message ended before its end. */
-export function failureOf(message: IncomingMessage): Error {
-  return message.errored ?? new HttpError({ tag: "connection-terminated" });
-}
-
-/** Ready once nothing of the message will come any more. */
-export function messageEnd(message: IncomingMessage): Source {
-  return {
-    ready: () => message.readableEnded || message.destroyed,
-    watch: (wake) => listen(message, ["end", "error", "close"], wake),
-  };
-}
-
-function listen(message: IncomingMessage, events: readonly string[], wake: () => void): () => void {
-  for (const event of events) message.on(event, wake);
-  return () => {
-    for (const event of events) message.off(event, wake);
-  };
+  #requireNoStream(what: string): void {
+    if (this.#streaming) throw new Error(`outgoing-body: ${what} before its output-stream is dropped`);
+  }
 }

@@ -17,9 +17,9 @@ export class HttpError extends Error {
   }
 }
 
-/** wasi:http/types#http-error-code */
+/** wasi:http/types#http-error-code: undefined for the error of a stream that has nothing to do with HTTP. */
 export function httpErrorCode(error: IoError): HttpErrorCode | undefined {
-  return error.cause instanceof Error ? errorCodeOf(error.cause) : undefined;
+  return error.cause instanceof HttpError ? error.cause.errorCode : undefined;
 }
 
 /** What a failed request of Node's client is called in wasi:http. */

@@ -1,5 +1,6 @@
-import { validateHeaderName, validateHeaderValue } from "node:http";
 import { done, err, ok, type Result } from "../wasi/p2/result.ts";
+import type { RawHeaders } from "./exchange.ts";
+import { isToken } from "./syntax.ts";
 
 type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" };
 
@@ -16,27 +17,34 @@ const forbidden: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Names and values together; a guest must not fill its host's memory with them. */
+const maxBytes = 128 * 1024;
+/** What an entry costs besides its text. */
+const entryBytes = 64;
+
 /** The resource `fields` of wasi:http/types 0.2 and 0.3: headers or trailers. Values are bytes; names compare without case. */
 export class Fields {
-  #entries: [string, Uint8Array][] = [];
+  /** Values as Latin-1. */
+  #entries: [name: string, value: string][] = [];
   #immutable = false;
 
   static fromList(entries: readonly (readonly [string, Uint8Array])[]): Result<Fields, HeaderError> {
     const fields = new Fields();
     for (const [name, value] of entries) {
-      const problem = check(name, value);
+      const text = latin1(value);
+      const problem = check(name, text);
       if (problem !== undefined) return err(problem);
-      fields.#entries.push([fields.#spelling(name), value]);
+      fields.#add(name, text);
     }
     return ok(fields);
   }
 
-  /** From Node's flat list of names and values, leaving out what belongs to the connection. */
+  /** From names and values in turn, leaving out what belongs to the connection. */
   static fromRaw(raw: readonly string[]): Fields {
     const fields = new Fields();
     for (let index = 0; index + 1 < raw.length; index += 2) {
       const [name = "", value = ""] = [raw[index], raw[index + 1]];
-      if (!forbidden.has(name.toLowerCase())) fields.#entries.push([name, Buffer.from(value, "latin1")]);
+      if (!forbidden.has(name.toLowerCase())) fields.#entries.push([name, value]);
     }
     fields.#immutable = true;
     return fields;
@@ -44,7 +52,7 @@ export class Fields {
 
   get(name: string): Uint8Array[] {
     const wanted = name.toLowerCase();
-    return this.#entries.flatMap(([other, value]) => (other.toLowerCase() === wanted ? [value] : []));
+    return this.#entries.flatMap(([other, value]) => (other.toLowerCase() === wanted ? [bytes(value)] : []));
   }
 
   has(name: string): boolean {
@@ -53,21 +61,18 @@ export class Fields {
   }
 
   set(name: string, values: readonly Uint8Array[]): Result<undefined, HeaderError> {
-    for (const value of values) {
-      const problem = this.#refuse(name, value);
-      if (problem !== undefined) return err(problem);
-    }
-    const removed = this.delete(name);
-    if (removed.tag === "err") return removed;
-    this.#entries.push(...values.map((value): [string, Uint8Array] => [name, value]));
+    const texts = values.map(latin1);
+    const problem = this.#refuseAny(name, texts.length === 0 ? anyValue : texts);
+    if (problem !== undefined) return err(problem);
+    this.#remove(name);
+    for (const text of texts) this.#add(name, text);
     return done;
   }
 
   delete(name: string): Result<undefined, HeaderError> {
-    const problem = this.#refuse(name, new Uint8Array(0));
+    const problem = this.#refuseAny(name, anyValue);
     if (problem !== undefined) return err(problem);
-    const unwanted = name.toLowerCase();
-    this.#entries = this.#entries.filter(([other]) => other.toLowerCase() !== unwanted);
+    this.#remove(name);
     return done;
   }
 
@@ -79,14 +84,15 @@ export class Fields {
   }
 
   append(name: string, value: Uint8Array): Result<undefined, HeaderError> {
-    const problem = this.#refuse(name, value);
+    const text = latin1(value);
+    const problem = this.#refuse(name, text);
     if (problem !== undefined) return err(problem);
-    this.#entries.push([this.#spelling(name), value]);
+    this.#add(name, text);
     return done;
   }
 
   entries(): [string, Uint8Array][] {
-    return this.#entries.map(([name, value]) => [name, value]);
+    return this.#entries.map(([name, value]) => [name, bytes(value)]);
   }
 
   /** What 0.3 calls `entries`. */
@@ -96,7 +102,15 @@ export class Fields {
 
   clone(): Fields {
     const fields = new Fields();
-    fields.#entries = this.entries();
+    fields.#entries = [...this.#entries];
+    return fields;
+  }
+
+  /** Another handle of the same fields, for a guest that may look at them. */
+  view(): Fields {
+    const fields = new Fields();
+    fields.#entries = this.#entries;
+    fields.#immutable = true;
     return fields;
   }
 
@@ -106,28 +120,61 @@ export class Fields {
     return this;
   }
 
-  /** As Node's writeHead and addTrailers take them. */
-  toRaw(): [string, string][] {
-    return this.#entries.map(([name, value]) => [name, Buffer.from(value).toString("latin1")]);
+  /** As they go over the network: values are Latin-1. */
+  toRaw(): RawHeaders {
+    return this.#entries;
+  }
+
+  /** @throws Error, a trap, when there are too many */
+  #add(name: string, value: string): void {
+    let size = name.length + value.length + entryBytes;
+    for (const [other, text] of this.#entries) size += other.length + text.length + entryBytes;
+    if (size > maxBytes) throw new Error(`fields of more than ${maxBytes} bytes`);
+    this.#entries.push([this.#spelling(name), value]);
+  }
+
+  #remove(name: string): void {
+    const unwanted = name.toLowerCase();
+    this.#entries = this.#entries.filter(([other]) => other.toLowerCase() !== unwanted);
   }
 
   /** A name that is there keeps the case that it came with. */
   #spelling(name: string): string {
+    if (this.#entries.length === 0) return name;
     const wanted = name.toLowerCase();
     return this.#entries.find(([other]) => other.toLowerCase() === wanted)?.[0] ?? name;
   }
 
-  #refuse(name: string, value: Uint8Array): HeaderError | undefined {
+  #refuse(name: string, value: string): HeaderError | undefined {
     return this.#immutable ? { tag: "immutable" } : check(name, value);
+  }
+
+  #refuseAny(name: string, values: readonly string[]): HeaderError | undefined {
+    for (const value of values) {
+      const problem = this.#refuse(name, value);
+      if (problem !== undefined) return problem;
+    }
+    return undefined;
   }
 }
 
-function check(name: string, value: Uint8Array): HeaderError | undefined {
-  try {
-    validateHeaderName(name);
-    validateHeaderValue(name, Buffer.from(value).toString("latin1"));
-  } catch {
-    return { tag: "invalid-syntax" };
-  }
-  return forbidden.has(name.toLowerCase()) ? { tag: "forbidden" } : undefined;
+/** A value that every field can have: for when only the name is to be judged. */
+const anyValue = ["0"];
+
+function latin1(value: Uint8Array): string {
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("latin1");
+}
+
+function bytes(value: string): Uint8Array {
+  return Buffer.from(value, "latin1");
+}
+
+const fieldValue = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
+
+function check(name: string, value: string): HeaderError | undefined {
+  if (!isToken(name) || !fieldValue.test(value)) return { tag: "invalid-syntax" };
+  const lower = name.toLowerCase();
+  // RFC 9110 §8.6: nothing but digits; what reads it as a number on the other side may be more lenient.
+  if (lower === "content-length" && !/^\d+$/.test(value)) return { tag: "invalid-syntax" };
+  return forbidden.has(lower) ? { tag: "forbidden" } : undefined;
 }

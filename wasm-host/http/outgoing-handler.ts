@@ -1,5 +1,9 @@
 import { err, ok, type Result } from "../wasi/p2/result.ts";
 import { errorCodeOf, type HttpErrorCode } from "./error-code.ts";
+import type { RawHeaders } from "./exchange.ts";
+import { Fields } from "./fields.ts";
+import { NodeIncoming } from "./node-incoming.ts";
+import { NodeOutgoing } from "./node-outgoing.ts";
 import type { OutgoingAccess } from "./outgoing-access.ts";
 import { openRequest, requestTarget, type Target } from "./outgoing-request.ts";
 import {
@@ -46,19 +50,28 @@ function send(
   { request, options }: Outgoing,
 ): FutureIncomingResponse {
   const future = new FutureIncomingResponse();
+  const pipe = request.pipe();
   const message = openRequest(access, target, {
     method: request.method(),
-    headers: request.headers().toRaw(),
+    headers: [...request.fields.toRaw(), ...framing(request)],
     timeouts: options,
   });
   message.on("response", (response) => {
-    response.on("error", () => {}); // the body's stream tells the guest
-    response.on("readable", () => {}); // paused, not flowing: the guest reads
-    future.settle(ok(new IncomingResponse(response)));
+    const headers = Fields.fromRaw(response.rawHeaders);
+    future.settle(ok(new IncomingResponse(response.statusCode ?? 0, headers, new NodeIncoming(response))));
   });
   message.on("error", (error) => future.settle(err(errorCodeOf(error))));
-  const pipe = request.pipe();
-  if (pipe === undefined) message.end();
-  else pipe.attach(message);
+  message.on("close", () => future.settle(err({ tag: "connection-terminated" })));
+  future.onDrop(() => message.destroy());
+  const content = new NodeOutgoing(message);
+  if (pipe === undefined) content.end([]);
+  else pipe.attach(content);
   return future;
+}
+
+/** How the server knows where the body ends (RFC 9112 §6): Node does not say it for every method. */
+function framing(request: OutgoingRequest): RawHeaders {
+  if (request.fields.has("content-length")) return [];
+  if (request.pipe() !== undefined) return [["Transfer-Encoding", "chunked"]];
+  return ["post", "put", "patch"].includes(request.method().tag) ? [["Content-Length", "0"]] : [];
 }

@@ -1,89 +1,95 @@
-import type { ClientRequest, ServerResponse } from "node:http";
 import type { OutputSink } from "../wasi/p2/streams.ts";
-import type { Source } from "../wasi/p2/waiting.ts";
+import { alwaysReady, type Source } from "../wasi/p2/waiting.ts";
+import type { OutgoingContent } from "./content.ts";
+import { HttpError, type HttpErrorCode } from "./error-code.ts";
+import type { RawHeaders } from "./exchange.ts";
+import { Wakes } from "./server/wakes.ts";
 
-type Message = ServerResponse | ClientRequest;
-
-/** Accepted while the message is not open yet, or its peer reads slowly. */
+/** Accepted before the message is open. */
 const bufferBytes = 65_536;
 
+export interface PipeOptions {
+  /** What content-length has announced. */
+  readonly length: number | undefined;
+  /** How the guest is told of more or fewer bytes. */
+  readonly wrongLength: "HTTP-request-body-size" | "HTTP-response-body-size";
+}
+
 /**
- * Body of an outgoing message. A guest may write before it has set the response that the body belongs to: up to 64 KiB are
- * kept until `attach`. After that, Node's high-water mark is the back-pressure: nothing is taken while the message waits for
- * `drain`.
+ * The body of an outgoing message, as the guest has it. It may write before the message is open, or even before it has set the response
+ * that the body belongs to: up to 64 KiB are kept until `attach`. After that, the network's back-pressure is the guest's.
  */
 export class OutgoingPipe implements OutputSink {
   readonly source: Source;
-  written = 0;
-  #message: Message | undefined;
-  #early: Uint8Array[] = [];
-  #end: (() => void) | undefined;
-  #aborted = false;
-  readonly #wakes = new Set<() => void>();
+  #written = 0;
+  readonly #options: PipeOptions;
+  #content: OutgoingContent | undefined;
+  #early: Buffer[] = [];
+  #end: RawHeaders | "abort" | undefined;
+  #tooMuch: HttpError | undefined;
+  readonly #wakes = new Wakes();
 
-  constructor() {
+  constructor(options: PipeOptions) {
+    this.#options = options;
     this.source = {
-      ready: () => this.#failure() !== undefined || this.capacity() !== 0,
-      watch: (wake) => {
-        this.#wakes.add(wake);
-        return () => this.#wakes.delete(wake);
-      },
+      ready: () => this.#content?.source.ready() ?? (this.#end !== undefined || this.#written < bufferBytes),
+      watch: (wake) => this.#content?.source.watch?.(wake) ?? this.#wakes.add(wake),
     };
   }
 
+  /** Why there are not as many bytes as announced; undefined when there are. */
+  get mismatch(): HttpErrorCode | undefined {
+    const { length, wrongLength } = this.#options;
+    return length === undefined || length === this.#written
+      ? undefined
+      : { tag: wrongLength, val: BigInt(this.#written) };
+  }
+
   /** Sends what was written early, and everything from now on. */
-  attach(message: Message): void {
-    this.#message = message;
-    for (const event of ["drain", "error", "close"]) message.on(event, () => this.#wake());
-    if (this.#aborted) message.destroy();
-    for (const bytes of this.#early.splice(0)) message.write(bytes);
-    this.#end?.();
-    this.#wake();
+  attach(content: OutgoingContent): void {
+    this.#content = content;
+    for (const bytes of this.#early.splice(0)) content.write(bytes);
+    if (this.#end === "abort") content.abort();
+    else if (this.#end !== undefined) content.end(this.#end);
+    this.#wakes.wake();
   }
 
   capacity(): number | undefined {
-    const failure = this.#failure();
-    if (failure !== undefined) throw failure;
-    if (this.#message === undefined) return Math.max(0, bufferBytes - this.written);
-    if (this.#message.destroyed || this.#message.writableEnded) return undefined;
-    return this.#message.writableNeedDrain ? 0 : bufferBytes;
+    if (this.#tooMuch !== undefined) throw this.#tooMuch;
+    if (this.#content !== undefined) return this.#content.capacity();
+    return this.#end === undefined ? Math.max(0, bufferBytes - this.#written) : undefined;
   }
 
   /** The bytes are a view of the guest's memory, which does not keep them. */
   write(bytes: Uint8Array): void {
-    const copy = Buffer.from(bytes);
-    this.written += copy.length;
-    if (this.#message === undefined) this.#early.push(copy);
-    else this.#message.write(copy);
+    this.#written += bytes.length;
+    const { length, wrongLength } = this.#options;
+    if (length !== undefined && this.#written > length) {
+      this.#tooMuch = new HttpError({ tag: wrongLength, val: BigInt(this.#written) });
+      throw this.#tooMuch;
+    }
+    if (this.#content === undefined) this.#early.push(Buffer.from(bytes));
+    else this.#content.write(bytes);
   }
 
-  /** Flushed means that there is room again; waiting for each chunk to reach the kernel would cost a turn of the loop. */
   flush(): Source {
-    return this.source;
+    return this.#content?.flush() ?? (this.#written < bufferBytes ? alwaysReady : this.source);
   }
 
   close(): void {}
 
-  end(trailers: readonly [string, string][]): void {
-    this.#end = () => {
-      const message = this.#message;
-      if (message === undefined || message.destroyed) return;
-      if (trailers.length > 0) message.addTrailers(trailers);
-      message.end();
-    };
-    this.#end();
+  end(trailers: RawHeaders): void {
+    this.#finish(trailers);
+    this.#content?.end(trailers);
   }
 
   abort(): void {
-    this.#aborted = true;
-    this.#message?.destroy();
+    this.#finish("abort");
+    this.#content?.abort();
   }
 
-  #failure(): Error | undefined {
-    return this.#message?.errored ?? undefined;
-  }
-
-  #wake(): void {
-    for (const wake of [...this.#wakes]) wake();
+  #finish(end: RawHeaders | "abort"): void {
+    this.#end ??= end;
+    this.#wakes.wake();
   }
 }

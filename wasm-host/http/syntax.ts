@@ -21,6 +21,10 @@ const knownMethods: ReadonlySet<string> = new Set([
 /** RFC 9110 §5.6.2 */
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+export function isToken(text: string): boolean {
+  return token.test(text);
+}
+
 /** A method by its name on the wire; `other("GET")` is `get`. */
 export function methodVariant(name: string): Variant {
   return knownMethods.has(name) ? { tag: name.toLowerCase() } : { tag: "other", val: name };

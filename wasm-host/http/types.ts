@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { Pollable } from "../wasi/p2/poll.ts";
 import { done, err, ok, type Result } from "../wasi/p2/result.ts";
 import { suspending } from "../wasi/p2/waiting.ts";
 import { FutureTrailers, IncomingBody, OutgoingBody } from "./bodies.ts";
+import type { IncomingContent } from "./content.ts";
 import { type HttpErrorCode, httpErrorCode } from "./error-code.ts";
+import type { Exchange } from "./exchange.ts";
 import { Fields } from "./fields.ts";
 import { OutgoingPipe } from "./outgoing-pipe.ts";
 import {
@@ -18,21 +19,19 @@ import {
 
 /** The resource `incoming-request`: one that this server received. */
 export class IncomingRequest {
-  readonly #message: IncomingMessage;
-  readonly #bodyLimit: number;
+  readonly #exchange: Exchange;
   #consumed = false;
 
-  constructor(message: IncomingMessage, bodyLimit: number) {
-    this.#message = message;
-    this.#bodyLimit = bodyLimit;
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
   }
 
   method(): Variant {
-    return methodVariant(this.#message.method ?? "GET");
+    return methodVariant(this.#exchange.head.method);
   }
 
   pathWithQuery(): string | undefined {
-    return this.#message.url;
+    return this.#exchange.head.path;
   }
 
   scheme(): Variant {
@@ -40,17 +39,17 @@ export class IncomingRequest {
   }
 
   authority(): string | undefined {
-    return this.#message.headers.host;
+    return this.#exchange.head.authority;
   }
 
   headers(): Fields {
-    return Fields.fromRaw(this.#message.rawHeaders);
+    return Fields.fromRaw(this.#exchange.head.rawHeaders());
   }
 
   consume(): Result<IncomingBody, undefined> {
     if (this.#consumed) return err(undefined);
     this.#consumed = true;
-    return ok(new IncomingBody(this.#message, this.#bodyLimit));
+    return ok(new IncomingBody(this.#exchange.content));
   }
 }
 
@@ -75,34 +74,58 @@ export class OutgoingResponse {
   }
 
   headers(): Fields {
-    return this.#headers;
+    return this.#headers.view();
   }
 
   body(): Result<OutgoingBody, undefined> {
     const length = contentLength(this.#headers.get("content-length"));
     if (this.#pipe !== undefined || length.tag === "err") return err(undefined);
-    this.#pipe = new OutgoingPipe();
-    return ok(new OutgoingBody(this.#pipe, length.val));
+    this.#pipe = new OutgoingPipe({ length: length.val, wrongLength: "HTTP-response-body-size" });
+    return ok(new OutgoingBody(this.#pipe));
+  }
+
+  /** Why it cannot be an answer; undefined when it can. */
+  get problem(): string | undefined {
+    // Those that are no answer yet have a function of their own, and nobody here goes on with another protocol.
+    if (this.#status < 200) return `status ${this.#status}, which is no final answer`;
+    if (contentLength(this.#headers.get("content-length")).tag === "err")
+      return "more than one content-length";
+    return undefined;
   }
 
   /** Begins the answer; without a body it is the whole answer. */
-  send(response: ServerResponse): void {
-    response.writeHead(this.#status, this.#headers.toRaw().flat());
-    if (this.#pipe === undefined) response.end();
-    else this.#pipe.attach(response);
+  send(exchange: Exchange): void {
+    const content = exchange.begin(this.#status, this.#headers.toRaw());
+    if (this.#pipe === undefined) content.end([]);
+    else this.#pipe.attach(content);
   }
+}
+
+/** Who is told what a guest does with its response-outparam. */
+export interface Answering {
+  /** An informational answer. */
+  inform(status: number, headers: Fields): void;
+  /** The answer. */
+  set(answer: Result<OutgoingResponse, HttpErrorCode>): void;
 }
 
 /** The resource `response-outparam`: the place for the one answer to a request. */
 export class ResponseOutparam {
-  readonly #answer: (answer: Result<OutgoingResponse, HttpErrorCode>) => void;
+  readonly #answering: Answering;
 
-  constructor(answer: (answer: Result<OutgoingResponse, HttpErrorCode>) => void) {
-    this.#answer = answer;
+  constructor(answering: Answering) {
+    this.#answering = answering;
+  }
+
+  /** Unstable in 0.2. 101 would be the last word in this protocol. */
+  sendInformational(status: number, headers: Fields): Result<undefined, HttpErrorCode> {
+    if (status < 100 || status > 199 || status === 101) return err({ tag: "HTTP-protocol-error" });
+    this.#answering.inform(status, headers);
+    return done;
   }
 
   static set(param: ResponseOutparam, answer: Result<OutgoingResponse, HttpErrorCode>): void {
-    param.#answer(answer);
+    param.#answering.set(answer);
   }
 }
 
@@ -122,8 +145,8 @@ export class OutgoingRequest {
   body(): Result<OutgoingBody, undefined> {
     const length = contentLength(this.#headers.get("content-length"));
     if (this.#pipe !== undefined || length.tag === "err") return err(undefined);
-    this.#pipe = new OutgoingPipe();
-    return ok(new OutgoingBody(this.#pipe, length.val));
+    this.#pipe = new OutgoingPipe({ length: length.val, wrongLength: "HTTP-request-body-size" });
+    return ok(new OutgoingBody(this.#pipe));
   }
 
   method(): Variant {
@@ -169,6 +192,11 @@ export class OutgoingRequest {
   }
 
   headers(): Fields {
+    return this.#headers.view();
+  }
+
+  /** For whoever sends it. */
+  get fields(): Fields {
     return this.#headers;
   }
 
@@ -214,30 +242,40 @@ export class RequestOptions {
 
 /** The resource `incoming-response`. */
 export class IncomingResponse {
-  readonly #message: IncomingMessage;
+  readonly #status: number;
+  readonly #headers: Fields;
+  readonly #content: IncomingContent;
   #consumed = false;
 
-  constructor(message: IncomingMessage) {
-    this.#message = message;
+  constructor(status: number, headers: Fields, content: IncomingContent) {
+    this.#status = status;
+    this.#headers = headers;
+    this.#content = content;
   }
 
   status(): number {
-    return this.#message.statusCode ?? 0;
+    return this.#status;
   }
 
   headers(): Fields {
-    return Fields.fromRaw(this.#message.rawHeaders);
+    return this.#headers.view();
   }
 
   consume(): Result<IncomingBody, undefined> {
     if (this.#consumed) return err(undefined);
     this.#consumed = true;
-    return ok(new IncomingBody(this.#message, Number.POSITIVE_INFINITY));
+    return ok(new IncomingBody(this.#content));
+  }
+
+  /** Nobody wants what is still to come. */
+  [Symbol.dispose](): void {
+    if (!this.#consumed) this.#content.drop();
   }
 }
 
 /** The resource `future-incoming-response`. */
 export class FutureIncomingResponse {
+  #onDrop: (() => void) | undefined;
   #outcome: Result<IncomingResponse, HttpErrorCode> | undefined;
   #taken = false;
   readonly #wakes = new Set<() => void>();
@@ -245,6 +283,15 @@ export class FutureIncomingResponse {
   settle(outcome: Result<IncomingResponse, HttpErrorCode>): void {
     this.#outcome ??= outcome;
     for (const wake of [...this.#wakes]) wake();
+  }
+
+  /** Called when the guest gives the response up before it has taken it. */
+  onDrop(listener: () => void): void {
+    this.#onDrop = listener;
+  }
+
+  [Symbol.dispose](): void {
+    if (!this.#taken) this.#onDrop?.();
   }
 
   subscribe(): Pollable {

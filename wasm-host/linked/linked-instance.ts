@@ -1,4 +1,5 @@
 import type { CoreExport, CoreItem, LinkPlan } from "../../src/image/link/plan.ts";
+import { usage } from "../limits/usage.ts";
 import { unwind } from "../unwind.ts";
 import { GuestMemory } from "./guest-memory.ts";
 import type { GuestThread } from "./guest-thread.ts";
@@ -56,6 +57,7 @@ export class LinkedInstance {
         given[from] ??= {};
         given[from][name] = this.#resolve(item);
       }
+      usage.instantiateInComponent(this.instances.length);
       this.instances.push(this.#instantiate(parts.modules[module], given));
     }
   }

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureTranspiled } from "../../../src/image/transpile.ts";
-import { readTranspiled, type TranspiledFiles } from "../../../wasm-host/component.ts";
+import { type GluedFiles, type LinkedFiles, readTranspiled } from "../../../wasm-host/transpiled.ts";
 import type { ComponentGrant } from "../../../wasm-host/wasi/p2/imports.ts";
 
 /** A directory for one test file, removed when the process ends. */
@@ -29,9 +29,24 @@ export function digestOf(path: string): string {
   return `sha256:${createHash("sha256").update(readFileSync(path)).digest("hex")}`;
 }
 
-export async function transpileGuest(path: string, scratch: string): Promise<TranspiledFiles> {
-  const { dir } = await ensureTranspiled({ path, digest: digestOf(path), stateDir: join(scratch, "state") });
-  return readTranspiled(dir);
+/** With jco's glue, also where a plan would do. */
+export async function transpileGuest(path: string, scratch: string): Promise<GluedFiles> {
+  const files = readTranspiled(await transpiled(path, scratch, true));
+  if ("plan" in files) throw new Error(`${path}: has no glue`);
+  return files;
+}
+
+/** With a link plan. */
+export async function linkGuest(path: string, scratch: string): Promise<LinkedFiles> {
+  const files = readTranspiled(await transpiled(path, scratch, false));
+  if (!("plan" in files)) throw new Error(`${path}: has no plan: ${files.manifest.unlinkable}`);
+  return files;
+}
+
+async function transpiled(path: string, scratch: string, glue: boolean): Promise<string> {
+  const stateDir = join(scratch, "state");
+  const { dir } = await ensureTranspiled({ path, digest: digestOf(path), stateDir, glue });
+  return dir;
 }
 
 /** stdio in files: what a guest writes can be read after it. */

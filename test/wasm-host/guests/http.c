@@ -33,9 +33,12 @@ IMPORT("wasi:clocks/monotonic-clock@0.2.12", "subscribe-duration") i32 subscribe
 static u8 heap[1 << 20];
 static unsigned used;
 static i32 requests;
+static i32 endless_realloc;
+static u8 dirty[1 << 18];
 
 __attribute__((export_name("cabi_realloc"))) void* cabi_realloc(void* old, i32 old_size, i32 align, i32 size) {
   (void)old, (void)old_size;
+  while (endless_realloc) __asm__ volatile("");
   used = (used + align - 1) & ~(unsigned)(align - 1);
   if (used + size > sizeof heap) __builtin_trap();
   void* place = heap + used;
@@ -95,6 +98,92 @@ static void echo(i32 request, i32 out) {
   finish(stream, body, 0);
 }
 
+static void spin(void) {
+  for (;;) __asm__ volatile("");
+}
+
+/** Paths at which something is done that a guest may not do, or not for ever. True when it was one of them. */
+static int misbehave(const char* name, i32 length, i32 request, i32 out) {
+  struct result result;
+  i32 body, stream;
+  if (is(name, length, "/spin")) spin();
+  if (is(name, length, "/spin-in-realloc")) {
+    endless_realloc = 1;
+    request_path(request, &result);
+  }
+  if (is(name, length, "/spin-after-waiting")) {
+    pollable_block(subscribe_duration(1000000));
+    spin();
+  }
+  if (is(name, length, "/spin-after-answer")) {
+    stream = begin(out, 200, fields_new(), &body);
+    put(stream, "hello\n", 6);
+    finish(stream, body, 0);
+    spin();
+  }
+  if (is(name, length, "/late-after-waiting")) {
+    stream = begin(out, 200, fields_new(), &body);
+    put(stream, "part", 4);
+    pollable_block(subscribe_duration(20000000));
+    __builtin_trap();
+  }
+  if (is(name, length, "/unfinished")) {
+    stream = begin(out, 200, fields_new(), &body);
+    put(stream, "part", 4);
+    return 1;
+  }
+  if (is(name, length, "/never")) pollable_block(subscribe_duration(0x7fffffffffffffff));
+  if (is(name, length, "/finish-with-stream")) {
+    stream = begin(out, 200, fields_new(), &body);
+    body_finish(body, 0, 0, &result);
+  }
+  if (is(name, length, "/write-after-finish")) {
+    stream = begin(out, 200, fields_new(), &body);
+    finish(stream, body, 0);
+    put(stream, "more", 4);
+  }
+  if (is(name, length, "/handle-twice")) {
+    stream = begin(out, 200, fields_new(), &body);
+    finish(stream, body, 0);
+    body_finish(body, 0, 0, &result);
+  }
+  if (is(name, length, "/handle-of-another")) body_finish(request, 0, 0, &result);
+  if (is(name, length, "/string-outside")) {
+    i32 fields = fields_new();
+    fields_append(fields, (char*)0x7ffffff0, 100, "x", 1, &result);
+  }
+  if (is(name, length, "/string-no-text")) {
+    i32 fields = fields_new();
+    fields_append(fields, "\xff\xfe", 2, "x", 1, &result);
+  }
+  if (is(name, length, "/result-outside")) request_path(request, (void*)0x7ffffff0);
+  if (is(name, length, "/status-101")) {
+    stream = begin(out, 101, fields_new(), &body);
+    finish(stream, body, 0);
+    return 1;
+  }
+  return 0;
+}
+
+/** Leaves its mark wherever an instance can be marked, and tells whether there was one. */
+static void mark(i32 out) {
+  i32 body, stream = begin(out, 200, fields_new(), &body);
+  i32 marked = 0;
+  for (unsigned i = 0; i < sizeof dirty; i += 1000) marked |= dirty[i], dirty[i] = 1;
+  put(stream, marked ? "marked" : "clean", marked ? 6 : 5);
+  finish(stream, body, 0);
+}
+
+/** The same, with a page of memory more. */
+static void grow(i32 out) {
+  i32 body, stream = begin(out, 200, fields_new(), &body);
+  i32 before = __builtin_wasm_memory_size(0);
+  if (__builtin_wasm_memory_grow(0, 1) != before) __builtin_trap();
+  char digits[3] = {'0' + before / 100 % 10, '0' + before / 10 % 10, '0' + before % 10};
+  put(stream, digits, 3);
+  finish(stream, body, 0);
+}
+
 /** /fetch?host:port gets that authority's / and passes it on; a refusal is 403. */
 static void pass_on(const char* authority, i32 length, i32 out) {
   struct result result;
@@ -138,6 +227,9 @@ __attribute__((export_name("wasi:http/incoming-handler@0.2.12#handle"))) void ha
   i32 length = path.length, body, stream;
   requests++;
   if (is(name, length, "/trap")) __builtin_trap();
+  if (misbehave(name, length, request, out)) return;
+  if (is(name, length, "/mark")) return mark(out);
+  if (is(name, length, "/grow")) return grow(out);
   if (is(name, length, "/none")) return;
   if (is(name, length, "/deep") && descend(60000) != 60000) __builtin_trap();
   if (is(name, length, "/deeper")) descend(10000000);

@@ -5,8 +5,10 @@ import type { NetworkGrant } from "../../../wasm-host/grant.ts";
 
 const [directory = "", network = "null", ...args] = process.argv.slice(2);
 const grant = JSON.parse(network) as NetworkGrant | null;
+const files = readTranspiled(directory);
+if ("plan" in files) throw new Error("this is for components with glue");
 const component = loadComponent({
-  files: readTranspiled(directory),
+  files,
   grant: {
     args: ["guest", ...args],
     env: [],

@@ -12,13 +12,13 @@ interface Handler {
 /** By wasi:http/handler 0.3: the guest goes on with the body after it has answered. */
 export function createAnswer03({ instance, trapped }: Instantiated, name: string): Answer {
   const handler = instance[name] as Handler;
-  return async ({ request, response, maxBodyBytes, onError }) => {
-    const answer = await resultOf(handler.handle(Request.incoming(request, maxBodyBytes)));
-    if (answer.tag === "err") return onError(answer.val.tag);
-    if (response.headersSent || response.destroyed) return answer.val[Symbol.dispose]();
-    const sent = await Promise.race([answer.val.send(response), trapped]);
+  return async (exchange, report) => {
+    const answer = await resultOf(handler.handle(Request.incoming(exchange)));
+    if (answer.tag === "err") return report.onError(answer.val);
+    if (exchange.begun || exchange.broken) return answer.val[Symbol.dispose]();
+    const sent = await Promise.race([answer.val.send(exchange), trapped]);
     // A client that has gone away is nobody's fault.
-    if (sent.tag === "err" && sent.val.tag !== "connection-terminated") onError(sent.val.tag);
+    if (sent.tag === "err" && sent.val.tag !== "connection-terminated") report.onError(sent.val);
   };
 }
 

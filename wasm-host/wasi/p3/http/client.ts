@@ -1,5 +1,7 @@
 import type { ClientRequest } from "node:http";
 import { errorCodeOf, type HttpErrorCode } from "../../../http/error-code.ts";
+import type { RawHeaders } from "../../../http/exchange.ts";
+import { NodeOutgoing } from "../../../http/node-outgoing.ts";
 import type { OutgoingAccess } from "../../../http/outgoing-access.ts";
 import { openRequest, requestTarget, type Target } from "../../../http/outgoing-request.ts";
 import { contentLength } from "../../../http/syntax.ts";
@@ -54,12 +56,11 @@ async function transmit(
   target: Target,
   { request, length, signal }: Outgoing,
 ): Promise<Answer> {
-  const headers = request.headers.toRaw();
-  if (length === undefined) headers.push(...(await framing(request)));
+  const headers = [...request.headers.toRaw(), ...(length === undefined ? await framing(request) : [])];
   const { options: timeouts } = request;
   const message = openRequest(access, target, { method: request.getMethod(), headers, timeouts, signal });
   const answer = responseTo(message);
-  void sendBody(request.body, message, { length, wrongLength: "HTTP-request-body-size" });
+  void sendBody(request.body, new NodeOutgoing(message), { length, wrongLength: "HTTP-request-body-size" });
   return await answer;
 }
 
@@ -67,7 +68,7 @@ async function transmit(
  * How the server knows where the body ends (RFC 9112 §6): Node does not say it for every method. Only chunks have room for trailers
  * after them.
  */
-async function framing(request: Request): Promise<[string, string][]> {
+async function framing(request: Request): Promise<RawHeaders> {
   const bare = request.body.empty && (await hasNoTrailers(request.body));
   if (!bare) return [["Transfer-Encoding", "chunked"]];
   return ["post", "put", "patch"].includes(request.getMethod().tag) ? [["Content-Length", "0"]] : [];

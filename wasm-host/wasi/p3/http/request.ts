@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { Exchange } from "../../../http/exchange.ts";
 import { Fields } from "../../../http/fields.ts";
 import {
   checkMethod,
@@ -47,18 +47,13 @@ export class Request {
     return [new Request(headers.freeze(), body, options?.freeze()), body.transmitted];
   }
 
-  /** One that came over the network, with a body of at most `bodyLimit` bytes. */
-  static incoming(message: IncomingMessage, bodyLimit: number): Request {
-    const request = new Request(
-      Fields.fromRaw(message.rawHeaders),
-      new IncomingBody(message, bodyLimit),
-      undefined,
-    );
-    request.#method = methodVariant(message.method ?? "GET");
+  /** One that came over the network. */
+  static incoming({ head, content }: Exchange): Request {
+    const request = new Request(Fields.fromRaw(head.rawHeaders()), new IncomingBody(content), undefined);
+    request.#method = methodVariant(head.method);
     request.#scheme = { tag: "HTTP" };
-    const { path, authority } = targetOf(message);
-    request.#path = path;
-    request.#authority = authority;
+    request.#path = head.path;
+    request.#authority = head.authority;
     return request;
   }
 
@@ -122,15 +117,4 @@ export class Request {
     this.body.drop();
     this.body.settle(neverSent);
   }
-}
-
-/** RFC 9112 §3.2: a path, or the absolute form that a proxy is sent; the authority is the `Host` in the former. */
-function targetOf({ url = "/", headers }: IncomingMessage): {
-  readonly path: string;
-  readonly authority: string | undefined;
-} {
-  const absolute = /^https?:\/\/([^/?]*)(.*)$/i.exec(url);
-  if (absolute === null) return { path: url, authority: headers.host };
-  const [, authority, rest = ""] = absolute;
-  return { path: rest.startsWith("/") ? rest : `/${rest}`, authority };
 }

@@ -1,5 +1,7 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage } from "node:http";
+import type { Exchange } from "../../../http/exchange.ts";
 import { Fields } from "../../../http/fields.ts";
+import { NodeIncoming } from "../../../http/node-incoming.ts";
 import { contentLength } from "../../../http/syntax.ts";
 import { done, err, type Result } from "../../p2/result.ts";
 import type { GuestStream } from "../guest-stream.ts";
@@ -32,7 +34,7 @@ export class Response {
 
   /** One that came over the network. */
   static incoming(message: IncomingMessage): Response {
-    const body = new IncomingBody(message, Number.POSITIVE_INFINITY);
+    const body = new IncomingBody(new NodeIncoming(message));
     const response = new Response(Fields.fromRaw(message.rawHeaders), body);
     response.#status = message.statusCode ?? 0;
     return response;
@@ -57,23 +59,27 @@ export class Response {
   }
 
   /** Answers a request with it; resolves when all of it has been sent, or with what broke it. */
-  async send(to: ServerResponse): Promise<Transmission> {
+  async send(exchange: Exchange): Promise<Transmission> {
     const length = contentLength(this.#headers.get("content-length"));
-    if (length.tag === "err") return this.#refuse(to);
-    to.writeHead(this.#status, this.#headers.toRaw().flat());
+    if (length.tag === "err" || this.#status < 200) return this.#refuse(exchange);
+    const content = exchange.begin(this.#status, this.#headers.toRaw());
     // Of these, content-length tells what a GET would have had (RFC 9110 §8.6).
-    const bodiless = to.req.method === "HEAD" || this.#status === 204 || this.#status === 304;
-    return await sendBody(this.#body, to, {
+    const bodiless = exchange.head.method === "HEAD" || this.#status === 204 || this.#status === 304;
+    return await sendBody(this.#body, content, {
       length: bodiless ? undefined : length.val,
       wrongLength: "HTTP-response-body-size",
     });
   }
 
-  #refuse(to: ServerResponse): Transmission {
-    const refusal: Transmission = err({ tag: "HTTP-response-body-size", val: undefined });
+  #refuse(exchange: Exchange): Transmission {
+    const refusal: Transmission = err(
+      this.#status < 200
+        ? { tag: "HTTP-protocol-error" }
+        : { tag: "HTTP-response-body-size", val: undefined },
+    );
     this.#body.drop();
     this.#body.settle(refusal);
-    to.writeHead(500, { "content-length": 0 }).end();
+    exchange.fail(500);
     return refusal;
   }
 

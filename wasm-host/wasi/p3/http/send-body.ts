@@ -1,10 +1,8 @@
-import { once } from "node:events";
-import type { ClientRequest, ServerResponse } from "node:http";
-import { errorCodeOf, HttpError, type HttpErrorCode } from "../../../http/error-code.ts";
+import type { OutgoingContent } from "../../../http/content.ts";
+import { errorCodeOf, HttpError } from "../../../http/error-code.ts";
 import { done, err } from "../../p2/result.ts";
+import { suspending } from "../../p2/waiting.ts";
 import type { Body, Transmission } from "./body.ts";
-
-type Message = ServerResponse | ClientRequest;
 
 /** What a socket's buffer takes in. */
 const largestChunk = 65_536;
@@ -20,62 +18,63 @@ export interface SendOptions {
  * Sends the body and ends the message; with the network's own back-pressure, chunk by chunk. A body that breaks, breaks the message:
  * the connection is closed, so that its reader can tell. Never rejects; `body.settle` is told the same.
  */
-export async function sendBody(body: Body, message: Message, options: SendOptions): Promise<Transmission> {
-  const broken = new AbortController();
-  const onClose = (): void => broken.abort();
-  message.once("close", onClose);
+export async function sendBody(
+  body: Body,
+  content: OutgoingContent,
+  options: SendOptions,
+): Promise<Transmission> {
   let transmission: Transmission;
   try {
-    await writeBody(body, message, { ...options, signal: broken.signal });
+    await writeBody(body, content, options);
     transmission = done;
   } catch (error) {
-    const code =
-      message.errored === null || message.errored === undefined
-        ? codeOf(error)
-        : errorCodeOf(message.errored);
-    transmission = err(code);
+    transmission = err(errorCodeOf(content.failure ?? error));
     body.drop();
-    if (!message.destroyed) message.destroy(new HttpError(code));
-  } finally {
-    message.off("close", onClose);
+    content.abort();
   }
   body.settle(transmission);
   return transmission;
 }
 
-function codeOf(error: unknown): HttpErrorCode {
-  return error instanceof Error && error.name === "AbortError"
-    ? { tag: "connection-terminated" }
-    : errorCodeOf(error);
-}
-
 async function writeBody(
   body: Body,
-  message: Message,
-  { length, wrongLength, signal }: SendOptions & { readonly signal: AbortSignal },
+  content: OutgoingContent,
+  { length, wrongLength }: SendOptions,
 ): Promise<void> {
   let sent = 0;
   for (;;) {
-    const bytes = await unlessAborted(body.next(largestChunk), signal);
+    const bytes = await unlessBroken(content, body.next(largestChunk));
     if (bytes === undefined) break;
     sent += bytes.length;
     if (length !== undefined && sent > length) throw new HttpError({ tag: wrongLength, val: BigInt(sent) });
-    if (!message.write(bytes)) await once(message, "drain", { signal });
+    await writeAll(content, bytes);
   }
-  const trailers = await unlessAborted(body.trailers(), signal);
+  const trailers = await unlessBroken(content, body.trailers());
   if (trailers.tag === "err") throw new HttpError(trailers.val);
   if (length !== undefined && sent < length) throw new HttpError({ tag: wrongLength, val: BigInt(sent) });
-  if (trailers.val !== undefined) message.addTrailers(trailers.val.toRaw());
-  message.end();
-  if (!message.writableFinished) await once(message, "finish", { signal });
+  content.end(trailers.val?.toRaw() ?? []);
+  await suspending.untilAny([content.finished]);
+  if (content.failure !== undefined) throw content.failure;
 }
 
-/** Rejects with the signal's reason, whatever becomes of the promise then. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+async function writeAll(content: OutgoingContent, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    await suspending.untilAny([content.source]);
+    const room = content.capacity();
+    if (room === undefined) throw new HttpError({ tag: "connection-terminated" });
+    content.write(bytes.subarray(at, at + room));
+    at += Math.min(room, bytes.length - at);
+  }
+}
+
+/** Rejects as soon as nobody takes the rest any more, whatever becomes of the promise then. */
+function unlessBroken<T>(content: OutgoingContent, promise: Promise<T>): Promise<T> {
   const { promise: result, resolve, reject } = Promise.withResolvers<T>();
-  const onAbort = (): void => reject(signal.reason as Error);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener("abort", onAbort, { once: true });
-  promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  const look = (): void => {
+    if (content.finished.ready()) reject(content.failure ?? new HttpError({ tag: "connection-terminated" }));
+  };
+  const stop = content.finished.watch?.(look);
+  look();
+  promise.then(resolve, reject).finally(stop);
   return result;
 }
