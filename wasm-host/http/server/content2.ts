@@ -35,6 +35,11 @@ export class Content2 implements IncomingContent {
     this.end = { ready: () => this.settled, watch };
   }
 
+  /** Whether somebody waits for it, so that the client is expected to send. */
+  get awaited(): boolean {
+    return !this.settled && this.#wakes.size > 0;
+  }
+
   get settled(): boolean {
     return this.#ended || this.#failure !== undefined;
   }

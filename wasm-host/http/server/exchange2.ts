@@ -190,7 +190,10 @@ export class Exchange2 implements Exchange, OutgoingContent {
 
   /** Nothing has moved: of a guest that computes or waits for others that is nothing to hold against the client. */
   #onTimeout(): void {
-    if (this.#stream.writableNeedDrain) this.#stream.close(CANCEL);
+    const blocked =
+      this.#stream.writableLength > 0 || (this.#state === "ended" && !this.#stream.writableFinished);
+    if (blocked || (this.content.awaited && this.begun)) this.#stream.close(CANCEL);
+    else if (this.content.awaited) this.content.fail(new HttpError({ tag: "connection-read-timeout" }));
   }
 
   #logEntry() {

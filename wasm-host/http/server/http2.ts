@@ -8,11 +8,18 @@ export interface Http2Owner extends ServerCore {
   http2Ended(): void;
 }
 
+interface SessionState {
+  readonly peer: string;
+  /** Streams that are open. */
+  streams: number;
+  /** Since when there has been none. */
+  idleSince: number;
+}
+
 /** The part of a server that speaks HTTP/2, which is Node's: loaded with the first connection that wants it. */
 export class Http2 {
   readonly #owner: Http2Owner;
-  readonly #peers = new WeakMap<ServerHttp2Session, string>();
-  readonly #sessions = new Set<ServerHttp2Session>();
+  readonly #sessions = new Map<ServerHttp2Session, SessionState>();
   #server: Http2Server | undefined;
   #draining = false;
 
@@ -32,8 +39,7 @@ export class Http2 {
     const socket = new Socket({ fd, readable: true, writable: true });
     socket.unshift(bytes);
     server.once("session", (session: ServerHttp2Session) => {
-      this.#peers.set(session, peer);
-      this.#adopt(session);
+      this.#adopt(session, peer);
     });
     server.emit("connection", socket);
   }
@@ -53,17 +59,22 @@ export class Http2 {
       streamResetRate: 33,
     });
     server.on("stream", (stream, headers, _flags, rawHeaders) => {
-      const session = stream.session;
-      const peer = session === undefined ? "-" : (this.#peers.get(session as ServerHttp2Session) ?? "-");
+      const state = this.#sessions.get(stream.session as ServerHttp2Session);
+      if (state === undefined) return; // it is closed
+      state.streams++;
+      stream.once("close", () => {
+        state.streams--;
+        state.idleSince = performance.now();
+      });
+      const { peer } = state;
       Exchange2.begin(this.#owner, { stream: stream as ServerHttp2Stream, headers, rawHeaders, peer });
     });
     server.on("sessionError", () => {}); // the session is closed, and its streams learn of it
     return server;
   }
 
-  #adopt(session: ServerHttp2Session): void {
-    this.#sessions.add(session);
-    session.setTimeout(this.#owner.limits.keepAliveTimeoutMs, () => session.close());
+  #adopt(session: ServerHttp2Session, peer: string): void {
+    this.#sessions.set(session, { peer, streams: 0, idleSince: performance.now() });
     session.once("close", () => {
       this.#sessions.delete(session);
       this.#owner.http2Ended();
@@ -71,13 +82,20 @@ export class Http2 {
     if (this.#draining) session.close();
   }
 
+  /** Closes connections on which nothing has been asked for long, whatever else comes on them. */
+  sweep(now: number): void {
+    const since = now - this.#owner.limits.keepAliveTimeoutMs;
+    for (const [session, { streams, idleSince }] of this.#sessions)
+      if (streams === 0 && idleSince <= since) session.close();
+  }
+
   /** GOAWAY: streams that are open are answered, no others are taken. */
   drain(): void {
     this.#draining = true;
-    for (const session of this.#sessions) session.close();
+    for (const session of this.#sessions.keys()) session.close();
   }
 
   destroy(): void {
-    for (const session of this.#sessions) session.destroy();
+    for (const session of this.#sessions.keys()) session.destroy();
   }
 }

@@ -201,6 +201,7 @@ export class HttpServer implements ServerCore {
     this.now = performance.now();
     for (const connection of [...this.#connections.values()])
       if (connection.deadline <= this.now) connection.expire();
+    this.#http2.sweep(this.now);
     if (!this.#draining) this.#admit();
   }
 }
