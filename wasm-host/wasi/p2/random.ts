@@ -9,6 +9,8 @@ const largestRequest = 64n * 1024n * 1024n;
 export interface GuestRandom {
   bytes(length: number): Uint8Array;
   u64(): bigint;
+  /** What hash tables are seeded with: one for the life of the guest. */
+  insecureSeed(): [bigint, bigint];
 }
 
 /**
@@ -24,7 +26,13 @@ export function guestRandom(random: Grant["random"]): GuestRandom {
     else generator.fill(buffer);
     return buffer;
   };
-  return { bytes, u64: () => new DataView(bytes(8).buffer).getBigUint64(0, true) };
+  const u64 = (): bigint => new DataView(bytes(8).buffer).getBigUint64(0, true);
+  let seed: readonly [bigint, bigint] | undefined;
+  const insecureSeed = (): [bigint, bigint] => {
+    seed ??= [u64(), u64()];
+    return [...seed];
+  };
+  return { bytes, u64, insecureSeed };
 }
 
 function fillByKernel(buffer: Uint8Array): void {
@@ -33,7 +41,7 @@ function fillByKernel(buffer: Uint8Array): void {
 }
 
 /** wasi:random 0.2. The insecure one is as good as the secure one: there is no reason to keep a second. */
-export function createRandom({ bytes, u64 }: GuestRandom): Record<string, unknown> {
+export function createRandom({ bytes, u64, insecureSeed }: GuestRandom): Record<string, unknown> {
   const most = (length: bigint): Uint8Array => {
     if (length > largestRequest) throw new RangeError(`wasi:random: ${length} bytes in one request`);
     return bytes(Number(length));
@@ -41,6 +49,6 @@ export function createRandom({ bytes, u64 }: GuestRandom): Record<string, unknow
   return {
     "wasi:random/random": { getRandomBytes: most, getRandomU64: u64 },
     "wasi:random/insecure": { getInsecureRandomBytes: most, getInsecureRandomU64: u64 },
-    "wasi:random/insecure-seed": { insecureSeed: () => [u64(), u64()] },
+    "wasi:random/insecure-seed": { insecureSeed },
   };
 }
