@@ -58,8 +58,10 @@ export class InstancePool {
     if (instance.uses < this.#limits.maxInstanceReuseCount) {
       instance.idleSince = now;
       if (!this.#used.includes(instance)) this.#used.push(instance);
-    } else if (instance.running === 0 && instance.guest.reset()) {
-      this.#fresh.push({ guest: instance.guest, uses: 0, running: 0, idleSince: now, spent: false });
+    } else if (instance.running === 0) {
+      if (instance.guest.reset())
+        this.#fresh.push({ guest: instance.guest, uses: 0, running: 0, idleSince: now, spent: false });
+      else instance.guest.abandon();
     }
   }
 
@@ -75,8 +77,14 @@ export class InstancePool {
   sweep(now: number): void {
     const since = now - this.#limits.idleInstanceTimeoutMs;
     const stays = (one: PooledInstance): boolean => one.running > 0 || one.idleSince > since;
-    this.#used = this.#used.filter(stays);
-    this.#fresh = this.#fresh.filter((one, index) => index === 0 || stays(one));
+    const gone = [
+      ...this.#used.filter((one) => !stays(one)),
+      ...this.#fresh.filter((one, index) => index > 0 && !stays(one)),
+    ];
+    if (gone.length === 0) return;
+    this.#used = this.#used.filter((one) => !gone.includes(one));
+    this.#fresh = this.#fresh.filter((one) => !gone.includes(one));
+    for (const { guest } of gone) guest.abandon();
   }
 
   #make(now: number): PooledInstance {

@@ -1,4 +1,5 @@
 import { native } from "../../src/native.ts";
+import { closedByOwner, closeWhenForgotten } from "../forgotten.ts";
 import { usage } from "../limits/usage.ts";
 import { err, ok, type Result } from "../wasi/p2/result.ts";
 import { type AddressFamily, type Endpoint, isMapped } from "./address.ts";
@@ -26,6 +27,7 @@ export class OpenSocket {
   constructor(fd: number, family: AddressFamily) {
     this.fd = fd;
     this.family = family;
+    if (fd !== noDescriptor) closeWhenForgotten(this, () => closeSocket(fd));
     this.options = new SocketOptions(fd === noDescriptor ? rememberedOptions() : kernelOptions(fd), family);
   }
 
@@ -34,7 +36,9 @@ export class OpenSocket {
   }
 
   release(): void {
-    if (--this.#holders === 0 && this.fd !== noDescriptor) closeSocket(this.fd);
+    if (--this.#holders > 0 || this.fd === noDescriptor) return;
+    closedByOwner(this);
+    closeSocket(this.fd);
   }
 }
 

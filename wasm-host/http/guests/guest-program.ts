@@ -5,7 +5,7 @@ export interface GuestInstance {
   readonly answer: Answer;
   /** Makes it as new; false when it cannot be, and is to be replaced. Not while it answers. */
   reset(): boolean;
-  /** Nothing of it goes on, whatever it was doing. */
+  /** It is not used again: nothing of it goes on, whatever it was doing, and what it has open is closed, at once or when it is collected. */
   abandon(): void;
 }
 

@@ -24,7 +24,7 @@ export class TranspiledGuestProgram implements GuestProgram {
     return {
       answer: this.concurrent ? createAnswer03(instantiated, this.#name) : this.#answer02(instantiated),
       reset: () => false,
-      // What it waits for is forgotten with it; what it has begun is broken by the exchange.
+      // What it waits for is forgotten with it, what it has open is closed then; what it has begun is broken by the exchange.
       abandon: () => {},
     };
   }

@@ -1,6 +1,7 @@
 import { descriptorStat, fileTimes, metadataHash, type NewTimestamp } from "./descriptor-stat.ts";
 import { createFileInput, createFileOutput, readAt, writeAt } from "./file-streams.ts";
 import { type Advice, errorCodeOf, type Files, type FileType, statDescriptor } from "./files.ts";
+import { OpenFile } from "./open-file.ts";
 import { type DescriptorFlags, type OpenFlags, openHow, type PathFlags } from "./open-how.ts";
 import { err, ok, type Result } from "./result.ts";
 import { InputStream, OutputStream } from "./streams.ts";
@@ -26,33 +27,32 @@ interface DescriptorOptions {
 
 /** The resource `descriptor` of wasi:filesystem/types 0.2: a file or directory, below a preopen for ever. */
 export class Descriptor {
-  readonly #fd: number;
+  readonly #open: OpenFile;
   readonly #flags: DescriptorFlags;
   readonly #mayChange: boolean;
-  readonly #owned: boolean;
   readonly #host: FilesystemHost;
 
   constructor(fd: number, options: DescriptorOptions) {
-    this.#fd = fd;
+    this.#open = new OpenFile(fd, options.owned ? options.host.files : undefined);
     this.#flags = options.flags;
     this.#mayChange = options.mayChange;
-    this.#owned = options.owned;
     this.#host = options.host;
   }
 
   readViaStream(offset: bigint): Outcome<InputStream> {
     return this.#read(() => {
       if (statDescriptor(this.#fd).type === "directory") throw errno("EISDIR");
-      return new InputStream(createFileInput(this.#fd, offset), this.#host.waiter);
+      const input = { ...createFileInput(this.#fd, offset), close: this.#open.hold() };
+      return new InputStream(input, this.#host.waiter);
     });
   }
 
   writeViaStream(offset: bigint): Outcome<OutputStream> {
-    return this.#write(() => new OutputStream(createFileOutput(this.#fd, offset), this.#host.waiter));
+    return this.#write(() => this.#outputStream(offset));
   }
 
   appendViaStream(): Outcome<OutputStream> {
-    return this.#write(() => new OutputStream(createFileOutput(this.#fd, "append"), this.#host.waiter));
+    return this.#write(() => this.#outputStream("append"));
   }
 
   advise(offset: bigint, length: bigint, advice: Advice): Outcome<void> {
@@ -197,7 +197,16 @@ export class Descriptor {
   }
 
   [Symbol.dispose](): void {
-    if (this.#owned) this.#host.files.close(this.#fd);
+    this.#open.release();
+  }
+
+  get #fd(): number {
+    return this.#open.fd;
+  }
+
+  #outputStream(offset: bigint | "append"): OutputStream {
+    const output = { ...createFileOutput(this.#fd, offset), close: this.#open.hold() };
+    return new OutputStream(output, this.#host.waiter);
   }
 
   #read<T>(action: () => T): Outcome<T> {

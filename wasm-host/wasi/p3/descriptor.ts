@@ -1,6 +1,7 @@
 import { metadataHash } from "../p2/descriptor-stat.ts";
 import { createFileInput, createFileOutput } from "../p2/file-streams.ts";
 import { type Advice, type FileStat, type Files, type OpenHow, statDescriptor } from "../p2/files.ts";
+import { OpenFile } from "../p2/open-file.ts";
 import { type DescriptorFlags, type OpenFlags, openHow, type PathFlags } from "../p2/open-how.ts";
 import { done, err, ok, type Result } from "../p2/result.ts";
 import {
@@ -34,21 +35,21 @@ interface DescriptorOptions {
  * directory was opened without `mutate-directory` takes no right away, because libc opens them so before it makes and removes files in them.
  */
 export class Descriptor {
-  readonly #fd: number;
+  readonly #open: OpenFile;
   readonly #options: DescriptorOptions;
-  /** Streams that read or write it still; the last of them closes it when the guest has dropped it. */
-  #users = 1;
 
   constructor(fd: number, options: DescriptorOptions) {
-    this.#fd = fd;
+    this.#open = new OpenFile(fd, options.owned ? options.files : undefined);
     this.#options = options;
   }
 
   readViaStream(offset: bigint): StreamAndEnd<Uint8Array, ErrorCode> {
     const refusal = this.#refusal("read");
     if (refusal !== undefined) return failedStream(refusal);
-    const { next, close } = chunksOf(createFileInput(this.#fd, offset));
-    return hostStream({ next, close: this.#use(close) }, toErrorCode);
+    return hostStream(
+      chunksOf({ ...createFileInput(this.#fd, offset), close: this.#open.hold() }),
+      toErrorCode,
+    );
   }
 
   writeViaStream(data: GuestStream, offset: bigint): Promise<Outcome<void>> {
@@ -66,9 +67,9 @@ export class Descriptor {
       return err(refusal);
     }
     const sink = createFileOutput(this.#fd, offset);
-    const close = this.#use(() => {});
+    const release = this.#open.hold();
     const error = await pump(data, (bytes) => sink.write(bytes));
-    close();
+    release();
     return error === undefined ? done : err(toErrorCode(error));
   }
 
@@ -197,7 +198,11 @@ export class Descriptor {
   }
 
   [Symbol.dispose](): void {
-    this.#release();
+    this.#open.release();
+  }
+
+  get #fd(): number {
+    return this.#open.fd;
   }
 
   #stat(): FileStat {
@@ -211,19 +216,6 @@ export class Descriptor {
   #change(action: (files: Files) => void): Outcome<void> {
     if (!this.#options.mayChange) return err({ tag: "read-only" });
     return attempt(() => action(this.#options.files));
-  }
-
-  /** A stream keeps the file open until `close`, which is what the returned function calls. */
-  #use(close: () => void): () => void {
-    this.#users++;
-    return () => {
-      close();
-      this.#release();
-    };
-  }
-
-  #release(): void {
-    if (--this.#users === 0 && this.#options.owned) this.#options.files.close(this.#fd);
   }
 }
 
