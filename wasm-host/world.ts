@@ -8,14 +8,14 @@ export interface WorldEntry {
 }
 
 /**
- * In this order: a component of WASI 0.3 made by a toolchain for 0.2 exports a `run` of 0.2 beside its own that was never meant to be
- * called.
+ * In this order. What is to be served comes before `run`: a toolchain for commands exports that of a `main` which was never meant to be
+ * called, in a service of the same version of WASI and, one for 0.2, in whatever is of 0.3.
  */
 const entries: readonly (readonly [RegExp, World])[] = [
-  [/^wasi:cli\/run@0\.3\./, "command"],
   [/^wasi:http\/handler@0\.3\./, "http"],
-  [/^wasi:cli\/run@0\.2\./, "command"],
+  [/^wasi:cli\/run@0\.3\./, "command"],
   [/^wasi:http\/incoming-handler@0\.2\./, "http"],
+  [/^wasi:cli\/run@0\.2\./, "command"],
 ];
 
 /** The world of a component by the names of its exports. */

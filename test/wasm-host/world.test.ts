@@ -20,4 +20,11 @@ test("An entry of 0.3 comes before the one of 0.2 that a toolchain puts beside i
   assert.is(findWorld(["wasi:cli/run@0.2.0", "wasi:http/handler@0.3.0"]).world, "http");
 });
 
+test("A service is one whatever run a toolchain for commands puts beside it", () => {
+  const handler = "wasi:http/incoming-handler@0.2.0";
+  assert.equal(findWorld(["wasi:cli/run@0.2.12", handler]), { world: "http", name: handler });
+  assert.is(findWorld(["wasi:cli/run@0.3.0", "wasi:http/handler@0.3.0"]).world, "http");
+  assert.is(findWorld(["wasi:cli/run@0.3.0", handler]).world, "command");
+});
+
 test.run();
