@@ -3,6 +3,7 @@ import { BinaryReader } from "./binary-reader.ts";
 
 /** Names of a component's own imports and exports, as written: `wasi:cli/environment@0.2.3`. */
 export interface ComponentInterfaces {
+  /** Without types that are equal to ones of the component's own: there is nothing to be provided. */
   readonly imports: readonly string[];
   readonly exports: readonly string[];
 }
@@ -35,8 +36,9 @@ export function readComponentInterfaces(bytes: Uint8Array): ComponentInterfaces 
 function readImports(reader: BinaryReader): string[] {
   const names: string[] = [];
   for (let left = reader.u32(); left > 0; left--) {
-    names.push(readExternName(reader));
-    skipExternDescription(reader);
+    const name = readExternName(reader);
+    const what = readExternDescription(reader);
+    if (what !== "equal type") names.push(name);
   }
   return names;
 }
@@ -47,7 +49,7 @@ function readExports(reader: BinaryReader): string[] {
     names.push(readExternName(reader));
     if (reader.byte() === 0x00) reader.byte(); // sort; 0x00 is a core sort, which has a byte of its own
     reader.u32(); // index
-    if (reader.byte() === 0x01) skipExternDescription(reader);
+    if (reader.byte() === 0x01) readExternDescription(reader);
   }
   return names;
 }
@@ -61,9 +63,12 @@ function readExternName(reader: BinaryReader): string {
 }
 
 /** externdesc: 0x00 core module · 0x01 func · 0x02 value · 0x03 type · 0x04 component · 0x05 instance. */
-function skipExternDescription(reader: BinaryReader): void {
+function readExternDescription(reader: BinaryReader): "equal type" | "other" {
   const kind = reader.byte();
   if (kind === 0x00) reader.byte();
-  if ((kind === 0x02 || kind === 0x03) && reader.byte() === 0x01 && kind === 0x03) return; // a fresh resource has no index
+  const bound = kind === 0x02 || kind === 0x03 ? reader.byte() : undefined;
+  // A fresh resource has no index; what is equal to another type does.
+  if (kind === 0x03 && bound === 0x01) return "other";
   reader.u32();
+  return kind === 0x03 ? "equal type" : "other";
 }
