@@ -3,7 +3,9 @@ import { TandemError } from "../src/errors.ts";
 import type { ComponentManifest } from "../src/image/compile-cache.ts";
 import { isWasi03 } from "../src/image/wasi-version.ts";
 import { watchImports } from "./debug/watch-imports.ts";
+import { anew } from "./deterministic/anew.ts";
 import { ExitIntercept } from "./exit-intercept.ts";
+import { InstanceShare } from "./limits/instance-share.ts";
 import { requireProvided } from "./provided.ts";
 import type { GluedFiles } from "./transpiled.ts";
 import type { FilesystemHost } from "./wasi/p2/descriptor.ts";
@@ -53,6 +55,7 @@ export class ComponentCode {
   readonly glueWasCached: boolean;
   readonly #instantiate: Instantiate;
   readonly #modules: ReadonlyMap<string, WebAssembly.Module>;
+  readonly #bytes: ReadonlyMap<WebAssembly.Module, Uint8Array>;
   readonly #host: FilesystemHost;
 
   /** @throws WebAssembly.CompileError for a core module that V8 refuses */
@@ -64,6 +67,9 @@ export class ComponentCode {
     this.#instantiate = script.runInThisContext() as Instantiate;
     const compileModule = compile ?? ((bytes: Uint8Array) => new WebAssembly.Module(bytes));
     this.#modules = new Map([...files.modules].map(([name, bytes]) => [name, compileModule(bytes, name)]));
+    this.#bytes = new Map(
+      [...this.#modules].map(([name, module]) => [module, files.modules.get(name) ?? new Uint8Array()]),
+    );
     this.#host = {
       files: fileSystem,
       waiter: files.manifest.suspends ? suspending : blocking,
@@ -83,7 +89,7 @@ export class ComponentCode {
       [glueKeys.lateTrap]: reject,
       [glueKeys.call]: beginCall,
     };
-    const exit = new ExitIntercept();
+    const exit = new ExitIntercept(new InstanceShare(grant.limits ?? {}, this.#bytes));
     const instance = this.#instantiate((name) => this.#module(name), imports, exit.instantiateCore);
     return { instance, exit, outflow, trapped };
   }
@@ -98,7 +104,8 @@ export class ComponentCode {
     this.#imports(grant, new Outflow());
   }
 
-  #imports(grant: ComponentGrant, outflow: Outflow): Record<string, unknown> {
+  #imports(given: ComponentGrant, outflow: Outflow): Record<string, unknown> {
+    const grant = anew(given);
     const provided = createImports(grant, this.#host);
     if (this.manifest.imports.some(isWasi03))
       Object.assign(provided, createWasi03(grant, { files: this.#host.files, outflow }));

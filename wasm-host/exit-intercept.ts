@@ -1,3 +1,4 @@
+import type { InstanceShare } from "./limits/instance-share.ts";
 import { usage } from "./limits/usage.ts";
 import type { ComponentExit } from "./wasi/p2/cli.ts";
 
@@ -8,13 +9,19 @@ import type { ComponentExit } from "./wasi/p2/cli.ts";
 export class ExitIntercept {
   #status: number | undefined;
   #made = 0;
+  readonly #share: InstanceShare;
   readonly #memories = new Set<WebAssembly.Memory>();
+
+  constructor(share: InstanceShare) {
+    this.#share = share;
+  }
 
   readonly instantiateCore = (
     module: WebAssembly.Module,
     imports?: WebAssembly.Imports,
   ): WebAssembly.Instance => {
     usage.instantiateInComponent(this.#made++);
+    this.#share.add(module);
     const instance = new WebAssembly.Instance(module, this.#noting(imports));
     for (const one of Object.values(instance.exports))
       if (one instanceof WebAssembly.Memory) this.#memories.add(one);

@@ -68,14 +68,15 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
       compileWith(code, bytes, files.manifest.files[name]?.sha256);
     const loaded = files.read();
-    const most = concurrentInstances(grant.limits ?? {}, loaded.modules.size);
+    const modules = instantiatedModules(loaded);
+    const most = concurrentInstances(grant.limits ?? {}, modules.length);
     const httpLimits = serves ? withConcurrency(config.httpLimits, most) : config.httpLimits;
     const call = () => prepareCall(files.manifest, workload.export, grant.args.slice(1));
     const run = prepareComponent(loaded, {
       ...{ grant, http, compile, memfd, call, onServing: () => announce(config.http, grant) },
       ...(httpLimits === undefined ? {} : { httpLimits }),
     });
-    setEngineLimits(planEngineLimits(grant.limits ?? {}, [...loaded.modules.values()], { imports: false }));
+    setEngineLimits(planEngineLimits(grant.limits ?? {}, modules, { imports: false }));
     return run;
   }
   const file = openModule(workload.file);
@@ -104,6 +105,13 @@ function prepareCall(
     "not_found",
     `component is a reactor: name the export to call, as in app.wasm#name${names}`,
   );
+}
+
+/** The bytes of each core module that a component makes an instance of; of glue only that tells, when it runs. */
+function instantiatedModules(files: TranspiledFiles): Uint8Array[] {
+  if (!("plan" in files)) return [...files.modules.values()];
+  const { instances, modules } = files.plan;
+  return instances.flatMap(({ module }) => files.modules.get(modules[module]?.file ?? "") ?? []);
 }
 
 /** No more requests at once than there may be instances. */

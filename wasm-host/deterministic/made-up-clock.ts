@@ -93,7 +93,7 @@ const FOREVER = 2n ** 64n - 1n;
 
 const clocks = new WeakMap<MadeUpClocks, MadeUpClock>();
 
-/** The one clock of a grant, whichever instance and interface of its guest reads it. undefined: the machine's. */
+/** The one clock of a grant, by whichever interface it is read; of another instance's grant (anew.ts) another. undefined: the machine's. */
 export function clockOf(madeUp: MadeUpClocks | undefined): MadeUpClock | undefined {
   if (madeUp === undefined) return undefined;
   let clock = clocks.get(madeUp);

@@ -26,7 +26,7 @@ export class SeededGenerator {
 
 const generators = new WeakMap<SeededRandom, SeededGenerator>();
 
-/** The one generator of a grant: all instances and all interfaces of its guest draw from it. undefined: the kernel's. */
+/** The one generator of a grant, whichever interface draws from it; of another instance's grant (anew.ts) another. undefined: the kernel's. */
 export function generatorOf(random: SeededRandom | undefined): SeededGenerator | undefined {
   if (random === undefined) return undefined;
   let generator = generators.get(random);

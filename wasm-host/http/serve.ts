@@ -1,6 +1,7 @@
 import { TandemError } from "../../src/errors.ts";
 import type { ComponentCode } from "../component-code.ts";
 import { watchImports } from "../debug/watch-imports.ts";
+import { anew } from "../deterministic/anew.ts";
 import { GuestThread } from "../linked/guest-thread.ts";
 import type { LinkedCode, LinkedProgram } from "../linked/linked-code.ts";
 import { writeLine } from "../report.ts";
@@ -75,7 +76,7 @@ function createProgram(
     const thread = new GuestThread(limits.computeTimeoutMs);
     const bind = (): LinkedProgram =>
       code.bind(
-        watchImports(createImports(grant, { files: createNativeFiles(), waiter: suspending })),
+        watchImports(createImports(anew(grant), { files: createNativeFiles(), waiter: suspending })),
         thread,
       );
     const deterministic = grant.clocks !== undefined || grant.random !== undefined;

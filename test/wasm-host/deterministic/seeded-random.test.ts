@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { anew } from "../../../wasm-host/deterministic/anew.ts";
 import { generatorOf, SeededGenerator } from "../../../wasm-host/deterministic/seeded-random.ts";
 
 const test = suite("seeded random");
@@ -29,6 +30,9 @@ test("a grant has one, and another seed another", () => {
   const random = { seed: "01".repeat(32) };
   assert.is(generatorOf(random), generatorOf(random));
   assert.is(generatorOf(undefined), undefined);
+  const grant = { random };
+  assert.is.not(generatorOf(anew(grant).random), generatorOf(random));
+  assert.equal([anew(grant), anew({})], [{ random }, {}]);
   assert.is.not(take(new SeededGenerator(random), 8), take(new SeededGenerator(zero), 8));
 });
 

@@ -3,6 +3,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { readModuleSizes } from "../../../src/wasm-binary/module-sizes.ts";
 import { planEngineLimits } from "../../../wasm-host/limits/engine-limits.ts";
+import { InstanceShare } from "../../../wasm-host/limits/instance-share.ts";
 import { LimitReached } from "../../../wasm-host/limits/limit-reached.ts";
 
 const test = suite("engine limits");
@@ -81,5 +82,30 @@ test("tables have theirs", async () => {
   assert.is(plan(10).tableElements, 8n);
   assert.throws(() => plan(5), /max-table-elements: it begins with 6 elements of tables, 5 may be/);
 });
+
+test("a module that a component instantiates again counts again", async () => {
+  const [one, other] = await Promise.all(
+    ["(module (memory 3))", "(module (memory 2))"].map((text) => parse(text)),
+  );
+  if (one === undefined || other === undefined) throw new Error("no modules");
+  const modules = new Map([one, other].map((bytes) => [new WebAssembly.Module(bytes), bytes]));
+  const [first, second] = [...modules.keys()];
+  if (first === undefined || second === undefined) throw new Error("no modules");
+  const share = new InstanceShare({ memoryBytes: 8 * PAGE }, modules);
+  share.add(first);
+  share.add(second);
+  const { limit } = thrownBy(() => share.add(first));
+  assert.is(limit, "memoryBytes");
+});
+
+function thrownBy(action: () => void): LimitReached {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof LimitReached) return error;
+    throw error;
+  }
+  throw new Error("nothing is thrown");
+}
 
 test.run();
