@@ -85,12 +85,13 @@ test("podman exec runs in the container, as whom and where it is told, also in t
 });
 
 test("a terminal has the size of the client's, for run and for exec", async () => {
-  const script = "tty; for i in $(seq 50); do [ \"$(stty size)\" = '33 77' ] && exit 4; sleep 0.1; done";
-  const ran = await podman.onTerminal([...base, "-it", image, "sh", "-c", script]);
+  const script =
+    "tty; for i in $(seq 50); do [ \"$(stty size)\" = '33 77' ] && read answer && exit 4; sleep 0.1; done";
+  const ran = await podman.onTerminal([...base, "-it", image, "sh", "-c", script], /pts/);
   assert.match(ran.stdout, /\/dev\/pts\/0/);
   assert.is(ran.status, 4, ran.stdout);
   await using _box = await background("box", sleeps);
-  const executed = await podman.onTerminal(["exec", "-it", "box", "sh", "-c", script]);
+  const executed = await podman.onTerminal(["exec", "-it", "box", "sh", "-c", script], /pts/);
   assert.match(executed.stdout, /\/dev\/pts\/0/);
   assert.is(executed.status, 4, executed.stdout);
 });

@@ -1,6 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { run } from "../../scripts/private-containerd/command.ts";
+import { onTerminal, shellLine } from "../support/on-terminal.ts";
 import { RootlessPodman } from "./rootless-podman.ts";
 
 const obstacle = RootlessPodman.obstacle();
@@ -59,9 +59,9 @@ rootless("--userns=keep-id: the user is themselves inside", async () => {
 });
 
 rootless("a terminal is one, and its exit status comes through", async () => {
-  const words = podman.wrap(["run", "--rm", "-it", "--net", "none", "box", "sh", "-c", "tty; exit 4"]);
-  const line = words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
-  const { status, stdout } = await run("script", ["--quiet", "--return", "--command", line, "/dev/null"]);
+  const script = "tty; read answer; exit 4";
+  const words = podman.wrap(["run", "--rm", "-it", "--net", "none", "box", "sh", "-c", script]);
+  const { status, stdout } = await onTerminal(shellLine(words), /pts/);
   assert.is(status, 4);
   assert.match(stdout, "/dev/pts/0");
 });

@@ -15,6 +15,7 @@ import { type CommandOptions, type Finished, run } from "../../scripts/private-c
 import { containerCgroups, removeCgroups } from "../../scripts/private-containerd/leftovers.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { Household, ociBinary } from "./household.ts";
+import { onTerminal, shellLine } from "./on-terminal.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const program = join(root, ".cache/debian/podman/usr/bin/podman");
@@ -137,11 +138,9 @@ helper_binaries_dir = ["${catatonit}"]
     return run("sh", ["-c", script, "sh", ...this.words(parameters)]);
   }
 
-  /** On a terminal of 33 rows and 77 columns; what it shows, and podman's status. */
-  onTerminal(parameters: readonly string[]): Promise<Finished> {
-    const words = this.words(parameters).map((word) => `'${word.replaceAll("'", `'\\''`)}'`);
-    const command = `stty rows 33 cols 77; exec ${words.join(" ")}`;
-    return run("script", ["--quiet", "--return", "--command", command, "/dev/null"]);
+  /** On a terminal of 33 rows and 77 columns, answered once something like `prompt` was said; what it shows, and podman's status. */
+  onTerminal(parameters: readonly string[], prompt: RegExp): Promise<Finished> {
+    return onTerminal(`stty rows 33 cols 77; exec ${shellLine(this.words(parameters))}`, prompt);
   }
 
   /** What runs in the namespace but its keeper, each with the name of its parent: podman, conmon, the household of Tandem. */
