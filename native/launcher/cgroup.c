@@ -14,25 +14,14 @@
 
 enum { killBudgetMs = 1000, removeBudgetMs = 500, maxCgroupDepth = 32 };
 
-// Field 22 of /proc/<pid>/stat, 0 when there is no such process.
-static uint64_t startTimeOf(pid_t pid) {
-  char path[64], digits[21];
-  Bytes text;
-  if (!concat(path, sizeof path, "/proc/", decimal(digits, (uint64_t)pid), "/stat", NULL)) return 0;
-  if (!readFile(path, 64 * 1024, &text)) return 0;
-  // The name, field 2, may hold spaces and parentheses; the last parenthesis ends it.
-  const char *at = strrchr(text.data, ')');
-  for (int field = 2; at != NULL && field < 22; field++) at = strchr(at + 1, ' ');
-  return at == NULL ? 0 : strtoull(at + 1, NULL, 10);
-}
-
 void killProcess(pid_t pid, uint64_t startTime) {
   if (pid <= 1 || pid == getpid()) return;
   // The pidfd first, the check second: from then on the pid cannot become somebody else's under our hands.
   const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
   if (pidfd < 0) return;
-  if (startTimeOf(pid) == startTime && syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0 &&
-      errno != ESRCH)
+  ProcessStat stat;
+  if (readStat(pid, &stat) && stat.startTime == startTime &&
+      syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0 && errno != ESRCH)
     warn(errno, "kill", NULL);
   close(pidfd);
 }

@@ -38,19 +38,11 @@ void leaveCgroups(void) {
   }
 }
 
-// Field 4 of /proc/<pid>/stat; the name before it may hold spaces and parentheses.
-static pid_t parentOf(pid_t pid) {
-  char path[64], digits[21];
-  Bytes text;
-  if (!concat(path, sizeof path, "/proc/", decimal(digits, (uint64_t)pid), "/stat", NULL)) return -1;
-  if (!readFile(path, 4096, &text)) return -1;
-  const char *end = strrchr(text.data, ')');
-  return end == NULL || strlen(end) < 4 ? -1 : (pid_t)strtol(end + 4, NULL, 10);
-}
-
 bool hasLastingParent(pid_t pid) {
-  const pid_t parent = parentOf(pid);
-  if (parent <= 1) return parent >= 0;
+  ProcessStat stat;
+  if (!readStat(pid, &stat)) return false;
+  const pid_t parent = stat.parent;
+  if (parent <= 1) return true;
   char path[64], digits[21];
   Bytes name;
   return concat(path, sizeof path, "/proc/", decimal(digits, (uint64_t)parent), "/comm", NULL) &&

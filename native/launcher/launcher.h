@@ -147,6 +147,18 @@ bool sendMessage(int connection, const char *peer, const struct iovec *parts, si
 // For what is too long for a message.
 int memfdOf(const Bytes *bytes);
 
+// ---- process.c: what the kernel says of a process
+
+// proc_pid_stat(5), fields 3, 4 and 22: with the last the pid names one process until the next boot.
+typedef struct {
+  char state;
+  pid_t parent;
+  uint64_t startTime;
+} ProcessStat;
+
+// False when there is no such process.
+bool readStat(pid_t pid, ProcessStat *stat);
+
 // ---- household.c: whose child and in which cgroup a zygote is
 
 // Joins the root of every hierarchy that we may write to.

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
 import { join } from "node:path";
+import { processStat } from "../../src/process-stat.ts";
 
 /** What tells the things of one private containerd from the rest of the machine's. */
 export interface Owner {
@@ -58,9 +59,8 @@ export function ownedProcesses(owner: Owner): OwnedProcess[] {
 
 /** A zombie whose parent died is reaped by process 1 in its own good time; one with a living parent is that one's fault. */
 function isInitsToReap(pid: number): boolean {
-  const stat = read(`/proc/${pid}/stat`);
-  const [state, parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return state === "Z" && parent === "1";
+  const stat = processStat(pid);
+  return stat?.state === "Z" && stat.parent === 1;
 }
 
 /** Mount points below a directory, deepest first. */

@@ -1,6 +1,7 @@
-import { appendFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { appendFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { TandemError } from "../errors.ts";
+import { processStat } from "../process-stat.ts";
 
 /**
  * What the launcher's `delete` needs when the shim is dead: it has nothing but the bundle. One line a fact, `key value`.
@@ -38,24 +39,12 @@ export function writeStateFile(bundle: string, state: StateFile): void {
 
 /** Adds the container's first process, for `delete` to kill and to name in its answer; one that is gone already needs neither. */
 export function recordPid(bundle: string, pid: number): void {
-  const started = startTime(pid);
+  const started = processStat(pid)?.startTime;
   if (started !== undefined) appendFileSync(join(bundle, NAME), `pid ${pid} ${started}\n`);
 }
 
 export function removeStateFile(bundle: string): void {
   rmSync(join(bundle, NAME), { force: true });
-}
-
-/** Field 22 of /proc/<pid>/stat: with the pid it names one process for the time until the next boot. */
-function startTime(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch {
-    return undefined; // ENOENT, or ESRCH when it ends just now
-  }
-  // The command, field 2, may hold spaces and parentheses; the last parenthesis ends it.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
 }
 
 /** Hex keeps the line a line: timeout, then path, count of args, args, env, each ended by NUL. */

@@ -18,6 +18,7 @@ import {
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TandemError } from "../errors.ts";
+import { processStat } from "../process-stat.ts";
 import { type ComponentFunctions, isComponentFunctions } from "../wasm-binary/component/value-types.ts";
 
 /** One file of an entry, as it was when it was written. */
@@ -168,7 +169,7 @@ export class CompileCache {
       const mine = `${path}-${process.pid}-${performance.now()}`;
       const fd = openSync(mine, "wx", 0o600);
       try {
-        writeSync(fd, `${process.pid} ${startTime(process.pid)}`);
+        writeSync(fd, `${process.pid} ${processStat(process.pid)?.startTime}`);
         linkSync(mine, path); // appears with its content or not at all
         return () => rmSync(path, { force: true });
       } catch (error) {
@@ -288,17 +289,11 @@ function entryUse(
 function isHeld(lock: string): boolean {
   try {
     const [pid, started] = readFileSync(lock, "utf8").split(" ");
-    return startTime(Number(pid)) === started;
+    return processStat(Number(pid))?.startTime === started;
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
     throw error;
   }
-}
-
-/** Field 22 of /proc/pid/stat; the second field, in parentheses, may hold spaces. */
-function startTime(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
 }
 
 function exists(path: string): boolean {

@@ -15,6 +15,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { CompileCache, verifyEntry } from "../../src/image/compile-cache.ts";
+import { processStat } from "../../src/process-stat.ts";
 
 const test = suite<{ directory: string; cache: CompileCache }>("compile-cache");
 
@@ -79,8 +80,7 @@ test("A pid that another process has got since does not hold the lock", async ({
 });
 
 test("Waiting for another's build ends with the signal", async ({ cache, directory }) => {
-  const stat = readFileSync("/proc/self/stat", "utf8");
-  const started = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  const started = processStat(process.pid)?.startTime;
   writeFileSync(join(directory, "key.lock"), `${process.pid} ${started}`);
   let failure: unknown;
   await cache.findOrBuild("key", glue, AbortSignal.timeout(60)).catch((error: unknown) => {

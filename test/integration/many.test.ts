@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { processStat } from "../../src/process-stat.ts";
 import { thorough } from "./lifecycle/generations.ts";
 import { processesNaming } from "./lifecycle/proc.ts";
 import { tandemLinux, tandemWasm } from "./lifecycle/runtimes.ts";
@@ -23,13 +24,8 @@ interface Footprint {
 function zombiesOf(parent: number): number[] {
   const pids = readdirSync("/proc").map(Number).filter(Number.isInteger);
   return pids.filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/stat`, "latin1").includes(`) Z ${parent} `);
-    } catch (error) {
-      // Gone since it was listed.
-      if (["ENOENT", "ESRCH"].includes((error as NodeJS.ErrnoException).code ?? "")) return false;
-      throw error;
-    }
+    const stat = processStat(pid);
+    return stat?.state === "Z" && stat.parent === parent;
   });
 }
 

@@ -16,6 +16,7 @@ import * as assert from "uvu/assert";
 import type { Finished } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { recordPid, writeStateFile } from "../../src/bundle/state-file.ts";
+import { processStat } from "../../src/process-stat.ts";
 import { Installation, isGone } from "./installation.ts";
 
 interface Context {
@@ -130,7 +131,7 @@ remove("believes no state file that others could have written", async (context) 
   assert.match(result.stderr, /not a file of ours alone/);
   assert.is(result.status, 0);
   const elsewhere = join(context.tandem.directory, "state");
-  writeFileSync(elsewhere, `pid ${pid} ${startTime(pid)}\n`);
+  writeFileSync(elsewhere, `pid ${pid} ${processStat(pid)?.startTime}\n`);
   symlinkSync(elsewhere, path);
   assert.is((await deleteIn(context)).status, 0);
   assert.not.ok(isGone(pid));
@@ -238,10 +239,5 @@ remove(
     assert.not.ok(existsSync(out));
   },
 );
-
-function startTime(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
-}
 
 remove.run();
