@@ -17,5 +17,5 @@ function childrenOf(pid: number): number[] {
 }
 
 function isServer(pid: number): boolean {
-  return readFileSync(`/proc/${pid}/comm`, "utf8") === "tandem-oci\n";
+  return readFileSync(`/proc/${pid}/comm`, "utf8") === "tandem-server\n";
 }

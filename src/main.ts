@@ -3,7 +3,7 @@
  *
  *     main.mjs zygote DIR      warm up, then fork on request at DIR/zygote.sock
  *     main.mjs zygote-unrehearsed DIR   the same in the place of one that was ended before it was ready
- *     main.mjs zygote-for-oci DIR   the same in a mount namespace that will not last: without what only pods need, so that the first
+ *     main.mjs zygote-for-oci DIR   the same in a passing mount namespace: without what only pods need, so that the first
  *                              command line waits for less, and gone soon after the last
  *     main.mjs shim            cold mode, for debugging: the launcher's request on descriptor 4, the pod's socket on 3
  */
@@ -40,14 +40,14 @@ switch (mode) {
     await zygote(argument ?? "/run/tandem/z", {
       forPods: ownRights().machineRoot && isAdministrator(ownStatus()),
       rehearsed: mode === "zygote",
-      lasting: true,
+      inPassingNamespace: false,
     });
     break;
   case "zygote-for-oci":
     await zygote(argument ?? "/run/tandem/z", {
       forPods: false,
       rehearsed: false,
-      lasting: false,
+      inPassingNamespace: true,
     });
     break;
   case "shim":
@@ -93,9 +93,9 @@ function becomeOci(host: OciHost, fds: readonly number[]): void {
 
 async function zygote(
   directory: string,
-  options: { readonly forPods: boolean; readonly rehearsed: boolean; readonly lasting: boolean },
+  options: { readonly forPods: boolean; readonly rehearsed: boolean; readonly inPassingNamespace: boolean },
 ): Promise<void> {
-  const { forPods, rehearsed, lasting } = options;
+  const { forPods, rehearsed, inPassingNamespace } = options;
   const shimHost = createShimHost(join(directory, "zygote.sock"));
   const { log } = shimHost.log;
   // In a zygote of a command line's only those children make it that use it: the first command waits for less.
@@ -109,14 +109,14 @@ async function zygote(
       void becomeCodeCompiler(host, fields, fds);
     },
     resolver: becomeResolver,
-    oci: (_, fds) => becomeOci({ ...shimHost, directory, lasting }, fds),
+    oci: (_, fds) => becomeOci({ ...shimHost, directory, inPassingNamespace }, fds),
   };
   if (wasmHost === undefined) {
     const nursery = new Nursery((socket) => {
       closeSync(shimHost.containerInit);
       becomeNursery(socket, { directory, hasRights: isAdministrator(ownStatus()), log });
     });
-    return await runZygote({ directory, roles, lasting, nursery, warm: warmUpForOci });
+    return await runZygote({ directory, roles, inPassingNamespace, nursery, warm: warmUpForOci });
   }
   roles["wasm"] = (fields, fds) => {
     // A guest's process has no use for a program to execute.
@@ -125,5 +125,5 @@ async function zygote(
   };
   const warm = { shim: shimHost, wasm: wasmHost, engine: code?.engine };
   const warmer = rehearsed ? () => warmUp(warm, directory) : () => warmUpUnrehearsed(directory);
-  await runZygote({ directory, roles, lasting, warm: warmer });
+  await runZygote({ directory, roles, inPassingNamespace, warm: warmer });
 }

@@ -15,6 +15,10 @@ export interface ZygoteMessage {
   readonly fds: readonly number[];
   /** 0 when the sender is gone: nobody knows any more what it was allowed, so nothing is done for it. */
   readonly peerPid: number;
+  /** The same process, whoever has its number later; only for who asked for it. */
+  readonly peerPidfd?: number;
+  /** Why it could not be looked at, while it is there: then the message was not read, and `peerPid` is 0. */
+  readonly peerError?: string;
 }
 
 export interface Native extends NativeWasi, NativeSockets, NativeSocketSets {
@@ -134,7 +138,11 @@ export interface Native extends NativeWasi, NativeSockets, NativeSocketSets {
    * Blocks in the kernel until a peer of our own uid has sent its request; no JavaScript runs meanwhile.
    * undefined after `timeoutMs` without one.
    */
-  acceptRequest(listenFd: number, timeoutMs?: number): ZygoteMessage | undefined;
+  acceptRequest(
+    listenFd: number,
+    timeoutMs?: number,
+    options?: { readonly peerPidfd: boolean },
+  ): ZygoteMessage | undefined;
 
   // --- files as memory and as locks (addon/file.cc) ---------------------------------------------------------------------
   /** The whole file, read-only, its pages in memory. Whoever writes to the buffer dies of it. To be given back by unmapFile. */

@@ -198,7 +198,7 @@ Napi::Value listenStream(const Napi::CallbackInfo& info) {
 uint64_t effectiveCapabilities(pid_t pid) {
   __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, pid};
   __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
-  checked(static_cast<int>(syscall(SYS_capget, &header, sets)), "capget", "");
+  checked(static_cast<int>(syscall(SYS_capget, &header, sets)), "capget", std::to_string(pid));
   return sets[0].effective | static_cast<uint64_t>(sets[1].effective) << 32;
 }
 
@@ -209,18 +209,20 @@ struct stat userNamespaceOf(const std::string& process) {
   return status;
 }
 
-// Of whoever connected, wherever its number has gone meanwhile. Empty where the kernel has no such thing.
-UniqueFd peerProcess(int socket) {
+// Of whoever connected, wherever its number has gone meanwhile. Before Linux 6.5 of whoever has it now.
+UniqueFd peerProcess(int socket, pid_t pid) {
   int pidfd = -1;
   socklen_t size = sizeof pidfd;
   if (getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &size) == 0) return UniqueFd(pidfd);
-  if (errno == ENOPROTOOPT) return {};
-  throw ErrnoError(errno, "getsockopt", "SO_PEERPIDFD");
+  // EINVAL: before Linux 6.14 of a process that has been reaped; there is nothing else in the call to be
+  // wrong.
+  if (errno != ENOPROTOOPT) throw ErrnoError(errno == EINVAL ? ESRCH : errno, "getsockopt", "SO_PEERPIDFD");
+  return UniqueFd(checked(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)), "pidfd_open", ""));
 }
 
 // Signal 0 is not sent, but there must be somebody to send it to: as long as there is, the number is its own.
 bool isReaped(const UniqueFd& process) {
-  return process && syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) != 0 && errno == ESRCH;
+  return syscall(SYS_pidfd_send_signal, process.get(), 0, nullptr, 0) != 0 && errno == ESRCH;
 }
 
 bool hasOurRights(pid_t pid, uint64_t own) {
@@ -229,29 +231,55 @@ bool hasOurRights(pid_t pid, uint64_t own) {
   return ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
 }
 
-enum class Peer { trusted, refused, gone };
+enum class Verdict { trusted, refused, gone };
+
+struct Peer {
+  Verdict verdict;
+  UniqueFd process;
+};
+
+// Both are said of a process that has been reaped: ESRCH of its number, ENOENT of its directory in /proc.
+bool saysGone(const ErrnoError& error) {
+  return error.code().value() == ESRCH || error.code().value() == ENOENT;
+}
 
 // A uid is not all there is to root: who has fewer capabilities than we, or has them in a user namespace of
 // its own only, must not have us do what it could not do itself (a hook, for example). Before Linux 6.5 a
 // number that became another's after its peer had asked is taken for the peer's.
 Peer judge(int socket, pid_t pid) {
-  const uint64_t own = effectiveCapabilities(0);
-  if (own == 0) return Peer::trusted;
   // Of another pid namespace; and to capget(2) it would be ourselves.
-  if (pid <= 0) return Peer::refused;
+  if (pid <= 0) return {Verdict::refused, {}};
   try {
-    const UniqueFd process = peerProcess(socket);
-    const bool trusted = hasOurRights(pid, own);
-    if (isReaped(process)) return Peer::gone;
-    return trusted ? Peer::trusted : Peer::refused;
-  } catch (const ErrnoError&) {
-    return Peer::gone;
+    const uint64_t own = effectiveCapabilities(0);
+    UniqueFd process = peerProcess(socket, pid);
+    const bool trusted = own == 0 || hasOurRights(pid, own);
+    if (isReaped(process)) return {Verdict::gone, {}};
+    return {trusted ? Verdict::trusted : Verdict::refused, std::move(process)};
+  } catch (const ErrnoError& error) {
+    if (!saysGone(error)) throw;
+    return {Verdict::gone, {}};
   }
+}
+
+Napi::Object toRequest(Napi::Env env, UniqueFd fd, pid_t peer, Message message) {
+  Napi::Object result = toObject(env, std::move(message));
+  result.Set("fd", fd.release());
+  result.Set("peerPid", peer);
+  return result;
+}
+
+// That much may be told to whoever asked: it has the uid that it should have.
+Napi::Object toUnjudged(Napi::Env env, UniqueFd fd, const ErrnoError& error) {
+  Napi::Object result = toRequest(env, std::move(fd), 0, {});
+  result.Set("peerError", "cannot look at who asks: " + error.syscall() + " " + error.subject() + ": " +
+                              error.code().message());
+  return result;
 }
 
 Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
   const int listener = info[0].As<Napi::Number>().Int32Value();
   const int timeout = info[1].IsNumber() ? info[1].As<Napi::Number>().Int32Value() : -1;
+  const bool wantsPidfd = info[2].IsObject() && info[2].As<Napi::Object>().Get("peerPidfd").ToBoolean();
   for (;;) {
     pollfd waiting{listener, POLLIN, 0};
     const int ready = poll(&waiting, 1, timeout);
@@ -268,15 +296,20 @@ Napi::Value acceptRequest(const Napi::CallbackInfo& info) {
     // A peer that connects and says nothing must not hold up the others for long.
     timeval patience{2, 0};
     setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    if (peer.uid != geteuid()) continue;
+    Peer judged{};
     try {
-      if (peer.uid != geteuid()) continue;
-      const Peer verdict = judge(fd.get(), peer.pid);
-      if (verdict == Peer::refused) continue;
+      judged = judge(fd.get(), peer.pid);
+    } catch (const ErrnoError& error) {
+      return toUnjudged(info.Env(), std::move(fd), error);
+    }
+    if (judged.verdict == Verdict::refused) continue;
+    const bool gone = judged.verdict == Verdict::gone;
+    try {
       Message message = receive(fd.get(), 0);
       if (message.data.empty()) continue;
-      Napi::Object result = toObject(info.Env(), std::move(message));
-      result.Set("fd", fd.release());
-      result.Set("peerPid", verdict == Peer::gone ? 0 : peer.pid);
+      Napi::Object result = toRequest(info.Env(), std::move(fd), gone ? 0 : peer.pid, std::move(message));
+      if (wantsPidfd && !gone) result.Set("peerPidfd", judged.process.release());
       return result;
     } catch (const ErrnoError&) {
       continue;  // A request that cannot be read has nobody to answer to.

@@ -41,15 +41,18 @@ bool hear(int server, Message *message) {
   struct msghdr header = {
       .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
   ssize_t length = 0;
-  // ECONNRESET: the server has ended the call without having read all that we said. It comes once, before the
-  // server's last words.
-  while ((length = recvmsg(server, &header, MSG_CMSG_CLOEXEC)) < 0) {
-    if (errno == EAGAIN)
-      explainSilence(server);
-    else if (errno != EINTR && errno != ECONNRESET)
-      fail(errno, "server: recvmsg", NULL);
-  }
-  if (length == 0) return false;
+  do {
+    // ECONNRESET: the server has ended the call without having read all that we said. It comes once, before
+    // the server's last words.
+    while ((length = recvmsg(server, &header, MSG_CMSG_CLOEXEC)) < 0) {
+      if (errno == EAGAIN)
+        explainSilence(server);
+      else if (errno != EINTR && errno != ECONNRESET)
+        fail(errno, "server: recvmsg", NULL);
+    }
+    if (length == 0) return false;
+    if (buffer[0] == doPong) noteSign(server);
+  } while (buffer[0] == doPong);
   takeDescriptors(&header, message);
   buffer[length] = 0;
   message->data = buffer;

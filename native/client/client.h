@@ -9,7 +9,15 @@
 #include "launcher.h"
 #include "sys/spawn_init.h"
 
-enum ToServer { sayCall = 1, saySpawned = 2, saySpawnFailed = 3, sayExited = 4, sayInput = 5, sayRun = 6 };
+enum ToServer {
+  sayCall = 1,
+  saySpawned = 2,
+  saySpawnFailed = 3,
+  sayExited = 4,
+  sayInput = 5,
+  sayRun = 6,
+  sayPing = 7
+};
 enum ToClient {
   doOutput = 1,
   doError = 2,
@@ -19,7 +27,8 @@ enum ToClient {
   doInput = 6,
   doProgram = 7,
   doRenew = 8,
-  doGuest = 9
+  doGuest = 9,
+  doPong = 10
 };
 
 enum { maxMessage = 200 * 1024, maxDescriptors = 32, maxListening = maxDescriptors - 4 };
@@ -59,8 +68,10 @@ bool hear(int server, Message *message);
 
 // From now on `hear` looks now and then why it hears nothing.
 void limitSilence(int server, const char *directory);
-// Tells whoever called us once, and only of a server that does not go on with its work.
+// Asks whether the server is there; of one that does not answer, whoever called us is told, once.
 void explainSilence(int server);
+// It is.
+void noteSign(int server);
 
 // ---- hands.c: does what the server says, to the end
 
@@ -85,7 +96,7 @@ int executeProgram(const Message *message, pid_t *pid, int *pidfd);
 
 // ---- renew.c: a zygote that was started below a conmon
 
-// In the background, when what we are orphaned to lasts: has a zygote started that is nobody's guest.
+// In the background, when what we are orphaned to lasts: has a zygote started that is nobody's lodger.
 void renewHousehold(void);
 
 // ---- relay.c: waiting for a container in the foreground

@@ -1,4 +1,4 @@
-import { type CgroupLayout, cgroupLayout, cgroupLayoutAt } from "../isolation/cgroup/layout.ts";
+import { type CgroupLayout, cgroupLayout } from "../isolation/cgroup/layout.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { CgroupHierarchy } from "../isolation/cgroup-mount.ts";
 
@@ -7,12 +7,16 @@ export function cgroupHierarchies({ dirs }: Pick<Cgroup, "dirs">): readonly Cgro
   return hierarchiesWith(dirs, cgroupLayout(), () => undefined);
 }
 
-/** The same where there may be hierarchies without one: the container then stays in the cgroup of the process that makes it. */
+/**
+ * The same where there may be hierarchies without one: the container then stays in the cgroup of the process that makes it.
+ *
+ * @param maker the layout with that process's membership
+ */
 export function cgroupHierarchiesFrom(
-  maker: number,
+  maker: CgroupLayout,
   { dirs }: Pick<Cgroup, "dirs">,
 ): readonly CgroupHierarchy[] {
-  return hierarchiesWith(dirs, cgroupLayoutAt(maker), ({ ownDirectory }) => ownDirectory);
+  return hierarchiesWith(dirs, maker, ({ ownDirectory }) => ownDirectory);
 }
 
 function hierarchiesWith(

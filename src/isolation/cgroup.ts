@@ -9,7 +9,7 @@ import { checkResources } from "./cgroup/check-resources.ts";
 import { type Made, makeDelegated } from "./cgroup/delegated.ts";
 import { applyDevices } from "./cgroup/devices.ts";
 import { KernelCgroup } from "./cgroup/kernel-cgroup.ts";
-import { type CgroupLayout, cgroupLayout, cgroupLayoutAt } from "./cgroup/layout.ts";
+import { type CgroupLayout, cgroupLayout } from "./cgroup/layout.ts";
 import { type CgroupPaths, cgroupPaths, cgroupPathsOf } from "./cgroup/paths.ts";
 import { pidsIn } from "./cgroup/processes.ts";
 import type { CgroupStats } from "./cgroup/stats.ts";
@@ -23,8 +23,8 @@ export interface CgroupRequest {
   readonly cgroupsPath: string | undefined;
   readonly namespace: string;
   readonly id: string;
-  /** Whose cgroup a relative path is below, if not this process's own. */
-  readonly member?: number;
+  /** With the membership of whose cgroup a relative path is below, if not this process's own. */
+  readonly member?: CgroupLayout;
   /** Without any cgroup: the container stays where its maker is. */
   readonly none?: boolean;
   /** `linux.resources`. */
@@ -115,7 +115,7 @@ export function joinFiles({ taskFiles, unified, unifiedLimits }: CgroupEntrance)
  * kernel cannot honour.
  */
 export function openCgroup(request: CgroupRequest): Cgroup {
-  const layout = request.member === undefined ? cgroupLayout() : cgroupLayoutAt(request.member);
+  const layout = request.member ?? cgroupLayout();
   const wanted = cgroupPaths(layout, request);
   const resources = request.resources === undefined ? undefined : checkResources(request.resources);
   const rdt = openRdt(request);

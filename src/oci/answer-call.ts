@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
 import { cgroupHierarchies, cgroupHierarchiesFrom } from "../executor/cgroup-hierarchies.ts";
+import { cgroupLayoutAt } from "../isolation/cgroup/layout.ts";
 import { features } from "../isolation/features.ts";
 import { compileSeccomp } from "../isolation/seccomp.ts";
 import type { Log } from "../log.ts";
@@ -10,11 +11,12 @@ import { VERSION } from "../version.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
 import type { Call } from "./call.ts";
 import { CallLog } from "./call-log.ts";
+import type { Changes } from "./changes.ts";
 import { type Command, type Context, clientPath } from "./command.ts";
 import { commands } from "./commands.ts";
 import { type Flags, type Given, parseFlags } from "./flags.ts";
 import { commandHelp, generalHelp } from "./help.ts";
-import { oneByOne } from "./one-by-one.ts";
+import type { MadeContainers } from "./made-containers.ts";
 import { Store } from "./store.ts";
 
 /** Options before the command. */
@@ -43,6 +45,8 @@ export interface ServerParts {
   readonly log: Log;
   /** Every `--root` that was ever asked about. */
   readonly roots: Set<string>;
+  readonly made: MadeContainers;
+  readonly changes: Changes;
 }
 
 /** Runs one command line and ends its client. */
@@ -72,7 +76,6 @@ export async function answerCall(call: Call, server: ServerParts): Promise<void>
     if (general.has("debug")) log.add("debug", call.args.join(" "));
     await call.exit(
       await runCommand(command, {
-        name,
         call,
         general,
         given: withRest(command, given, args, readArgs),
@@ -110,7 +113,6 @@ function withRest(command: Command, given: Given, args: readonly string[], read:
 }
 
 interface Parts {
-  readonly name: string;
   readonly call: Call;
   readonly general: Given;
   readonly given: Given;
@@ -118,37 +120,41 @@ interface Parts {
   readonly server: ServerParts;
 }
 
-function runCommand(command: Command, { name, call, general, given, log, server }: Parts): Promise<number> {
+function runCommand(command: Command, { call, general, given, log, server }: Parts): Promise<number> {
   const root = general.text("root");
   const manager = general.text("cgroup-manager") ?? "cgroupfs";
   if (!["cgroupfs", "systemd", "disabled"].includes(manager))
     throw new TandemError("invalid_argument", `--cgroup-manager ${manager}: cgroupfs, systemd or disabled`);
   const warn = (message: string): void => log.add("warning", message);
+  const store = new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root));
+  const container = store.directory(given.operands[0] ?? "");
   const context: Context = {
     call,
     given,
-    store: new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root)),
+    store,
     systemdCgroup: general.has("systemd-cgroup") || manager === "systemd",
     noCgroup: manager === "disabled",
     criu: general.text("criu"),
     containerInit: server.containerInit,
+    made: server.made,
     host: (child) => ({
       executable: server.containerInit,
       clone: (options) => call.clone(options, child),
       cgroupHierarchies: (cgroup) =>
         ownRights().machineRoot && cgroup.dirs.length > 0
           ? cgroupHierarchies(cgroup)
-          : cgroupHierarchiesFrom(call.pid, cgroup),
+          : cgroupHierarchiesFrom(call.lookAtClient(cgroupLayoutAt), cgroup),
       compileSeccomp: (profile) => compileSeccomp(profile, join(directories.state, "seccomp")),
       warn: (error) => warn(error.message),
       hookEnvironment: call.env,
       relaysTerminal: given.text("console-socket") === undefined,
     }),
+    alone: (work) => server.changes.alone(container, call, work),
+    interruptOthers: (reason) => server.changes.interrupt(container, reason),
     warn,
   };
-  server.roots.add(context.store.root);
-  if (command.exclusive !== true) return command.run(context);
-  return oneByOne([name, context.store.root, given.operands[0]].join("\0"), () => command.run(context));
+  server.roots.add(store.root);
+  return command.run(context);
 }
 
 async function print(call: Call, text: string): Promise<void> {

@@ -4,6 +4,7 @@ import { TandemError } from "../errors.ts";
 import type { CloneOptions, SpawnedInit } from "../executor/spawn-init.ts";
 import { native } from "../native.ts";
 import { type CallRequest, encodeProgram, encodeSpawn, encodeWait, toClient, toServer } from "./protocol.ts";
+import { sendSignal } from "./recorded-process.ts";
 
 interface Answer {
   readonly data: Buffer;
@@ -24,6 +25,12 @@ export interface ChildOptions {
   readonly wait: boolean;
 }
 
+/** A client that was looked at when it called (native/addon/unix_socket.cc). */
+export interface ClientProcess {
+  readonly pid: number;
+  readonly pidfd: number;
+}
+
 /** One command line that a client brought, and the client as its hands. */
 export class Call {
   /** The client's. */
@@ -31,10 +38,14 @@ export class Call {
   readonly cwd: string;
   readonly env: ReadonlyMap<string, string>;
   readonly args: readonly string[];
-  /** Fires when the client is gone. */
+  /** Fires when the client is gone, or the call is interrupted. */
   readonly signal: AbortSignal;
+  /** Fires when the call is not to be gone on with, whereas its client waits for an answer. */
+  readonly interrupted: AbortSignal;
   readonly #socket: number;
+  readonly #pidfd: number;
   readonly #gone = new AbortController();
+  readonly #interruption = new AbortController();
   readonly #stopWatching: () => void;
   readonly #answers: Answer[] = [];
   #waiting: PromiseWithResolvers<Answer> | undefined;
@@ -42,15 +53,48 @@ export class Call {
   #closed = false;
   #isWaiting = false;
 
-  /** Owns the socket from now on. */
-  constructor(socket: number, request: CallRequest, pid: number) {
+  /** Owns the socket and the pidfd from now on. */
+  constructor(socket: number, request: CallRequest, client: ClientProcess) {
     this.#socket = socket;
-    this.pid = pid;
+    this.pid = client.pid;
+    this.#pidfd = client.pidfd;
     this.cwd = request.cwd;
     this.env = request.env;
     this.args = request.args;
-    this.signal = this.#gone.signal;
+    this.interrupted = this.#interruption.signal;
+    this.signal = AbortSignal.any([this.#gone.signal, this.interrupted]);
     this.#stopWatching = native.onReadable(socket, () => this.#receive());
+  }
+
+  /**
+   * What `read` finds of the client by its number, in /proc. It counts only if the client is there afterwards: then the number was its
+   * own all the time, and nobody's who got it later.
+   *
+   * @param drop what to do with what was found of somebody else
+   * @throws TandemError unavailable when the client is gone; else as `read`
+   */
+  lookAtClient<T>(read: (pid: number) => T, drop: (found: T) => void = () => undefined): T {
+    let found: T;
+    try {
+      found = read(this.pid);
+    } catch (error) {
+      throw this.#isThere() ? error : gone();
+    }
+    if (this.#isThere()) return found;
+    drop(found);
+    throw gone();
+  }
+
+  #isThere(): boolean {
+    return !this.#closed && sendSignal(this.#pidfd, 0);
+  }
+
+  /** What waits for the client, or looks at `signal`, ends with this reason. */
+  interrupt(reason: TandemError): void {
+    this.#interruption.abort(reason);
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.reject(reason);
   }
 
   write(text: string): void {
@@ -61,7 +105,7 @@ export class Call {
     this.#print(toClient.error, text);
   }
 
-  /** Has the client see whether it can start a zygote that is nobody's guest (src/zygote/tenure.ts). */
+  /** Has the client see whether it can start a zygote that is nobody's lodger (src/zygote/tenure.ts). */
   renewHousehold(): void {
     this.#enqueue(Buffer.of(toClient.renew));
   }
@@ -154,6 +198,7 @@ export class Call {
     this.#closed = true;
     this.#stopWatching();
     closeSync(this.#socket);
+    closeSync(this.#pidfd);
     for (const { fds } of this.#answers.splice(0)) for (const fd of fds) closeSync(fd);
   }
 
@@ -169,7 +214,7 @@ export class Call {
   }
 
   async #sendPatiently(message: Buffer): Promise<void> {
-    for (const end = Date.now() + PATIENCE_MS; !this.#closed && !this.signal.aborted; ) {
+    for (const end = Date.now() + PATIENCE_MS; !this.#closed && !this.#gone.signal.aborted; ) {
       try {
         this.#send(message);
         return;
@@ -191,7 +236,7 @@ export class Call {
   #answer(): Promise<Answer> {
     const ready = this.#answers.shift();
     if (ready !== undefined) return Promise.resolve(ready);
-    if (this.signal.aborted) return Promise.reject(gone());
+    if (this.signal.aborted) return Promise.reject(this.signal.reason);
     this.#waiting = Promise.withResolvers<Answer>();
     return this.#waiting.promise;
   }
@@ -199,6 +244,11 @@ export class Call {
   #receive(): void {
     const answer = this.#receiveOnce();
     if (answer === undefined) return;
+    if (answer.data[0] === toServer.ping) {
+      // In order with what is on its way, to a client that reads.
+      this.#enqueue(Buffer.of(toClient.pong));
+      return;
+    }
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (answer.data.length === 0) {

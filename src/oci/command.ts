@@ -4,6 +4,7 @@ import { TandemError } from "../errors.ts";
 import type { LinuxHost } from "../executor/linux-init.ts";
 import type { Call, ChildOptions } from "./call.ts";
 import type { Flags, Given } from "./flags.ts";
+import type { MadeContainers } from "./made-containers.ts";
 import type { Store } from "./store.ts";
 
 /** What a command has at hand. */
@@ -20,8 +21,16 @@ export interface Context {
   readonly criu: string | undefined;
   /** container-init, sealed. */
   readonly containerInit: number;
+  readonly made: MadeContainers;
   /** How to make processes as the client's children. */
   host(child: ChildOptions): Omit<LinuxHost, "noPivotRoot" | "noNewKeyring">;
+  /**
+   * Does what changes the container of the first operand once all that came before is over: none of it twice at once, nor creating beside
+   * deleting.
+   */
+  alone<T>(work: () => Promise<T>): Promise<T>;
+  /** Has what is done to that container, by whatever other call, end soon. */
+  interruptOthers(reason: TandemError): void;
   /** A line in the log of this command line. */
   warn(message: string): void;
 }
@@ -34,8 +43,6 @@ export interface Command {
   readonly flags: Flags;
   /** What follows the first operand is not ours. */
   readonly inOrder?: boolean;
-  /** Not twice at once on one container. */
-  readonly exclusive?: boolean;
   /** Exit status when it fails; 1 unless said otherwise. */
   readonly failure?: number;
   /** @returns the exit status */

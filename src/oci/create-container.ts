@@ -10,11 +10,12 @@ import { type Context, clientPath, containerId } from "./command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "./console.ts";
 import { openContainerCgroup } from "./container-cgroup.ts";
 import type { Flags } from "./flags.ts";
-import { startTimeOf } from "./live-container.ts";
 import { pidFileFlags, writePidFile } from "./pid-file.ts";
 import { pidfdFlags, sendPidfd } from "./pidfd-socket.ts";
 import { preservedDescriptors } from "./preserved-descriptors.ts";
-import type { ContainerRecord } from "./store.ts";
+import type { ContainerRecord } from "./record.ts";
+import { startTimeOf } from "./recorded-process.ts";
+import type { Identity } from "./store.ts";
 
 /** Options that `create` and `run` share. */
 export const createFlags: Flags = {
@@ -28,6 +29,8 @@ export const createFlags: Flags = {
 };
 
 export interface CreatedContainer {
+  /** By which it is known from another of the same id, later. */
+  readonly directory: Identity;
   readonly record: ContainerRecord;
   readonly init: InitProcess;
   readonly cgroup: Cgroup;
@@ -43,7 +46,11 @@ export interface Continuation {
 
 const CREATE_TIMEOUT_MS = 180_000;
 
-/** Brings a container to "created" and records it. On failure nothing of it is left. @throws TandemError */
+/**
+ * Brings a container to "created" and records it; called when nothing else is done to it (`Context.alone`). On failure nothing of it is left.
+ *
+ * @throws TandemError
+ */
 export async function createContainer(
   context: Context,
   continuation: (spec: Spec) => Continuation,
@@ -55,18 +62,20 @@ export async function createContainer(
   const next = continuation(spec);
   requireConsole(context, spec.process?.terminal === true, next.detach);
   refuseWasm(spec);
-  store.reserve(id);
+  const directory = store.reserve(id);
+  context.made.add(store.directory(id), directory);
   let cgroup: Cgroup | undefined;
   let init: InitProcess | undefined;
   let starter: number | undefined;
   try {
     cgroup = await openContainerCgroup(context, id, spec);
-    const record = firstRecord(context, { id, bundle, spec, cgroup });
+    const record = recordFirst(context, { id, bundle, spec, cgroup });
     let born = record;
-    if (next.start === "later") starter = store.listenForStart(id);
+    const start = startOf(next, cgroup);
+    if (start === "later") starter = store.listenForStart(id);
     init = await createInit(
       {
-        ...context.host({ preserved, wait: next.start === "itself" && !next.detach }),
+        ...context.host({ preserved, wait: start === "itself" && !next.detach }),
         noPivotRoot: given.has("no-pivot"),
         noNewKeyring: given.has("no-new-keyring"),
       },
@@ -75,7 +84,7 @@ export async function createContainer(
         cgroup,
         stdio: spec.process?.terminal === true ? undefined : { stdin: 0, stdout: 1, stderr: 2 },
         signal: AbortSignal.any([context.call.signal, AbortSignal.timeout(CREATE_TIMEOUT_MS)]),
-        ...(next.start === "here" ? {} : { starter: starter ?? "itself" }),
+        ...(start === "here" ? {} : { starter: starter ?? "itself" }),
         onBirth: (pid) => {
           born = { ...record, pid, startTime: startTimeOf(pid) };
           store.save(born);
@@ -88,27 +97,36 @@ export async function createContainer(
     sendConsole(context, init);
     sendPidfd(context, init.pid);
     writePidFile(context, init.pid);
-    return { record: complete, init, cgroup };
+    return { directory, record: complete, init, cgroup };
   } catch (error) {
     if (init !== undefined) {
       await init.destroy();
       await unmountShared(context.containerInit, { spec, rootfs: rootfsOf(bundle, spec) });
     }
     await cgroup?.remove();
-    store.remove(id);
+    store.remove(id, directory);
     throw error;
   } finally {
     if (starter !== undefined) closeSync(starter);
   }
 }
 
-/** The record of a container of which there is nothing but a cgroup yet. */
-export function firstRecord(
+/** One that starts by itself may run before its pid is recorded: then there must be a cgroup by which it is found. */
+function startOf({ start }: Continuation, { dirs }: Cgroup): Continuation["start"] {
+  return start === "itself" && dirs.length === 0 ? "here" : start;
+}
+
+/**
+ * Records a container of which there is nothing but a cgroup yet, so that what a killed server leaves behind is found.
+ *
+ * @returns the whole record; what is saved has no more of config.json than its version
+ */
+export function recordFirst(
   context: Context,
   parts: { readonly id: string; readonly bundle: string; readonly spec: Spec; readonly cgroup: Cgroup },
 ): ContainerRecord {
   const { id, bundle, spec, cgroup } = parts;
-  return {
+  const record = {
     id,
     bundle,
     spec,
@@ -122,6 +140,8 @@ export function firstRecord(
     noNewKeyring: context.given.has("no-new-keyring"),
     complete: false,
   };
+  context.store.save({ ...record, spec: { ociVersion: spec.ociVersion } });
+  return record;
 }
 
 function rootfsOf(bundle: string, spec: Spec): string {

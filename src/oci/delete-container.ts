@@ -10,7 +10,7 @@ const END_TIMEOUT_MS = 10_000;
 /** Kills what is left of a container and forgets it. @throws TandemError when something hangs in the kernel */
 export async function deleteContainer(
   container: LiveContainer,
-  { call, containerInit, warn }: Pick<Context, "call" | "containerInit" | "warn">,
+  { call, containerInit, made, warn }: Pick<Context, "call" | "containerInit" | "made" | "warn">,
 ): Promise<void> {
   const { record, store } = container;
   await container.end(END_TIMEOUT_MS);
@@ -21,6 +21,7 @@ export async function deleteContainer(
   else await container.cgroup.remove({ kill: true });
   await unmountShared(containerInit, record).catch(tell);
   store.remove(record.id);
+  made.delete(store.directory(record.id));
   await runHooks("poststop", record, 0, { environment: call.env }).catch(tell);
 }
 

@@ -1,32 +1,15 @@
-import { closeSync, readFileSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { TandemError } from "../errors.ts";
 import { signalAll } from "../isolation/cgroup/processes.ts";
 import { type Cgroup, loadCgroup } from "../isolation/cgroup.ts";
 import { loadScope } from "../isolation/systemd/scope.ts";
-import { native } from "../native.ts";
 import { SIGKILL } from "../signals.ts";
 import { pidsInNamespaceOf } from "./pid-namespace.ts";
-import type { ContainerRecord, Store } from "./store.ts";
+import type { ContainerRecord } from "./record.ts";
+import { endsWithin, isAlive, openProcess, sendSignal } from "./recorded-process.ts";
+import type { Store } from "./store.ts";
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped";
-
-/** State and start time of a process (proc_pid_stat(5), fields 3 and 22); undefined when there is none. */
-function readStat(pid: number): { readonly state: string; readonly startTime: string } | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, "latin1");
-    // The name, field 2, may hold blanks and parentheses.
-    const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-    return { state: fields[0] ?? "", startTime: fields[19] ?? "" };
-  } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
-      return undefined; // it has ended
-    throw TandemError.from(error, `process ${pid}`);
-  }
-}
-
-export function startTimeOf(pid: number): string {
-  return readStat(pid)?.startTime ?? "";
-}
 
 /** A container as it is now: its record and what the kernel says of it. */
 export class LiveContainer {
@@ -76,15 +59,8 @@ export class LiveContainer {
   }
 
   get isAlive(): boolean {
-    this.#hasEnded ||= !this.#lives();
+    this.#hasEnded ||= !isAlive(this.record);
     return !this.#hasEnded;
-  }
-
-  #lives(): boolean {
-    const { pid, startTime } = this.record;
-    if (pid === 0) return false;
-    const stat = readStat(pid);
-    return stat !== undefined && stat.startTime === startTime && stat.state !== "Z" && stat.state !== "X";
   }
 
   get status(): Status {
@@ -105,15 +81,20 @@ export class LiveContainer {
 
   /** @throws TandemError failed_precondition when it has ended */
   kill(signal: number): void {
-    const { id } = this.record;
+    if (!this.signalIfAlive(signal))
+      throw new TandemError("failed_precondition", `container ${this.record.id}: container not running`);
+  }
+
+  /** False when it has ended. */
+  signalIfAlive(signal: number): boolean {
     const pidfd = this.#openProcess();
+    if (pidfd === undefined) return false;
     try {
-      if (pidfd === undefined || !sendSignal(pidfd, signal))
-        throw new TandemError("failed_precondition", `container ${id}: container not running`);
+      return sendSignal(pidfd, signal);
     } catch (error) {
-      throw error instanceof TandemError ? error : TandemError.from(error, `container ${id}`);
+      throw TandemError.from(error, `container ${this.record.id}`);
     } finally {
-      if (pidfd !== undefined) closeSync(pidfd);
+      closeSync(pidfd);
     }
   }
 
@@ -124,7 +105,7 @@ export class LiveContainer {
     try {
       sendSignal(pidfd, SIGKILL);
       this.cgroup.thaw();
-      if (!(await becomesReadable(pidfd, timeoutMs)))
+      if (!(await endsWithin(pidfd, timeoutMs)))
         throw new TandemError("deadline_exceeded", `container ${this.record.id}: does not end`);
     } finally {
       closeSync(pidfd);
@@ -133,41 +114,9 @@ export class LiveContainer {
 
   /** A descriptor of its process, or undefined when that has ended. */
   #openProcess(): number | undefined {
-    if (this.#hasEnded || this.record.pid === 0) return undefined;
-    let pidfd: number;
-    try {
-      pidfd = native.pidfdOpen(this.record.pid);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ESRCH") return undefined;
-      throw TandemError.from(error, `container ${this.record.id}`);
-    }
-    // Its start time after it is open: the number cannot be another's from then on.
-    if (this.isAlive) return pidfd;
-    closeSync(pidfd);
-    return undefined;
+    if (this.#hasEnded) return undefined;
+    const pidfd = openProcess(this.record);
+    this.#hasEnded = pidfd === undefined;
+    return pidfd;
   }
-}
-
-/** False when the process is there no more. */
-function sendSignal(pidfd: number, signal: number): boolean {
-  try {
-    native.pidfdSendSignal(pidfd, signal);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ESRCH") return false;
-    throw error;
-  }
-}
-
-/** Whether it becomes so in time; a pidfd does when its process has ended. */
-function becomesReadable(fd: number, timeoutMs: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const settle = (inTime: boolean): void => {
-    clearTimeout(timer);
-    stop();
-    resolve(inTime);
-  };
-  const timer = setTimeout(() => settle(false), timeoutMs);
-  const stop = native.onReadable(fd, () => settle(true));
-  return promise;
 }

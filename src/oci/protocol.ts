@@ -20,10 +20,20 @@
  *   begins a guest, passes signals on      ◀──   guest: [pidfd, go pipe]
  *   starts another household               ◀──   renew
  *   ends                                   ◀──   exit: status
+ *   hears nothing for long: ping           ──▶   at any time, and answered at any time
+ *                                          ◀──   pong
  *
  * A client that ends earlier was killed: what it asked for is undone.
  */
-export const toServer = { call: 1, spawned: 2, spawnFailed: 3, exited: 4, input: 5, run: 6 } as const;
+export const toServer = {
+  call: 1,
+  spawned: 2,
+  spawnFailed: 3,
+  exited: 4,
+  input: 5,
+  run: 6,
+  ping: 7,
+} as const;
 export const toClient = {
   output: 1,
   error: 2,
@@ -34,6 +44,7 @@ export const toClient = {
   program: 7,
   renew: 8,
   guest: 9,
+  pong: 10,
 } as const;
 
 /** What one command line was. */

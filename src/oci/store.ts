@@ -3,6 +3,7 @@ import {
   constants,
   existsSync,
   fstatSync,
+  lstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -10,55 +11,20 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
-  unlinkSync,
+  type Stats,
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import { exactJson, parseExactly } from "../bundle/exact-json.ts";
-import {
-  absolutePath,
-  checkedElsewhere,
-  flag,
-  integer,
-  list,
-  object,
-  optional,
-  type Shape,
-  text,
-  uint32,
-} from "../bundle/shape.ts";
-import { checkSpec, exactKeys, type Spec } from "../bundle/spec.ts";
+import { exactJson } from "../bundle/exact-json.ts";
 import { directories } from "../directories.ts";
 import { TandemError } from "../errors.ts";
-import type { SystemdUnit } from "../isolation/cgroup.ts";
 import { native } from "../native.ts";
+import { type ContainerRecord, type LegibleParts, legibleParts, parseRecord, RECORD_FILE } from "./record.ts";
 
-/** What is known of a container between two command lines: `<root>/<id>/state.json`. */
-export interface ContainerRecord {
-  readonly id: string;
-  readonly bundle: string;
-  readonly rootfs: string;
-  /** 0 until there is a process. */
-  readonly pid: number;
-  /** Field 22 of /proc/<pid>/stat, so that a number that is used again is not taken for it. */
-  readonly startTime: string;
-  /** ISO 8601. */
-  readonly created: string;
-  /** uid of who created it. */
-  readonly owner: number;
-  readonly cgroups: readonly string[];
-  /** With the systemd cgroup driver. */
-  readonly unit?: SystemdUnit | undefined;
-  readonly noNewKeyring: boolean;
-  /** Whether creation has come to its end. */
-  readonly complete: boolean;
-  readonly spec: Spec;
-}
+/** A directory, whatever becomes of its name. */
+export type Identity = Pick<Stats, "dev" | "ino">;
 
-const STATE = "state.json";
 const STARTER = "start.sock";
-const RESCUE = "delete --force removes what it finds of it";
-
 /** The containers of one `--root`. */
 export class Store {
   /** Where containers are kept unless `--root` says otherwise. */
@@ -70,14 +36,16 @@ export class Store {
   }
 
   /** Makes the container's directory. @throws TandemError invalid_argument, already_exists */
-  reserve(id: string): void {
+  reserve(id: string): Identity {
     checkId(id);
     try {
       makeDirectories(this.root);
       mkdirSync(this.directory(id), { mode: 0o700 });
+      const { dev, ino } = lstatSync(this.directory(id));
+      return { dev, ino };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw TandemError.from(error, "--root");
-      const rest = existsSync(join(this.directory(id), STATE))
+      const rest = existsSync(join(this.directory(id), RECORD_FILE))
         ? ""
         : "; it is being made, or its creation was cut off: delete --force removes what is left of it";
       throw new TandemError("already_exists", `container ${id}: already exists${rest}`);
@@ -86,7 +54,7 @@ export class Store {
 
   save(record: ContainerRecord): void {
     this.#within(record.id, (directory) => {
-      const path = `${directory}/${STATE}`;
+      const path = `${directory}/${RECORD_FILE}`;
       // Beside it and then in its place: whoever reads meanwhile reads all of the one or of the other.
       writeNew(`${path}.new`, exactJson(record));
       renameSync(`${path}.new`, path);
@@ -98,7 +66,7 @@ export class Store {
     checkId(id);
     let content: string;
     try {
-      content = this.#within(id, (directory) => readOwn(`${directory}/${STATE}`, id));
+      content = this.#within(id, (directory) => readOwn(`${directory}/${RECORD_FILE}`, id));
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === "ENOENT")
         throw new TandemError("not_found", `container ${id}: does not exist`);
@@ -107,21 +75,23 @@ export class Store {
     return parseRecord(content, id);
   }
 
-  /** What a record that `load` takes for damaged still says of the container's cgroups; undefined when it says nothing of them. */
-  cgroupsOfDamaged(id: string): readonly string[] | undefined {
-    const content = this.#within(id, (directory) => readOwn(`${directory}/${STATE}`, id));
-    try {
-      return requireOwnId(identityShape(JSON.parse(content), STATE), id).cgroups;
-    } catch {
-      // Damaged so far.
-      return undefined;
-    }
+  /** What a record that `load` takes for damaged still says. */
+  legibleParts(id: string): LegibleParts {
+    return legibleParts(
+      this.#within(id, (directory) => readOwn(`${directory}/${RECORD_FILE}`, id)),
+      id,
+    );
   }
 
   /** Also a directory that a killed client left half-made. */
   has(id: string): boolean {
     checkId(id);
     return existsSync(this.directory(id));
+  }
+
+  /** Whether a container is still the one whose directory this is. */
+  isStill(id: string, own: Identity): boolean {
+    return isStill(this.directory(id), own);
   }
 
   ids(): string[] {
@@ -132,16 +102,45 @@ export class Store {
       .sort();
   }
 
-  remove(id: string): void {
+  /**
+   * Removes whatever there is of a container.
+   *
+   * @param own only if it is this one: by its name it may be another's by now
+   * @throws TandemError permission_denied when somebody else could have put it there; failed_precondition for what is no directory
+   */
+  remove(id: string, own?: Identity): void {
     checkId(id);
     try {
-      // All that there is, once a container was started.
-      this.#within(id, (directory) => unlinkSync(`${directory}/${STATE}`));
-      rmdirSync(this.directory(id));
+      this.#within(id, (directory, identity) => {
+        if (own !== undefined && !isSame(own, identity)) return;
+        // All that there is, once a container was started.
+        rmSync(`${directory}/${RECORD_FILE}`, { force: true });
+        if (this.#removeEmpty(id, identity)) return;
+        for (const name of readdirSync(directory))
+          rmSync(`${directory}/${name}`, { recursive: true, force: true });
+        this.#removeEmpty(id, identity);
+      });
     } catch (error) {
-      if (error instanceof TandemError && error.code === "permission_denied") throw error;
-      // There is more of it, or less.
-      rmSync(this.directory(id), { recursive: true, force: true });
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "ENOENT") return;
+      if (code === "ENOTDIR" || code === "ELOOP")
+        throw new TandemError(
+          "failed_precondition",
+          `container ${id}: ${this.directory(id)} is no directory`,
+        );
+      throw TandemError.from(error, `container ${id}`);
+    }
+  }
+
+  /** False when there is something in it. By its name it may be another's by now: then there is nothing to do. */
+  #removeEmpty(id: string, identity: Identity): boolean {
+    const path = this.directory(id);
+    try {
+      if (isStill(path, identity)) rmdirSync(path);
+      return true;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ENOTEMPTY") throw error;
+      return false;
     }
   }
 
@@ -178,16 +177,24 @@ export class Store {
    * Does something with a container's directory by a path that leads to the one that was looked at, whatever becomes of its name;
    * and that is short, because a socket's path may have 107 bytes and `--root` is long with some callers.
    */
-  #within<T>(id: string, use: (directory: string) => T): T {
+  #within<T>(id: string, use: (directory: string, identity: Identity) => T): T {
     const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
     const fd = openSync(this.directory(id), flags);
     try {
-      requireOwn(fd, id);
-      return use(`/proc/self/fd/${fd}`);
+      return use(`/proc/self/fd/${fd}`, requireOwn(fd, id));
     } finally {
       closeSync(fd);
     }
   }
+}
+
+export function isStill(directory: string, own: Identity): boolean {
+  const status = lstatSync(directory, { throwIfNoEntry: false });
+  return status !== undefined && isSame(status, own);
+}
+
+function isSame(one: Identity, other: Identity): boolean {
+  return one.dev === other.dev && one.ino === other.ino;
 }
 
 /** mkdirSync's own recursion says ENOENT of a file system that is read-only. */
@@ -203,9 +210,9 @@ function makeDirectories(path: string): void {
 }
 
 /** What is acted on with our rights, hooks included, must be ours alone. @throws TandemError permission_denied */
-function requireOwn(fd: number, id: string): void {
-  const { uid, mode } = fstatSync(fd);
-  if (uid === process.geteuid?.() && (mode & 0o022) === 0) return;
+function requireOwn(fd: number, id: string): Identity {
+  const status = fstatSync(fd);
+  if (status.uid === process.geteuid?.() && (status.mode & 0o022) === 0) return status;
   throw new TandemError(
     "permission_denied",
     `container ${id}: its files under --root are not this user's alone`,
@@ -232,49 +239,6 @@ function readOwn(path: string, id: string): string {
   } finally {
     closeSync(fd);
   }
-}
-
-/** unix(7): an abstract one begins with a NUL. */
-const socketName: Shape<string> = (value, path) =>
-  typeof value === "string" && value.startsWith("\0")
-    ? `\0${text(value.slice(1), path)}`
-    : absolutePath(value, path);
-
-const recordShape = object({
-  id: text,
-  bundle: absolutePath,
-  rootfs: absolutePath,
-  pid: integer(0, 2 ** 22),
-  startTime: text,
-  created: text,
-  owner: uint32,
-  cgroups: list(absolutePath),
-  unit: optional(object({ name: text, addresses: list(object({ path: socketName, direct: flag })) })),
-  noNewKeyring: flag,
-  complete: flag,
-  spec: checkedElsewhere<Spec>(),
-});
-
-/** The part of a record that says whose it is and where its processes are. */
-const identityShape = object({ id: text, cgroups: list(absolutePath) });
-
-/** @throws TandemError failed_precondition when it is no record, or another container's */
-function parseRecord(content: string, id: string): ContainerRecord {
-  let record: ContainerRecord;
-  try {
-    record = recordShape(parseExactly(content, exactKeys), STATE);
-    record = { ...record, spec: checkSpec(record.spec) };
-  } catch (error) {
-    throw new TandemError("failed_precondition", `container ${id}: ${STATE} is damaged: ${RESCUE}`, {
-      cause: error,
-    });
-  }
-  return requireOwnId(record, id);
-}
-
-function requireOwnId<R extends Pick<ContainerRecord, "id" | "cgroups">>(record: R, id: string): R {
-  if (record.id === id && record.cgroups.every((path) => !path.split("/").includes(".."))) return record;
-  throw new TandemError("failed_precondition", `container ${id}: ${STATE} is another's: ${RESCUE}`);
 }
 
 function isId(id: string): boolean {

@@ -125,7 +125,7 @@ function toConfig(wanted: RunRequest, { run, found, sockets }: ConfigParts): Was
     http: http === undefined ? { port: 8080 } : { listener: sockets.forGuest.length, announce: http.address },
     ...(wanted.serve === undefined ? {} : { httpLimits: wanted.serve.limits }),
     resolver: machineResolver,
-    isolation: toIsolation(grant, inheritanceOf(limited, call.pid)),
+    isolation: toIsolation(grant, inheritanceOf(limited, call)),
   };
 }
 

@@ -2,6 +2,7 @@ import { accessSync, constants, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { TandemError } from "../errors.ts";
 import { cgroupLayout, cgroupLayoutAt } from "../isolation/cgroup/layout.ts";
+import type { Call } from "../oci/call.ts";
 import type { RunCallRequest } from "../oci/protocol.ts";
 import { ownRights } from "../rights.ts";
 import type { Inheritance } from "./run-config.ts";
@@ -10,17 +11,17 @@ import type { Inheritance } from "./run-config.ts";
  * A guest is the zygote's child, and yet has the umask, the limits and the cgroups of who asked for it. Who is not root gets as
  * much of it as they may have by themselves.
  *
- * @param pid the caller's
+ * @throws TandemError unavailable when the caller is gone
  */
-export function inheritanceOf({ umask, rlimits }: RunCallRequest, pid: number): Inheritance {
-  return { umask, cgroupFiles: cgroupFilesOf(pid), rlimits: toOwn(rlimits) };
+export function inheritanceOf({ umask, rlimits }: RunCallRequest, call: Call): Inheritance {
+  return { umask, cgroupFiles: cgroupFilesOf(call), rlimits: toOwn(rlimits) };
 }
 
 /** The files that take a process into the caller's cgroups, where it is not in them already. */
-function cgroupFilesOf(pid: number): string[] {
+function cgroupFilesOf(call: Call): string[] {
   if (!hasCgroups()) return [];
   const own = new Set(cgroupLayout().hierarchies.map(({ ownDirectory }) => ownDirectory));
-  const { mode, hierarchies } = cgroupLayoutAt(pid);
+  const { mode, hierarchies } = call.lookAtClient(cgroupLayoutAt);
   return hierarchies.flatMap(({ version, ownDirectory }) => {
     // With v1 beside it v2 has no controllers, and moving into it costs a grace period.
     if (ownDirectory === undefined || own.has(ownDirectory) || (version === 2 && mode === "hybrid"))

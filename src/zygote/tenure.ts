@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { processStat } from "../process-stat.ts";
 
 /** Written by each zygote into its directory once it listens there. */
 export const PID_FILE = "zygote.pid";
@@ -7,7 +8,7 @@ export const PID_FILE = "zygote.pid";
 /**
  * Whether whoever has adopted the zygote lasts. What is orphaned goes to process 1, or to an ancestor that asked for it
  * (PR_SET_CHILD_SUBREAPER): a conmon, that executed the first command line, is such a one, and does not end before its children
- * do. A zygote below it is a guest: it goes as soon as nobody needs it, and gives way to one that a later command line starts
+ * do. A zygote below it is a lodger: it goes as soon as nobody needs it, and gives way to one that a later command line starts
  * outside (native/client/renew.c). Twin of native/launcher/household.c.
  */
 export class Tenure {
@@ -20,7 +21,7 @@ export class Tenure {
   }
 
   /** Once adopted by process 1, always. */
-  isGuest(): boolean {
+  isLodger(): boolean {
     this.#settled ||= hasLastingParent(this.#zygote());
     return !this.#settled;
   }
@@ -33,9 +34,8 @@ export class Tenure {
 }
 
 function hasLastingParent(pid: number): boolean {
-  const stat = read(`/proc/${pid}/stat`);
-  // The name, field 2, may hold spaces and parentheses.
-  const parent = Number(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+  const parent = processStat(pid)?.parent;
+  if (parent === undefined) return false;
   return parent <= 1 || read(`/proc/${parent}/comm`) === "systemd\n";
 }
 

@@ -19,8 +19,8 @@ export interface ZygoteOptions {
   readonly roles: Readonly<Record<string, Role>>;
   /** Where guests are born when this process may not build their wall. */
   readonly nursery?: Nursery;
-  /** Otherwise it goes as soon as nobody needs it: it keeps a mount namespace that nobody else may have a use for. */
-  readonly lasting: boolean;
+  /** Then it goes as soon as nobody needs it: it keeps a mount namespace that nobody else may have a use for. */
+  readonly inPassingNamespace: boolean;
   /** Does everything that children should find done: modules loaded, code compiled, objects made. */
   warm(): Promise<SpareKinds>;
 }
@@ -49,12 +49,12 @@ export async function runZygote(options: ZygoteOptions): Promise<void> {
   rmSync(socket, { force: true });
   native.setProcessName("tandem-zygote");
   native.autoReap();
-  const { roles, nursery, lasting } = options;
+  const { roles, nursery, inPassingNamespace } = options;
   serveRequests({
     source: listenerSource(native.listenSeqpacket(socket)),
     roles,
     ...(nursery === undefined ? {} : { nursery }),
-    lasting,
+    inPassingNamespace,
     spares: new Spares(kinds, roles),
     tenure: new Tenure(native.getpid),
     end: () => end(options.directory),
@@ -83,22 +83,25 @@ export interface ServeOptions {
   readonly spares: Spares;
   /** Of a zygote that serves; the rehearsal's stays until it is ended. */
   readonly tenure?: Tenure;
-  readonly lasting?: boolean;
+  readonly inPassingNamespace?: boolean;
   end(): never;
 }
 
 /** Forks on request, for ever; returns in a child, when its role has been taken up. */
 export function serveRequests(options: ServeOptions): void {
-  const { source, spares, tenure, nursery, lasting = true } = options;
+  const { source, spares, tenure, nursery, inPassingNamespace = false } = options;
   const closeInherited = (): void => {
     source.close();
     nursery?.close();
   };
   const life = new Life();
   for (;;) {
-    const check = lasting && tenure?.isGuest() !== true ? IDLE_CHECK_MS : BRIEF_CHECK_MS;
+    const check = inPassingNamespace || tenure?.isLodger() === true ? BRIEF_CHECK_MS : IDLE_CHECK_MS;
     const message = source.next(spares.isFull ? check : REFILL_DELAY_MS);
-    if (message?.peerPid === 0) {
+    if (message?.peerError !== undefined) {
+      reply(message, { error: message.peerError });
+      closeSync(message.fd);
+    } else if (message?.peerPid === 0) {
       turnAway(message);
     } else if (message !== undefined) {
       const answering = { ...options, closeInherited };

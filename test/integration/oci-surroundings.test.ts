@@ -6,8 +6,9 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { run } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { processStat } from "../../src/process-stat.ts";
 import { ociBinary } from "../support/household.ts";
-import { jsonLines, OciCommands } from "./oci-commands.ts";
+import { exitOf, jsonLines, OciCommands } from "./oci-commands.ts";
 
 const around = suite("tandem-oci: surroundings");
 let oci: OciCommands;
@@ -54,6 +55,48 @@ around("in a mount namespace of somebody's own nothing runs on once its containe
   assert.ok(existsSync(own));
   await oci.ok("delete", "n1");
   await waitFor(() => zygotes().length === before.length, 20_000, "the end of its zygote");
+});
+
+around(
+  "a mount namespace of somebody's own is not kept for others' containers in the same --root",
+  async () => {
+    const zygotes = () => globSync(join(oci.runDirectory, "z/*/zygote.pid"));
+    await oci.begin("n2", oci.bundle("sleep 1000"));
+    const before = zygotes();
+    const { status, stdout } = await oci.shell("$OCI list --quiet", ["unshare", "--mount"]);
+    assert.is(status, 0);
+    assert.is(stdout, "n2\n");
+    assert.is(zygotes().length, before.length + 1);
+    await waitFor(() => zygotes().length === before.length, 20_000, "the end of its zygote");
+    assert.is((await oci.state("n2"))["status"], "running");
+    await oci.ok("delete", "--force", "n2");
+  },
+);
+
+around("a server that is asked to end does so in order, and tells who it is until then", async () => {
+  await oci.begin("n3", oci.bundle("sleep 1000"));
+  const { server = 0 } = oci.servers() ?? {};
+  const [file = "", ...more] = globSync(join(oci.runDirectory, "z/*/oci.pid"));
+  assert.equal(more, []);
+  assert.is(readFileSync(file, "utf8"), `${server} ${processStat(server)?.startTime}\n`);
+  assert.is(readFileSync(`/proc/${server}/comm`, "utf8"), "tandem-server\n");
+  const bundle = oci.bundle("sleep 2; echo done");
+  const output = join(bundle, "output");
+  const last = exitOf(oci.spawn(["run", "--bundle", bundle, "n4"], output));
+  await oci.waitForStatus("n4", "running");
+  process.kill(server, "SIGTERM");
+  await waitFor(() => !existsSync(join(dirname(file), "oci.sock")), 10_000, "the end of its socket");
+  // What has begun is gone on with, and what comes now is another's.
+  assert.is((await oci.state("n3"))["status"], "running");
+  assert.is(await last, 0);
+  assert.is(readFileSync(output, "utf8"), "done\n");
+  await waitFor(() => !existsSync(`/proc/${server}`), 10_000, "the end of the server");
+  const [next = 0] = readFileSync(file, "utf8").split(" ").map(Number);
+  assert.is.not(next, server, "the next one's file stays");
+  process.kill(next, "SIGTERM");
+  await waitFor(() => !existsSync(file), 10_000, "the end of the next one's file");
+  await waitFor(() => !existsSync(`/proc/${next}`), 10_000, "the end of the next one");
+  await oci.ok("delete", "--force", "n3");
 });
 
 around("closed descriptors 0, 1 and 2 become /dev/null, for the container too", async () => {

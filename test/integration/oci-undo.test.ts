@@ -1,5 +1,5 @@
 /** What is left when somebody is killed in the middle: the client, the server, a hook. */
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -22,7 +22,9 @@ function slowBundle(kind: string): { readonly bundle: string; hookRuns(): boolea
   const file = join(bundle, "config.json");
   const config = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
   const mark = join(bundle, "rootfs/tmp/hook");
-  const script = `cat > ${mark}.new; mv ${mark}.new ${mark}; exec sleep 60`;
+  // That one kind runs inside.
+  const path = kind === "startContainer" ? "/tmp/hook" : mark;
+  const script = `cat > ${path}.new; mv ${path}.new ${path}; exec sleep 60`;
   const hook = { path: "/bin/sh", args: ["sh", "-c", script] };
   writeFileSync(file, JSON.stringify({ ...config, hooks: { [kind]: [hook] } }));
   return {
@@ -84,107 +86,56 @@ undo("a server that is killed between create and start is not missed", async () 
   assert.equal(oci.leftovers(), []);
 });
 
-for (const [name, content] of [
-  ["empty", () => ""],
-  ["cut off", (whole) => whole.slice(0, whole.length / 2)],
-  ["garbage", () => "\xff\x00{]"],
-  ["another's", (whole) => whole.replace('"id":"u7"', '"id":"u8"')],
-] as readonly [string, (whole: string) => string][]) {
-  undo(`a container whose record is ${name} is ended and removed by delete --force alone`, async () => {
-    const bundle = oci.bundle("sleep 1000", { linux: { cgroupsPath: undefined } });
-    await oci.begin("u7", bundle);
-    const { pid } = (await oci.state("u7")) as { readonly pid: number };
-    const file = join(oci.root, "u7/state.json");
-    const whole = readFileSync(file, "utf8");
-    writeFileSync(file, content(whole));
-    for (const args of [["delete"], ["kill"], ["state"]]) {
-      const { status, stderr } = await oci.run(...args, "u7");
-      assert.is(status, 1);
-      assert.match(stderr, /u7: state\.json is (damaged|another's): delete --force removes what it finds/);
-    }
-    assert.ok(isAlive(pid));
-    const log = join(oci.directory, "log");
-    const { status, stderr } = await oci.run("--log", log, "delete", "--force", "u7");
-    assert.is(status, 0, stderr);
-    assert.match(
-      stderr,
-      /^tandem-oci: container u7: its record was damaged; removed \S+\/u7, .*; not done: /,
-    );
-    assert.not.match(stderr, /its processes/);
-    assert.match(readFileSync(log, "utf8"), /level=warning .*its record was damaged/);
+const meanwhile = "was deleted by another command meanwhile\n";
+
+undo("delete --force of a container that is being made ends that, and comes after it", async () => {
+  const { bundle, hookRuns, pid } = slowBundle("createRuntime");
+  const output = join(bundle, "output");
+  const creating = exitOf(oci.spawn(["create", "--bundle", bundle, "d1"], output));
+  await waitFor(hookRuns, 20_000, "the hook");
+  const init = pid();
+  // One that waits for its turn does not get it either.
+  const late = join(bundle, "late");
+  const waiting = exitOf(oci.spawn(["start", "d1"], late));
+  await oci.ok("delete", "--force", "d1");
+  assert.is(await creating, 1);
+  assert.is(readFileSync(output, "utf8"), `tandem-oci: container d1: ${meanwhile}`);
+  assert.is(await waiting, 1);
+  assert.match(readFileSync(late, "utf8"), /container d1: (was deleted|does not exist)/);
+  assert.not.ok(isAlive(init));
+  assert.equal(oci.leftovers(), []);
+});
+
+for (const kind of ["startContainer", "poststart"]) {
+  undo(`delete --force of a container whose ${kind} hook does not end does not wait for it`, async () => {
+    const { bundle, hookRuns } = slowBundle(kind);
+    const output = join(bundle, "started");
+    await oci.create("d2", bundle);
+    const { pid } = (await oci.state("d2")) as { readonly pid: number };
+    const starting = exitOf(oci.spawn(["start", "d2"], output));
+    await waitFor(hookRuns, 20_000, "the hook");
+    await oci.ok("delete", "--force", "d2");
+    assert.is(await starting, 1);
+    assert.match(readFileSync(output, "utf8"), meanwhile);
     assert.not.ok(isAlive(pid));
-    const { cgroups } = JSON.parse(whole) as { readonly cgroups: readonly string[] };
-    assert.ok(cgroups.length > 0 && !cgroups.some((directory) => existsSync(directory)));
     assert.equal(oci.leftovers(), []);
   });
 }
 
-undo("a container without a record is ended and removed by delete --force", async () => {
-  await oci.begin("u8", oci.bundle("sleep 1000", { linux: { cgroupsPath: undefined } }));
-  const { pid } = (await oci.state("u8")) as { readonly pid: number };
-  const file = join(oci.root, "u8/state.json");
-  const { cgroups } = JSON.parse(readFileSync(file, "utf8")) as { readonly cgroups: readonly string[] };
-  rmSync(file);
-  await oci.ok("delete", "--force", "u8");
-  assert.not.ok(isAlive(pid));
-  assert.not.ok(cgroups.some((directory) => existsSync(directory)));
-  assert.equal(oci.leftovers(), []);
-});
-
-undo("of a damaged record the cgroups are believed as long as they can be read", async () => {
-  await oci.begin("u9", oci.bundle("sleep 1000"));
-  const { pid } = (await oci.state("u9")) as { readonly pid: number };
-  const file = join(oci.root, "u9/state.json");
-  writeFileSync(file, readFileSync(file, "utf8").replace('"ociVersion":"', '"ociVersion":5,"x":"'));
-  assert.match((await oci.run("state", "u9")).stderr, /state\.json is damaged/);
-  await oci.ok("delete", "--force", "u9");
-  assert.not.ok(isAlive(pid));
-  assert.equal(oci.leftovers(), []);
-});
-
-undo("delete --force says so when it does not find the processes of a damaged container", async () => {
-  const bundle = oci.bundle("sleep 1000");
-  await oci.begin("u10", bundle);
-  const { pid } = (await oci.state("u10")) as { readonly pid: number };
-  const file = join(oci.root, "u10/state.json");
-  const whole = readFileSync(file, "utf8");
-  writeFileSync(file, "");
-  const { status, stderr } = await oci.run("delete", "--force", "u10");
-  assert.is(status, 0);
-  assert.match(stderr, /not done: its processes, which may be in a cgroup that config\.json named; /);
-  assert.ok(isAlive(pid));
-  // As whoever has read that may do: put right what is left.
-  mkdirSync(join(oci.root, "u10"), { mode: 0o700 });
-  writeFileSync(file, whole, { mode: 0o600 });
-  await oci.ok("delete", "--force", "u10");
-  assert.not.ok(isAlive(pid));
-  assert.equal(oci.leftovers(), []);
-});
-
-undo("delete --force touches nothing that a damaged record takes for a cgroup", async () => {
-  await oci.begin("u11", oci.bundle("sleep 1000"));
-  const file = join(oci.root, "u11/state.json");
-  const whole = readFileSync(file, "utf8");
-  const { pid, cgroups } = JSON.parse(whole) as { readonly pid: number; readonly cgroups: readonly string[] };
-  const [cgroup = ""] = cgroups;
-  const hierarchy = cgroup.split(oci.cgroup)[0] ?? "";
-  for (const path of [
-    "/",
-    "/tmp",
-    "/sys/fs/cgroup",
-    hierarchy,
-    `${hierarchy}/`,
-    `${cgroup}/.`,
-    oci.directory,
-  ]) {
-    writeFileSync(file, JSON.stringify({ id: "u11", cgroups: [path] }));
-    const { status, stderr } = await oci.run("delete", "--force", "u11");
-    assert.is(status, 1, path);
-    assert.match(stderr, /: it is left as it is/, path);
-    assert.ok(isAlive(pid), path);
-  }
-  writeFileSync(file, whole, { mode: 0o600 });
-  await oci.ok("delete", "--force", "u11");
+undo("a container that another has taken the place of is not deleted by the end of its run", async () => {
+  const bundle = oci.bundle("while ! [ -e /tmp/go ]; do sleep 0.1; done");
+  const client = oci.spawn(["run", "--bundle", bundle, "d3"], join(bundle, "output"));
+  const ended = exitOf(client);
+  await waitFor(() => existsSync(join(oci.root, "d3/state.json")), 20_000, "d3");
+  await oci.waitForStatus("d3", "running");
+  // Its end is told to the server later.
+  client.kill("SIGSTOP");
+  await oci.ok("delete", "--force", "d3");
+  await oci.begin("d3", oci.bundle("sleep 1000"));
+  client.kill("SIGCONT");
+  assert.is(await ended, 137);
+  assert.is((await oci.state("d3"))["status"], "running");
+  await oci.ok("delete", "--force", "d3");
   assert.equal(oci.leftovers(), []);
 });
 

@@ -1,8 +1,17 @@
-import { closeSync, globSync, mkdirSync, readFileSync, rmdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  rmdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
-import { runOk } from "../../scripts/private-containerd/command.ts";
+import { type Finished, run, runOk } from "../../scripts/private-containerd/command.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { cgroupLayout } from "../../src/isolation/cgroup/layout.ts";
 import { native } from "../../src/native.ts";
@@ -157,6 +166,69 @@ rootless("limits and the freezer work where cgroups were delegated", async () =>
     await user.ok("delete", "--force", "limited");
     assert.equal(globSync(`/sys/fs/cgroup/{*/,}${name}/*/`), []);
   } finally {
+    delegated.remove();
+  }
+});
+
+/** What the user's container was recorded as, and how to damage it. */
+function recordOf(id: string): {
+  readonly pid: number;
+  readonly whole: string;
+  write(content: string): void;
+} {
+  const file = join(user.runtimeDirectory, "tandem/oci", id, "state.json");
+  const whole = readFileSync(file, "utf8");
+  const { pid } = JSON.parse(whole) as { readonly pid: number };
+  return { pid, whole, write: (content) => writeFileSync(file, content) };
+}
+
+const isAlive = (pid: number): boolean => existsSync(`/proc/${pid}/exe`);
+
+rootless("without a cgroup a damaged record's process is what delete --force needs", async () => {
+  await user.begin("torn", await user.bundle("exec sleep 1000"));
+  const { pid, whole, write } = recordOf("torn");
+  assert.equal((JSON.parse(whole) as { readonly cgroups: unknown }).cgroups, []);
+  write("");
+  const { status, stderr } = await user.oci(["delete", "--force", "torn"]);
+  assert.is(status, 1);
+  assert.match(stderr, /torn: its record is damaged and does not say where its processes are/);
+  assert.ok(isAlive(pid));
+  write(JSON.stringify({ ...(JSON.parse(whole) as object), spec: 5 }));
+  await user.ok("delete", "--force", "torn");
+  assert.not.ok(isAlive(pid));
+  assert.equal(await user.ok("list", "--quiet"), "");
+});
+
+rootless("the usual cgroup of a damaged record is found wherever it was delegated", async () => {
+  const name = basename(user.directory);
+  const delegated = delegate(name);
+  const dirs = delegated.dirs.filter((directory) => !directory.includes("/cpuset/"));
+  for (const directory of dirs) for (const part of ["a", "b"]) mkdirSync(join(directory, part));
+  const output = join(user.directory, "output");
+  /** The command line, from a cgroup of the user's; a container that it leaves running keeps no pipe of ours. */
+  const from = async (part: string, ...args: string[]): Promise<Pick<Finished, "status" | "stderr">> => {
+    const files = dirs.map((directory) => join(directory, part, "cgroup.procs"));
+    const script = `for file in ${files.join(" ")}; do echo $$ >$file; done; exec "$@" >${output} 2>&1`;
+    const command = ["-c", script, "sh", ...user.command([ociBinary, ...args])];
+    const { status } = await run("sh", command, { directory: "/" });
+    return { status, stderr: readFileSync(output, "utf8") };
+  };
+  try {
+    for (const directory of dirs) await runOk("chown", ["-R", `${user.uid}`, directory]);
+    const bundle = await user.bundle("exec sleep 1000", withLinux({ cgroupsPath: undefined }));
+    const ran = await from("a", "run", "--detach", "--bundle", bundle, "lost");
+    assert.is(ran.status, 0, ran.stderr);
+    const { pid, whole, write } = recordOf("lost");
+    assert.match(whole, `/${name}/a/tandem-oci/lost"`);
+    write("");
+    const { status, stderr } = await from("b", "delete", "--force", "lost");
+    assert.is(status, 0, stderr);
+    assert.match(stderr, /removed \S+\/lost, \S+\/a\/tandem-oci\/lost/);
+    assert.not.ok(isAlive(pid));
+  } finally {
+    for (const directory of dirs)
+      for (const part of ["a/tandem-oci", "a", "b"])
+        if (existsSync(join(directory, part))) rmdirSync(join(directory, part));
     delegated.remove();
   }
 });

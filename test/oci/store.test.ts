@@ -15,7 +15,8 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { native } from "../../src/native.ts";
-import { type ContainerRecord, Store } from "../../src/oci/store.ts";
+import type { ContainerRecord } from "../../src/oci/record.ts";
+import { Store } from "../../src/oci/store.ts";
 
 const NOBODY = 65534;
 const tests = suite("tandem-oci: the files of --root");
@@ -125,7 +126,7 @@ tests("no symlink is followed, neither in place of the directory nor of the file
   symlinkSync("elsewhere", join(root, "link"));
   assert.throws(() => store.load("link"), /container link: .*(ENOTDIR|ELOOP|not a directory)/i);
   assert.throws(() => store.save({ ...record, id: "link" }), /ENOTDIR|ELOOP/);
-  store.remove("link");
+  assert.throws(() => store.remove("link"), /container link: .*link is no directory/);
   assert.ok(existsSync(join(root, "elsewhere/state.json")));
   renameSync(file(), join(root, "victim"));
   symlinkSync("../victim", file());
@@ -155,6 +156,7 @@ tests("a record that is none, or another container's, is refused", () => {
     JSON.stringify({ ...record, pid: "1" }),
     JSON.stringify({ ...record, pid: -1 }),
     JSON.stringify({ ...record, cgroups: ["relative"] }),
+    JSON.stringify({ ...record, cgroups: ["/sys/fs/cgroup/memory/../../../home"] }),
     JSON.stringify({ ...record, bundle: undefined }),
     JSON.stringify({ ...record, spec: { ociVersion: "1.2.0", process: 5 } }),
     JSON.stringify({ ...record, unit: { name: "a.scope" } }),
@@ -163,28 +165,59 @@ tests("a record that is none, or another container's, is refused", () => {
     put(content);
     assert.throws(() => store.load("c1"), /container c1: state.json is damaged/, content);
   }
-  for (const change of [
-    { id: "c2" },
-    { id: "../c1" },
-    { cgroups: ["/sys/fs/cgroup/memory/../../../home"] },
-  ]) {
+  for (const change of [{ id: "c2" }, { id: "../c1" }]) {
     put(JSON.stringify({ ...record, ...change }));
     assert.throws(() => store.load("c1"), /container c1: state.json is another's/);
   }
 });
 
-tests("a damaged record is believed about its cgroups only where it still says whose it is", () => {
-  const told = (content: string): readonly string[] | undefined => {
-    writeFileSync(file(), content, { mode: 0o600 });
-    return store.cgroupsOfDamaged("c1");
+tests("a damaged record is believed part by part, and only where it still says whose it is", () => {
+  const told = (content: unknown): unknown => {
+    writeFileSync(file(), typeof content === "string" ? content : JSON.stringify(content), { mode: 0o600 });
+    return store.legibleParts("c1");
   };
-  const { cgroups } = record;
-  assert.equal(told(JSON.stringify({ ...record, pid: "1", spec: undefined })), cgroups);
-  for (const content of ["", "{", "null", JSON.stringify({ cgroups }), JSON.stringify({ id: "c2", cgroups })])
-    assert.is(told(content), undefined, content);
-  assert.is(told(JSON.stringify({ id: "c1", cgroups: ["/sys/fs/cgroup/memory/../.."] })), undefined);
+  const { cgroups, pid, startTime } = record;
+  const unit = { name: "a.scope", addresses: [{ path: "/run/systemd/private", direct: true }] };
+  const process = { pid, startTime };
+  assert.equal(told({ ...record, unit, spec: undefined }), { process, cgroups, unit });
+  assert.equal(told({ ...record, pid: "1" }), { cgroups });
+  assert.equal(told({ ...record, pid: 0 }), { cgroups });
+  assert.equal(told({ ...record, startTime: 5, unit: { ...unit, addresses: [{}] } }), { cgroups });
+  assert.equal(told({ ...record, cgroups: ["/sys/fs/cgroup/memory/../.."], unit }), { process, unit });
+  assert.equal(told({ ...record, cgroups: "all" }), { process });
+  for (const content of ["", "{", "null", "[]", { cgroups, pid, startTime }, { ...record, id: "c2" }])
+    assert.equal(told(content), {}, JSON.stringify(content));
   chmodSync(file(), 0o620);
-  assert.throws(() => store.cgroupsOfDamaged("c1"), /are not this user's alone/);
+  assert.throws(() => store.legibleParts("c1"), /are not this user's alone/);
+});
+
+tests("what is undone is one's own directory, and not another's that has got its name", () => {
+  const own = store.reserve("c2");
+  assert.ok(store.isStill("c2", own));
+  store.save({ ...record, id: "c2" });
+  store.remove("c2", own);
+  assert.not.ok(store.has("c2"));
+  assert.not.ok(store.isStill("c2", own));
+  renameSync(join(root, "c1"), join(root, "moved"));
+  store.remove("c1", own);
+  const other = store.reserve("c1");
+  store.save({ ...record, pid: 9 });
+  store.remove("c1", { ...other, ino: other.ino + 1 });
+  assert.is(store.load("c1").pid, 9);
+  store.remove("c1", other);
+  assert.not.ok(store.has("c1"));
+  assert.ok(existsSync(join(root, "moved/state.json")));
+});
+
+tests("what is in a container's directory is removed with it, and nothing that a link in it leads to", () => {
+  mkdirSync(join(root, "elsewhere"));
+  writeFileSync(join(root, "elsewhere/kept"), "");
+  symlinkSync("../elsewhere", join(root, "c1/link"));
+  mkdirSync(join(root, "c1/more"));
+  symlinkSync(join(root, "elsewhere"), join(root, "c1/more/link"));
+  store.remove("c1");
+  assert.not.ok(store.has("c1"));
+  assert.ok(existsSync(join(root, "elsewhere/kept")));
 });
 
 tests.run();

@@ -40,7 +40,7 @@ export class Household {
     return globSync(join(this.runDirectory, "z/*/zygote.pid")).map((file) => {
       const zygote = Number(read(file));
       const children = read(`/proc/${zygote}/task/${zygote}/children`).trim().split(" ").map(Number);
-      const server = children.find((pid) => pid > 0 && read(`/proc/${pid}/comm`).trim() === "tandem-oci");
+      const server = children.find((pid) => pid > 0 && read(`/proc/${pid}/comm`).trim() === "tandem-server");
       return { zygote, server };
     });
   }

@@ -28,7 +28,7 @@ export function cgroupPaths(
     cgroupsPath: string | undefined;
     namespace: string;
     id: string;
-    member?: number;
+    member?: CgroupLayout;
   },
 ): CgroupPaths {
   const { cgroupsPath, namespace, id } = request;

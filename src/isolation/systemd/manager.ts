@@ -10,6 +10,7 @@ export type UnitProperty = readonly [name: string, value: Variant];
 const destination = "org.freedesktop.systemd1";
 const path = "/org/freedesktop/systemd1";
 const managerInterface = `${destination}.Manager`;
+const properties = "org.freedesktop.DBus.Properties";
 
 /** What a job may take; systemd's own clients wait as long. */
 const TIMEOUT_MS = 30_000;
@@ -84,8 +85,24 @@ export class Manager {
   /** systemd's version, 252 for "252.39-1~deb12u2". */
   async version(): Promise<number> {
     const body = [managerInterface, "Version"];
-    const [value] = await this.#call("Get", "ss", body, "org.freedesktop.DBus.Properties");
+    const [value] = await this.#call("Get", "ss", body, { interface: properties });
     return Number.parseInt(String((value as Variant).value).replace(/^\D+/, ""), 10);
+  }
+
+  /** Where a unit's cgroup is in the hierarchies, "/…"; undefined when there is no such unit. */
+  async controlGroup(unit: string): Promise<string | undefined> {
+    let object: string;
+    try {
+      const [found] = await this.#call("GetUnit", "s", [unit]);
+      object = String(found);
+    } catch (error) {
+      if (error instanceof TandemError && error.code === "not_found") return undefined;
+      throw error;
+    }
+    const body = [`${destination}.Scope`, "ControlGroup"];
+    const [value] = await this.#call("Get", "ss", body, { interface: properties, path: object });
+    const group = String((value as Variant).value);
+    return group === "" ? undefined : group;
   }
 
   async #job(unit: string, member: string, signature: string, body: readonly DbusValue[]): Promise<void> {
@@ -121,12 +138,13 @@ export class Manager {
     member: string,
     signature: string,
     body: readonly DbusValue[],
-    callInterface = managerInterface,
+    target: { readonly interface?: string; readonly path?: string } = {},
   ): Promise<readonly DbusValue[]> {
     const answer = await this.#bus.call({
       destination,
       path,
-      interface: callInterface,
+      interface: managerInterface,
+      ...target,
       member,
       signature,
       body,

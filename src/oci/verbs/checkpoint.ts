@@ -11,7 +11,6 @@ import { LiveContainer } from "../live-container.ts";
 export const checkpoint: Command = {
   summary: "write a running container to disk with criu, and delete it",
   operands: "ID",
-  exclusive: true,
   flags: {
     ...criuFlags,
     "parent-path": { value: "DIR", help: "images of an earlier --pre-dump, relative to --image-path" },
@@ -23,14 +22,16 @@ export const checkpoint: Command = {
     "status-fd": { value: "FD", help: "descriptor that gets a 0 byte when lazy pages can be fetched" },
   },
   run: async (context) => {
-    const { call, store } = context;
-    const container = new LiveContainer(store, containerId(context));
-    container.requireStatus("running", "paused");
-    const criu = findCriu(context.criu, call.env.get("PATH"));
+    const id = containerId(context);
+    const criu = findCriu(context.criu, context.call.env.get("PATH"));
     const settings = settingsOf(context);
     const { checkpoint: dump } = await import("../../criu/checkpoint.ts");
-    await dump(criu, container.record, settings, call.signal);
-    if (!settings.leaveRunning && !settings.preDump) await deleteContainer(container, context);
+    await context.alone(async () => {
+      const container = new LiveContainer(context.store, id);
+      container.requireStatus("running", "paused");
+      await dump(criu, container.record, settings, context.call.signal);
+      if (!settings.leaveRunning && !settings.preDump) await deleteContainer(container, context);
+    });
     return 0;
   },
 };
@@ -75,7 +76,10 @@ function parsePageServer(text: string | undefined): CheckpointSettings["pageServ
 /** The descriptor is the client's. */
 function tellReady({ call, warn }: Context, statusFd: number): void {
   try {
-    const fd = openSync(`/proc/${call.pid}/fd/${statusFd}`, constants.O_WRONLY);
+    const fd = call.lookAtClient(
+      (pid) => openSync(`/proc/${pid}/fd/${statusFd}`, constants.O_WRONLY),
+      closeSync,
+    );
     try {
       writeSync(fd, Buffer.of(0));
     } finally {

@@ -6,7 +6,9 @@ export const create: Command = {
   operands: "ID",
   flags: createFlags,
   run: async (context) => {
-    const { init } = await createContainer(context, () => ({ start: "later", detach: true }));
+    const { init } = await context.alone(() =>
+      createContainer(context, () => ({ start: "later", detach: true })),
+    );
     init.leave();
     return 0;
   },

@@ -6,9 +6,12 @@ export const pause: Command = {
   operands: "ID",
   flags: {},
   run: async (context) => {
-    const container = new LiveContainer(context.store, containerId(context));
-    container.requireStatus("created", "running");
-    container.cgroup.freeze();
+    const id = containerId(context);
+    await context.alone(async () => {
+      const container = new LiveContainer(context.store, id);
+      container.requireStatus("created", "running");
+      container.cgroup.freeze();
+    });
     return 0;
   },
 };
@@ -18,9 +21,12 @@ export const resume: Command = {
   operands: "ID",
   flags: {},
   run: async (context) => {
-    const container = new LiveContainer(context.store, containerId(context));
-    container.requireStatus("paused");
-    container.cgroup.thaw();
+    const id = containerId(context);
+    await context.alone(async () => {
+      const container = new LiveContainer(context.store, id);
+      container.requireStatus("paused");
+      container.cgroup.thaw();
+    });
     return 0;
   },
 };

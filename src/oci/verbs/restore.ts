@@ -10,12 +10,14 @@ import { SIGKILL } from "../../signals.ts";
 import { type Command, type Context, clientPath, containerId } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
 import { openContainerCgroup } from "../container-cgroup.ts";
-import { firstRecord } from "../create-container.ts";
+import { recordFirst } from "../create-container.ts";
 import { criuFlags, criuSettings } from "../criu-flags.ts";
 import { deleteContainer } from "../delete-container.ts";
-import { LiveContainer, startTimeOf } from "../live-container.ts";
+import { LiveContainer } from "../live-container.ts";
 import { pidFileFlags, writePidFile } from "../pid-file.ts";
-import type { ContainerRecord } from "../store.ts";
+import type { ContainerRecord } from "../record.ts";
+import { startTimeOf } from "../recorded-process.ts";
+import type { Identity } from "../store.ts";
 
 export const restore: Command = {
   summary: "make a container from a checkpoint and let it go on",
@@ -39,18 +41,24 @@ export const restore: Command = {
   run: async (context) => {
     const { given, call, store } = context;
     const detach = given.has("detach");
-    const { record, terminal } = await restoreContainer(context, detach);
+    const { record, terminal, directory } = await context.alone(() => restoreContainer(context, detach));
     if (detach) {
       if (terminal !== undefined) closeSync(terminal);
       return 0;
     }
     const status = await call.waitForChild(record.pid, terminal);
-    await deleteContainer(new LiveContainer(store, record.id), context);
+    await context.alone(async () => {
+      // Unless somebody has done so already: another of the same id may be there by now.
+      if (store.isStill(record.id, directory))
+        await deleteContainer(new LiveContainer(store, record.id, record), context);
+    });
     return status;
   },
 };
 
 interface Restored {
+  /** By which it is known from another of the same id, later. */
+  readonly directory: Identity;
   readonly record: ContainerRecord;
   /** Master of its terminal, if nobody else has it. */
   readonly terminal: number | undefined;
@@ -65,17 +73,17 @@ async function restoreContainer(context: Context, detach: boolean): Promise<Rest
   requireConsole(context, spec.process?.terminal === true, detach);
   const criu = findCriu(context.criu, call.env.get("PATH"));
   const settings = settingsOf(context);
-  store.reserve(id);
+  const directory = store.reserve(id);
+  context.made.add(store.directory(id), directory);
   let cgroup: Cgroup | undefined;
   try {
     cgroup = await openContainerCgroup(context, id, spec);
-    const record = firstRecord(context, { id, bundle, spec, cgroup });
-    store.save(record);
-    return await revive(context, { criu, settings, record, cgroup });
+    const record = recordFirst(context, { id, bundle, spec, cgroup });
+    return { directory, ...(await revive(context, { criu, settings, record, cgroup })) };
   } catch (error) {
     cgroup?.kill(SIGKILL);
     await cgroup?.remove();
-    store.remove(id);
+    store.remove(id, directory);
     throw error;
   }
 }
@@ -87,7 +95,10 @@ interface Parts {
   readonly cgroup: Cgroup;
 }
 
-async function revive(context: Context, { criu, settings, record, cgroup }: Parts): Promise<Restored> {
+async function revive(
+  context: Context,
+  { criu, settings, record, cgroup }: Parts,
+): Promise<Omit<Restored, "directory">> {
   const { store, call } = context;
   const { signal } = call;
   const terminal: { console: number | undefined } = { console: undefined };

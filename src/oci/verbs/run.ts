@@ -4,6 +4,7 @@ import type { Command, Context } from "../command.ts";
 import { type CreatedContainer, createContainer, createFlags } from "../create-container.ts";
 import { deleteContainer } from "../delete-container.ts";
 import { LiveContainer } from "../live-container.ts";
+import { orEnd } from "../or-end.ts";
 
 export const run: Command = {
   summary: "create and start a container, and delete it when it has ended",
@@ -18,21 +19,13 @@ export const run: Command = {
   },
   run: async (context) => {
     const detach = context.given.has("detach");
-    const created = await createContainer(context, (spec) => ({ start: starterOf(spec), detach }));
-    try {
-      await created.init.start();
-      await runHooks("poststart", created.record, created.init.pid, { environment: context.call.env });
-    } catch (error) {
-      // Also after poststart (runtime-spec, runtime.md "Lifecycle" 9).
-      await end(context, created);
-      throw error;
-    }
+    const created = await context.alone(() => createAndStart(context, detach));
     if (detach) {
       created.init.leave();
       return 0;
     }
     const status = await context.call.waitForChild(created.init.pid, created.init.console);
-    if (!context.given.has("keep")) await end(context, created);
+    if (!context.given.has("keep")) await context.alone(() => end(context, created));
     return status;
   },
 };
@@ -42,6 +35,29 @@ function starterOf({ process }: Spec): "itself" | "here" {
   return process?.terminal === true || process?.oomScoreAdj !== undefined ? "here" : "itself";
 }
 
-async function end(context: Context, { record }: CreatedContainer): Promise<void> {
-  await deleteContainer(new LiveContainer(context.store, record.id, record), context);
+async function createAndStart(context: Context, detach: boolean): Promise<CreatedContainer> {
+  const created = await createContainer(context, (spec) => ({ start: starterOf(spec), detach }));
+  const { env, interrupted } = context.call;
+  const { record, init } = created;
+  try {
+    await orEnd(
+      interrupted,
+      () => void init.end(),
+      () => init.start(),
+    );
+    await runHooks("poststart", record, init.pid, { environment: env, signal: interrupted });
+    interrupted.throwIfAborted();
+    return created;
+  } catch (error) {
+    // Also after poststart (runtime-spec, runtime.md "Lifecycle" 9).
+    await end(context, created);
+    throw error;
+  }
+}
+
+/** Unless somebody has done so already: another of the same id may be there by now. */
+async function end(context: Context, { record, directory }: CreatedContainer): Promise<void> {
+  const { store } = context;
+  if (store.isStill(record.id, directory))
+    await deleteContainer(new LiveContainer(store, record.id, record), context);
 }

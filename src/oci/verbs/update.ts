@@ -35,11 +35,14 @@ export const update: Command = {
     "mem-bw-schema": { value: "LINE", help: "Intel RDT: memory bandwidth" },
   },
   run: async (context) => {
-    const container = new LiveContainer(context.store, containerId(context));
-    container.requireStatus("created", "running", "paused");
+    const id = containerId(context);
     const resources = await resourcesOf(context);
-    updateRdt(context, container);
-    await container.cgroup.update(resources);
+    await context.alone(async () => {
+      const container = new LiveContainer(context.store, id);
+      container.requireStatus("created", "running", "paused");
+      updateRdt(context, container);
+      await container.cgroup.update(resources);
+    });
     return 0;
   },
 };

@@ -1,0 +1,75 @@
+/** What a client says of a server that reads the call and then says nothing: the server is the test. */
+import { closeSync, existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { suite } from "uvu";
+import * as assert from "uvu/assert";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { native } from "../../src/native.ts";
+import { toClient, toServer } from "../../src/oci/protocol.ts";
+import { processStat } from "../../src/process-stat.ts";
+import { exitOf, OciCommands } from "./oci-commands.ts";
+
+const silence = suite("tandem-oci: a silent server");
+let oci: OciCommands;
+let listener: number;
+
+silence.before(async () => {
+  oci = new OciCommands();
+  await oci.ok("list");
+  const [socket = ""] = globSync(join(oci.runDirectory, "z/*/oci.sock"));
+  const { server = 0 } = oci.servers() ?? {};
+  process.kill(server, "SIGTERM");
+  await waitFor(() => !existsSync(`/proc/${server}`), 10_000, "the end of the real server");
+  listener = native.listenSeqpacket(socket);
+  const { startTime } = processStat(process.pid) ?? { startTime: "" };
+  writeFileSync(join(dirname(socket), "oci.pid"), `${process.pid} ${startTime}\n`);
+});
+silence.after(async () => {
+  closeSync(listener);
+  await oci[Symbol.asyncDispose]();
+});
+
+/** The kind of the next message that a client sends; undefined for as long as it sends none. */
+function heard(socket: number): number | undefined {
+  return native.receiveMessage(socket, { nonBlocking: true })?.data[0];
+}
+
+async function called(
+  name: string,
+): Promise<{ readonly output: string; ended: Promise<number>; socket: number }> {
+  const output = join(oci.directory, name);
+  const ended = exitOf(oci.spawn(["list"], output));
+  const { fd, data } = native.acceptRequest(listener, 10_000) ?? { fd: -1, data: Buffer.of() };
+  assert.is(data[0], toServer.call);
+  return { output, ended, socket: fd };
+}
+
+silence("one that answers that it is there may take its time", async () => {
+  const { output, ended, socket } = await called("busy");
+  for (let round = 0; round < 2; round++) {
+    await waitFor(() => heard(socket) === toServer.ping, 15_000, "the question");
+    native.sendMessage(socket, Buffer.of(toClient.pong), []);
+  }
+  native.sendMessage(socket, Buffer.concat([Buffer.of(toClient.output), Buffer.from("done\n")]), []);
+  native.sendMessage(socket, Buffer.of(toClient.exit, 5), []);
+  assert.is(await ended, 5);
+  assert.is(readFileSync(output, "utf8"), "done\n");
+  closeSync(socket);
+});
+
+silence("one that has read the call and hangs is told of, once, with its state", async () => {
+  const { output, ended, socket } = await called("hangs");
+  await waitFor(() => heard(socket) === toServer.ping, 15_000, "the question");
+  await waitFor(() => readFileSync(output, "utf8") !== "", 10_000, "a word");
+  const told = new RegExp(
+    `^tandem-oci: still waiting for the server, pid ${process.pid} in state [RS]; see docs/debugging\\.md\n$`,
+  );
+  assert.match(readFileSync(output, "utf8"), told);
+  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  assert.match(readFileSync(output, "utf8"), told);
+  native.sendMessage(socket, Buffer.of(toClient.exit, 0), []);
+  assert.is(await ended, 0);
+  closeSync(socket);
+});
+
+silence.run();
