@@ -157,6 +157,8 @@ constexpr Option kOptions[] = {
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS},
     {SOL_SOCKET, SO_RCVBUF},
     {SOL_SOCKET, SO_SNDBUF},
+    {SOL_SOCKET, SO_TYPE},
+    {SOL_SOCKET, SO_ACCEPTCONN},
 };
 
 const Option* optionOf(uint32_t index) {

@@ -5,9 +5,11 @@ import { type Allowed, equals, masked } from "./wasm-allowed.ts";
  * - `none`: a guest without any network
  * - `accept`: listening sockets that it was given, and their connections
  * - `listen`: a TCP port of its own besides, which an http component is served on; it can connect to nobody
- * - `network`: a grant with a network. Which addresses is for the WASI host and the network namespace to say.
+ * - `stream`: a grant by which it may connect by TCP, to addresses; it can let nobody in
+ * - `connect`: the same by UDP too, or to names, which have to be looked up
+ * - `network`: all of it. Which addresses is for the WASI host and the network namespace to say.
  */
-export const socketUses = ["none", "accept", "listen", "network"] as const;
+export const socketUses = ["none", "accept", "listen", "stream", "connect", "network"] as const;
 export type SocketUse = (typeof socketUses)[number];
 
 /** linux/socket.h, linux/in.h */
@@ -59,8 +61,7 @@ function allowOptions(call: string, list: readonly Option[]): Allowed[] {
   }));
 }
 
-const given: readonly Allowed[] = [
-  { why: "connections of a listening socket: WASI 0.1 and libuv; the first is accept", names: ["accept4"] },
+const connections: readonly Allowed[] = [
   { why: "the end of one direction: wasi:sockets, sock_shutdown, libuv", names: ["shutdown"] },
   { why: "whose connection it is", names: ["getsockname", "getpeername"] },
   {
@@ -72,7 +73,15 @@ const given: readonly Allowed[] = [
   { why: "sending: sock_send, never a connect", names: ["sendmsg"], args: [masked(2, MSG_FASTOPEN, 0)] },
   ...allowOptions("setsockopt", options),
   ...allowOptions("getsockopt", [...options, ...readOnlyOptions]),
-  { why: "libuv calls it on a socket that listens already, with its own backlog", names: ["listen"] },
+];
+
+/** Without a bind before it, listen takes a port that the kernel picks, and Landlock has no say in it. */
+const accepting: readonly Allowed[] = [
+  { why: "connections of a listening socket: WASI 0.1 and libuv; the first is accept", names: ["accept4"] },
+  {
+    why: "wasi:sockets; libuv calls it on a socket that listens already, with its own backlog",
+    names: ["listen"],
+  },
 ];
 
 function sockets(type: number, why: string): Allowed[] {
@@ -83,7 +92,7 @@ function sockets(type: number, why: string): Allowed[] {
   }));
 }
 
-const listening: readonly Allowed[] = [
+const streams: readonly Allowed[] = [
   ...sockets(
     SOCK_STREAM,
     "TCP; no netlink, packet, vsock or unix sockets, no protocol whose module the kernel would have to load",
@@ -91,8 +100,9 @@ const listening: readonly Allowed[] = [
   { why: "the port that is listened on; wasi:sockets", names: ["bind"] },
 ];
 
+const datagrams = sockets(SOCK_DGRAM, "UDP: wasi:sockets, and the questions of the look-up of names");
+
 const connecting: readonly Allowed[] = [
-  ...sockets(SOCK_DGRAM, "UDP: wasi:sockets, and the questions of the look-up of names"),
   { why: "wasi:sockets, outgoing http, the look-up of names", names: ["connect"] },
 ];
 
@@ -102,10 +112,14 @@ export function socketCalls(use: SocketUse): readonly Allowed[] {
     case "none":
       return [];
     case "accept":
-      return given;
+      return [...connections, ...accepting];
     case "listen":
-      return [...given, ...listening];
+      return [...connections, ...accepting, ...streams];
+    case "stream":
+      return [...connections, ...streams, ...connecting];
+    case "connect":
+      return [...connections, ...streams, ...connecting, ...datagrams];
     case "network":
-      return [...given, ...listening, ...connecting];
+      return [...connections, ...accepting, ...streams, ...connecting, ...datagrams];
   }
 }

@@ -18,7 +18,7 @@ import { inheritanceOf } from "./inheritance.ts";
 import { callerPath, toGrantPlan, toIsolation } from "./run-config.ts";
 import { helpOf } from "./run-help.ts";
 import { type RunRequest, readRunRequest, readServeRequest } from "./run-request.ts";
-import { type GrantedSockets, openSockets } from "./sockets.ts";
+import { type GrantedSockets, openSockets, refuseDirectories, requireConnections } from "./sockets.ts";
 import { withStack } from "./stack-limit.ts";
 
 /** What a client of `tandem run` or `tandem serve` brings. */
@@ -137,11 +137,12 @@ interface SpawnParts {
 
 /** Its stdio are the client's own, or nowhere. */
 async function spawn(wanted: RunRequest, { run, config, sockets }: SpawnParts): Promise<WasmProcess> {
+  const own = wanted.inheritStdio.map((inherit, index) => (inherit ? run.descriptors[index] : undefined));
+  refuseDirectories(own);
+  if (config.grant.network !== undefined || config.listeners > 0) requireConnections(own);
   const nowhere = openSync("/dev/null", "r+");
   try {
-    const [stdin = nowhere, stdout = nowhere, stderr = nowhere] = wanted.inheritStdio.map((own, index) =>
-      own ? run.descriptors[index] : nowhere,
-    );
+    const [stdin = nowhere, stdout = nowhere, stderr = nowhere] = own;
     return await spawnWasm(run.zygote, {
       config,
       stdio: { stdin, stdout, stderr },

@@ -1,4 +1,4 @@
-import { closeSync, readSync } from "node:fs";
+import { closeSync, fstatSync, readSync } from "node:fs";
 import type { Workload } from "../../wasm-host/config.ts";
 import { directories } from "../directories.ts";
 import { shown, TandemError } from "../errors.ts";
@@ -58,6 +58,8 @@ function openFile(path: string): number {
 
 function formOf(fd: number, path: string): "module" | "component" {
   const head = Buffer.alloc(WASM_HEAD_LENGTH);
+  // The kernel's own files have no length: reading one may take for ever, and everybody else's calls with it.
+  if (fstatSync(fd).size === 0) throw notWasm(path);
   const read = head.subarray(0, readSync(fd, head, 0, head.length, 0));
   const form = wasmForm(read);
   if (form !== undefined) return form;
@@ -67,5 +69,9 @@ function formOf(fd: number, path: string): "module" | "component" {
       `${shown(path)}: is WebAssembly text (.wat), which is not run: translate it to a binary first (wat2wasm, wasm-tools parse)`,
     );
   }
-  throw new TandemError("invalid_argument", `${shown(path)}: neither a wasm module nor a component`);
+  throw notWasm(path);
+}
+
+function notWasm(path: string): TandemError {
+  return new TandemError("invalid_argument", `${shown(path)}: neither a wasm module nor a component`);
 }

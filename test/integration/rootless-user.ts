@@ -34,6 +34,15 @@ function firstOf(file: string, name: string): number {
   return Number(line.split(":")[1]);
 }
 
+/** It may have ended since it was listed: a server's guests do with it. */
+function endProcess(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 type Change = (spec: RootlessSpec) => object;
 
 /** A user of this machine, with ranges of subordinate ids, for as long as a test lasts. */
@@ -175,7 +184,7 @@ export class RootlessUser {
     if (existsSync(store)) for (const id of readdirSync(store)) await this.oci(["delete", "--force", id]);
     for (const bundle of this.#bundles) bundle.remove();
     // Servers and what else goes on by itself: nobody but we runs anything as this user.
-    for (const pid of this.#processes()) process.kill(pid, "SIGKILL");
+    for (const pid of this.#processes()) endProcess(pid);
     await waitFor(() => this.#processes().length === 0, 10_000, `end of the processes of ${this.name}`);
     await waitFor(
       async () => (await run("userdel", [this.name])).status === 0,

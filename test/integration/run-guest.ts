@@ -104,7 +104,7 @@ export class RunningGuest {
 }
 
 /** The client has the guest's pidfd open (proc_pid_fdinfo(5)); setpriv and env have become it by exec. */
-function guestOf(client: number): number {
+export function guestOf(client: number): number {
   for (const file of globSync(`/proc/${client}/fdinfo/*`)) {
     const pid = /^Pid:\t(\d+)$/m.exec(readOr(file, ""))?.[1];
     if (pid !== undefined) return Number(pid);

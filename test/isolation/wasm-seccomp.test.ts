@@ -99,15 +99,21 @@ wasm("has of sockets what its use takes, and no more", () => {
   ];
   const allowed = (use: SocketUse): string[] =>
     calls.filter(([name, args]) => call(filterFor(use), name, ...args) === PASSED).map(([name]) => name);
-  const given = ["accept4", "recvfrom", "sendto", "shutdown", "listen"];
+  const connections = ["recvfrom", "sendto", "shutdown"];
+  const given = ["accept4", ...connections, "listen"];
   assert.equal(allowed("none"), []);
   assert.equal(allowed("accept"), given);
   assert.equal(allowed("listen"), [...given, "bind"]);
+  assert.equal(allowed("stream"), [...connections, "bind", "connect"]);
+  assert.equal(allowed("connect"), [...connections, "bind", "connect"]);
   assert.equal(allowed("network"), [...given, "bind", "connect"]);
   const socket = (use: SocketUse, type: number): string => call(filterFor(use), "socket", AF_INET, type, 0);
   assert.is(socket("accept", SOCK_STREAM), "EPERM");
   assert.is(socket("listen", SOCK_STREAM), "ok");
   assert.is(socket("listen", SOCK_DGRAM), "EPERM", "a datagram needs no connect to leave");
+  assert.is(socket("stream", SOCK_STREAM), "ok");
+  assert.is(socket("stream", SOCK_DGRAM), "EPERM");
+  assert.is(socket("connect", SOCK_DGRAM), "ok");
   assert.is(socket("network", SOCK_DGRAM), "ok");
 });
 
@@ -143,7 +149,7 @@ wasm("lets Node serve http on a listening socket that it was given, or on a port
 });
 
 wasm("cannot connect by sending", () => {
-  for (const use of ["accept", "listen", "network"] as const) {
+  for (const use of ["accept", "listen", "stream", "connect", "network"] as const) {
     assert.is(call(filterFor(use), "sendto", -1, 0, 0, MSG_FASTOPEN, 0, 0), "EPERM", use);
     assert.is(call(filterFor(use), "sendmsg", -1, 0, MSG_FASTOPEN), "EPERM", use);
   }

@@ -52,7 +52,8 @@ function useOf(grant: Partial<GrantPlan>, listeners = 0): SocketUse | undefined 
 test("The kernel lets through as much of sockets as the grant has", () => {
   assert.is(useOf({}), "none");
   assert.is(useOf({}, 1), "accept");
-  assert.is(useOf({ network: { outbound: [], inbound: [] } }), "network");
+  assert.is(useOf({ network: { outbound: [], inbound: [] } }), "connect");
+  assert.is(useOf({ network: { outbound: [], inbound: ["*:80"] } }), "network");
 });
 
 test("A rule of the network that is wrong is found before the wall is up, whatever the guest imports", () => {

@@ -21,10 +21,16 @@ export interface NetworkUse {
 /** @throws TandemError `invalid_argument` naming a rule of the grant that is wrong */
 export function networkNeeds({ network, listeners, served }: NetworkUse): NetworkNeeds {
   const ports = served !== undefined && "port" in served ? [served.port] : [];
-  if (network !== undefined) {
-    const { bind, connect } = new NetworkRules(network).tcpPorts();
-    return { sockets: "network", tcpPorts: { bind: bind && [...bind, ...ports], connect } };
+  if (network === undefined) {
+    const sockets = ports.length > 0 ? "listen" : listeners > 0 ? "accept" : "none";
+    return { sockets, tcpPorts: { bind: ports, connect: [] } };
   }
-  const sockets = ports.length > 0 ? "listen" : listeners > 0 ? "accept" : "none";
-  return { sockets, tcpPorts: { bind: ports, connect: [] } };
+  const rules = new NetworkRules(network);
+  const { bind, connect } = rules.tcpPorts();
+  const tcpPorts = { bind: bind && [...bind, ...ports], connect };
+  // Only where a rule lets somebody in, or the process has a socket that does.
+  if (network.inbound.length > 0 || ports.length + listeners > 0) return { sockets: "network", tcpPorts };
+  const { protocols } = network;
+  const datagrams = rules.hasNames || protocols === undefined || protocols.includes("udp");
+  return { sockets: datagrams ? "connect" : "stream", tcpPorts };
 }

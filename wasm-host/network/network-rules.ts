@@ -72,11 +72,16 @@ export class NetworkRules {
     return this.#inbound.some((rule) => includes(rule.ports, port) && coversLocal(rule, local));
   }
 
+  /** Whether it may look any name up. */
+  get hasNames(): boolean {
+    return this.#outbound.some(({ kind }) => kind !== "block");
+  }
+
   /** For the kernel's wall, which knows ports only: what any of the rules needs, undefined for every port. */
   tcpPorts(): TcpPorts {
     // A client may bind to a port that the kernel picks. Names are asked for over TCP too, by whoever may look one up.
     const bind = [{ first: 0, last: 0 }, ...this.#inbound.map(({ ports }) => ports)];
-    const dns = this.#outbound.some(({ kind }) => kind !== "block") ? [{ first: 53, last: 53 }] : [];
+    const dns = this.hasNames ? [{ first: 53, last: 53 }] : [];
     return {
       bind: listPorts(bind),
       connect: listPorts([...dns, ...this.#outbound.map(({ ports }) => ports)]),

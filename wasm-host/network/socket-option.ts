@@ -1,4 +1,7 @@
-/** The options of sockets that are reached at all, by native/addon/socket.cc's numbers. `error` is read only, and reading clears it. */
+/**
+ * The options of sockets that are reached at all, by native/addon/socket.cc's numbers. `error`, `type` (1: a stream)
+ * and `listens` are read only, and reading `error` clears it.
+ */
 export const socketOption = {
   error: 0,
   keepAlive: 1,
@@ -9,6 +12,8 @@ export const socketOption = {
   hopLimitIpv6: 6,
   receiveBuffer: 7,
   sendBuffer: 8,
+  type: 9,
+  listens: 10,
 } as const;
 
 export type SocketOption = (typeof socketOption)[keyof typeof socketOption];

@@ -1,5 +1,6 @@
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import type { NetworkGrant } from "../../../wasm-host/grant.ts";
 import { type NetworkUse, networkNeeds } from "../../../wasm-host/network/kernel-needs.ts";
 
 const test = suite("what the kernel has to let through");
@@ -24,7 +25,22 @@ test("Sockets are of the grant, of an http component's port, or given", () => {
     sockets: "listen",
     tcpPorts: { bind: [8080], connect: [] },
   });
-  assert.is(needs({ network: { outbound: [], inbound: [] } }).sockets, "network");
+});
+
+test("Of a network there is what its rules take: nobody is let in without a rule, nothing is looked up without a name", () => {
+  const use = (
+    outbound: readonly string[],
+    more: Partial<NetworkGrant> = {},
+    rest: Partial<NetworkUse> = {},
+  ) => needs({ network: { outbound, inbound: [], ...more }, ...rest }).sockets;
+  const address = ["10.0.0.1:5432"];
+  assert.is(use(address), "connect");
+  assert.is(use(address, { protocols: ["tcp"] }), "stream");
+  assert.is(use(address, { protocols: ["tcp", "http", "dns"] }), "stream");
+  assert.is(use(["a.test:443"], { protocols: ["http"] }), "connect");
+  assert.is(use([], { inbound: ["127.0.0.1:80"], protocols: ["tcp"] }), "network");
+  assert.is(use(address, { protocols: ["tcp"] }, { served: { port: 8080 } }), "network");
+  assert.is(use(address, { protocols: ["tcp"] }, { listeners: 1 }), "network");
 });
 
 test("Ports are those of all rules, and DNS's for who may look names up", () => {
