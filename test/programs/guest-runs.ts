@@ -1,10 +1,12 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import * as assert from "uvu/assert";
 import { type Finished, run } from "../../scripts/private-containerd/command.ts";
+import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { Household } from "../support/household.ts";
 
 const tandem = fileURLToPath(new URL("../../dist/bin/tandem", import.meta.url));
@@ -15,6 +17,12 @@ const wasmtime = join(wasmtimeDirectory, "bin/wasmtime");
 
 /** With pipes for stdin and stdout. */
 export type Started = ChildProcessByStdio<Writable, Readable, null>;
+
+export interface Served {
+  /** `http://127.0.0.1:1234/` */
+  readonly address: string;
+  end(): Promise<void>;
+}
 
 export interface GuestOptions {
   /** Options of `tandem run`. Unless told, the work directory is granted as /work. */
@@ -78,6 +86,33 @@ export class GuestRuns implements Disposable {
       env: { ...process.env, ...this.#household.environment },
       stdio: ["pipe", "pipe", "inherit"],
     });
+  }
+
+  /** `tandem serve` on a port of its choice, once it serves; options in place of the work directory's. */
+  async serve(program: string, flags: readonly string[] = []): Promise<Served> {
+    const child = spawn(tandem, ["serve", "--addr", "127.0.0.1:0", ...flags, program], {
+      env: { ...process.env, ...this.#household.environment },
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    const exited = once(child, "exit");
+    let said = "";
+    child.stderr.on("data", (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+    const end = async (): Promise<void> => {
+      child.kill("SIGTERM");
+      await exited;
+    };
+    const address = (): string | undefined => /^Serving HTTP on (\S+)/m.exec(said)?.[1];
+    try {
+      await waitFor(() => address() !== undefined || child.exitCode !== null, 300_000, "an address");
+      const found = address();
+      if (found === undefined) throw new Error(said);
+      return { address: found, end };
+    } catch (error) {
+      await end();
+      throw error;
+    }
   }
 
   /** Options with /work and these. */
