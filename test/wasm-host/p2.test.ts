@@ -17,6 +17,7 @@ import { createNativeFiles } from "../../wasm-host/wasi/p2/native-files.ts";
 import { Pollable } from "../../wasm-host/wasi/p2/poll.ts";
 import { InputStream, OutputStream } from "../../wasm-host/wasi/p2/streams.ts";
 import { blocking, suspending, type Waiter } from "../../wasm-host/wasi/p2/waiting.ts";
+import { Fields as Fields03 } from "../../wasm-host/wasi/p3/http/fields.ts";
 
 const test = suite("p2");
 const waiters: Readonly<Record<string, Waiter>> = { blocking, suspending };
@@ -151,6 +152,25 @@ test("Headers compare without case, keep their order and cannot carry a line bre
   fields.freeze();
   assert.equal(fields.delete("x-one"), { tag: "err", val: { tag: "immutable" } });
   assert.is(fields.clone().delete("x-one").tag, "ok");
+});
+
+test("More fields than a host has room for are a trap in 0.2 and an error in 0.3, and are not there then", () => {
+  const [large, list] = [Buffer.alloc(1000, "x"), [["many", Buffer.from("1")]] as const];
+  for (const Class of [Fields, Fields03]) {
+    const made = Class.fromList(list);
+    assert.ok(made.tag === "ok" && made.val instanceof Class && made.val.clone() instanceof Class);
+  }
+  const traps = /^fields of more than 131072 bytes$/;
+  const fields = new Fields();
+  assert.throws(() => fields.set("many", Array(200).fill(large)), traps);
+  assert.throws(() => Fields.fromList(Array(200).fill(["many", large])), traps);
+  const newer = new Fields03();
+  assert.is(newer.append("many", large).tag, "ok");
+  const tooLarge = { tag: "err", val: { tag: "size-exceeded" } };
+  assert.equal(newer.set("many", Array(200).fill(large)), tooLarge);
+  assert.equal(newer.get("many"), [large]);
+  assert.equal(Fields03.fromList(Array(200).fill(["many", large])), tooLarge);
+  assert.ok(Fields03.fromRaw(["a", "b"]) instanceof Fields03);
 });
 
 test("A request line cannot be broken by its path, method or authority", () => {

@@ -2,7 +2,15 @@ import { done, err, ok, type Result } from "../wasi/p2/result.ts";
 import type { RawHeaders } from "./exchange.ts";
 import { isToken } from "./syntax.ts";
 
-type HeaderError = { readonly tag: "invalid-syntax" | "forbidden" | "immutable" };
+/** `header-error`; the last is 0.3's. */
+export interface HeaderError {
+  readonly tag: "invalid-syntax" | "forbidden" | "immutable" | "size-exceeded";
+}
+
+/** Thrown where fields would become too many: a trap in 0.2, which has no word for it. */
+export class FieldsTooLarge extends Error {
+  override readonly name = "FieldsTooLarge";
+}
 
 /** Headers of the connection, not of the message: RFC 9110 §7.6.1, and `host`, which is the request's authority. */
 const forbidden: ReadonlySet<string> = new Set([
@@ -22,32 +30,39 @@ const maxBytes = 128 * 1024;
 /** What an entry costs besides its text. */
 const entryBytes = 64;
 
-/** The resource `fields` of wasi:http/types 0.2 and 0.3: headers or trailers. Values are bytes; names compare without case. */
+export type FieldList = readonly (readonly [name: string, value: Uint8Array])[];
+
+/** The resource `fields` of wasi:http/types 0.2: headers or trailers. Values are bytes; names compare without case. */
 export class Fields {
   /** Values as Latin-1. */
   #entries: [name: string, value: string][] = [];
   #immutable = false;
 
-  static fromList(entries: readonly (readonly [string, Uint8Array])[]): Result<Fields, HeaderError> {
-    const fields = new Fields();
-    for (const [name, value] of entries) {
-      const text = latin1(value);
-      const problem = check(name, text);
-      if (problem !== undefined) return err(problem);
-      fields.#add(name, text);
-    }
-    return ok(fields);
+  static fromList(entries: FieldList): Result<Fields, HeaderError> {
+    return new Fields().filledFrom(entries);
   }
 
   /** From names and values in turn, leaving out what belongs to the connection. */
   static fromRaw(raw: readonly string[]): Fields {
-    const fields = new Fields();
+    return new Fields().takenFrom(raw);
+  }
+
+  protected filledFrom(entries: FieldList): Result<this, HeaderError> {
+    for (const [name, value] of entries) {
+      const text = latin1(value);
+      const problem = check(name, text);
+      if (problem !== undefined) return err(problem);
+      this.#add(name, text);
+    }
+    return ok(this);
+  }
+
+  protected takenFrom(raw: readonly string[]): this {
     for (let index = 0; index + 1 < raw.length; index += 2) {
       const [name = "", value = ""] = [raw[index], raw[index + 1]];
-      if (!forbidden.has(name.toLowerCase())) fields.#entries.push([name, value]);
+      if (!forbidden.has(name.toLowerCase())) this.#entries.push([name, value]);
     }
-    fields.#immutable = true;
-    return fields;
+    return this.freeze();
   }
 
   get(name: string): Uint8Array[] {
@@ -64,8 +79,14 @@ export class Fields {
     const texts = values.map(latin1);
     const problem = this.#refuseAny(name, texts.length === 0 ? anyValue : texts);
     if (problem !== undefined) return err(problem);
+    const before = this.#entries;
     this.#remove(name);
-    for (const text of texts) this.#add(name, text);
+    try {
+      for (const text of texts) this.#add(name, text);
+    } catch (error) {
+      this.#entries = before;
+      throw error;
+    }
     return done;
   }
 
@@ -101,14 +122,14 @@ export class Fields {
   }
 
   clone(): Fields {
-    const fields = new Fields();
+    const fields = this.#another();
     fields.#entries = [...this.#entries];
     return fields;
   }
 
   /** Another handle of the same fields, for a guest that may look at them. */
   view(): Fields {
-    const fields = new Fields();
+    const fields = this.#another();
     fields.#entries = this.#entries;
     fields.#immutable = true;
     return fields;
@@ -125,11 +146,16 @@ export class Fields {
     return this.#entries;
   }
 
-  /** @throws Error, a trap, when there are too many */
+  /** Of the same version of WASI. */
+  #another(): Fields {
+    return new (this.constructor as typeof Fields)();
+  }
+
+  /** @throws FieldsTooLarge */
   #add(name: string, value: string): void {
     let size = name.length + value.length + entryBytes;
     for (const [other, text] of this.#entries) size += other.length + text.length + entryBytes;
-    if (size > maxBytes) throw new Error(`fields of more than ${maxBytes} bytes`);
+    if (size > maxBytes) throw new FieldsTooLarge(`fields of more than ${maxBytes} bytes`);
     this.#entries.push([this.#spelling(name), value]);
   }
 

@@ -1,6 +1,6 @@
 import type { HttpErrorCode } from "../../../http/error-code.ts";
-import type { Fields } from "../../../http/fields.ts";
 import type { Result } from "../../p2/result.ts";
+import type { Fields } from "./fields.ts";
 
 export type Trailers = Result<Fields | undefined, HttpErrorCode>;
 

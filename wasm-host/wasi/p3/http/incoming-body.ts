@@ -1,10 +1,10 @@
 import type { IncomingContent } from "../../../http/content.ts";
 import { errorCodeOf } from "../../../http/error-code.ts";
-import { Fields } from "../../../http/fields.ts";
 import { err, ok } from "../../p2/result.ts";
 import { suspending } from "../../p2/waiting.ts";
 import { type ChunkSource, chunksOf } from "../host-stream.ts";
 import type { Body, Trailers, Transmission } from "./body.ts";
+import { Fields } from "./fields.ts";
 
 /** The body of a message that came over the network. */
 export class IncomingBody implements Body {

@@ -1,5 +1,4 @@
 import type { Exchange } from "../../../http/exchange.ts";
-import { Fields } from "../../../http/fields.ts";
 import {
   checkMethod,
   checkScheme,
@@ -12,6 +11,7 @@ import { done, err, type Result } from "../../p2/result.ts";
 import type { GuestStream } from "../guest-stream.ts";
 import type { Body, Trailers, Transmission } from "./body.ts";
 import { consumeBody } from "./consume-body.ts";
+import { Fields } from "./fields.ts";
 import { GuestBody } from "./guest-body.ts";
 import { IncomingBody } from "./incoming-body.ts";
 import type { RequestOptions } from "./request-options.ts";

@@ -1,12 +1,12 @@
 import type { IncomingMessage } from "node:http";
 import type { Exchange } from "../../../http/exchange.ts";
-import { Fields } from "../../../http/fields.ts";
 import { NodeIncoming } from "../../../http/node-incoming.ts";
 import { contentLength } from "../../../http/syntax.ts";
 import { done, err, type Result } from "../../p2/result.ts";
 import type { GuestStream } from "../guest-stream.ts";
 import type { Body, Trailers, Transmission } from "./body.ts";
 import { consumeBody } from "./consume-body.ts";
+import { Fields } from "./fields.ts";
 import { GuestBody } from "./guest-body.ts";
 import { IncomingBody } from "./incoming-body.ts";
 import { neverSent } from "./request.ts";

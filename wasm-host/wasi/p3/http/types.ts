@@ -1,4 +1,4 @@
-import { Fields } from "../../../http/fields.ts";
+import { Fields } from "./fields.ts";
 import { Request } from "./request.ts";
 import { RequestOptions } from "./request-options.ts";
 import { Response } from "./response.ts";
