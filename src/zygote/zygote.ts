@@ -133,6 +133,8 @@ function passOn(message: ZygoteMessage, { nursery, spares, closeInherited }: Ans
       closeInherited();
       spares.closeAll();
       for (const fd of [message.fd, ...message.fds]) closeSync(fd);
+      // Its first guest's secrets, in what is every later guest's memory.
+      message.data.fill(0);
     });
     if (isNursery === true) return true;
     nursery?.pass(message);
