@@ -30,11 +30,14 @@ export interface Source {
 export interface Waiter {
   /** Returns, or resolves, once one of the sources is ready. */
   untilAny(sources: readonly Source[]): undefined | Promise<void>;
-  /** The same, with the indexes of those that are. */
-  poll(sources: readonly Source[]): readonly number[] | Promise<readonly number[]>;
+  /** The same, with the indexes of those that are. Any of the owners may end the wait: then it never resolves. */
+  poll(sources: readonly Source[], owners?: readonly Waits[]): readonly number[] | Promise<readonly number[]>;
   /** Asks the source whenever it may be ready, while the guest does something else, until it is: asking it is what has to be done. */
   inBackground(source: Source): void;
 }
+
+/** Ends each wait of an owner that may go before what it waits for has come. */
+export type Waits = Set<() => void>;
 
 export const alwaysReady: Source = { ready: () => true };
 
@@ -54,7 +57,7 @@ export const blocking: Waiter = {
     waitWithThread(sources);
     return undefined;
   },
-  poll: waitWithThread,
+  poll: (sources) => waitWithThread(sources),
   inBackground(source) {
     chores.set(source, () => undefined);
   },
@@ -79,9 +82,9 @@ export const suspending: Waiter = {
     const waiting = this.poll(sources);
     return waiting instanceof Promise ? waiting.then(() => undefined) : undefined;
   },
-  poll(sources) {
+  poll(sources, owners) {
     const ready = sweep(sources, false);
-    if (ready.length === 0) return whenWoken(sources);
+    if (ready.length === 0) return whenWoken(sources, owners);
     // A guest that polls in a loop must not keep the loop from what feeds the others.
     const starving = sources.some(({ watch }, index) => watch !== undefined && !ready.includes(index));
     return starving ? new Promise((resolve) => setImmediate(() => resolve(sweep(sources, false)))) : ready;
@@ -92,9 +95,13 @@ export const suspending: Waiter = {
   },
 };
 
-function whenWoken(sources: readonly Source[]): Promise<readonly number[]> {
-  return new Promise((resolve, reject) => {
-    watchAll(sources, { resolve, reject });
+function whenWoken(sources: readonly Source[], owners: readonly Waits[] = []): Promise<readonly number[]> {
+  const { promise, resolve, reject } = Promise.withResolvers<readonly number[]>();
+  const stop = watchAll(sources, { resolve, reject });
+  for (const owner of owners) owner.add(stop);
+  if (owners.length === 0) return promise;
+  return promise.finally(() => {
+    for (const owner of owners) owner.delete(stop);
   });
 }
 
