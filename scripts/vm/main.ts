@@ -31,6 +31,7 @@ const usualTests: Readonly<Record<Cgroups, readonly string[]>> = {
     "integration/systemd",
     "integration/linux-executor",
     "integration/lifecycle",
+    "integration/zygote-start",
     // Debian's criu knows this kernel; what looks at cgroups, and changes them.
     "integration/oci-ch",
     "integration/oci-look",

@@ -104,7 +104,7 @@ async function assertClean({ oci, zygote, pids }: Start): Promise<void> {
   await waitFor(() => !pids.some(isAlive), 5000, `the end of ${pids.join(", ")}`);
   assert.equal(mountsBelow(oci.runDirectory), []);
   assert.equal(globSync(join(oci.runDirectory, "z/*/rehearsal")), []);
-  assert.equal(globSync(`/sys/fs/cgroup/{*/,}tandem-rehearsal-${zygote}/`), []);
+  assert.equal(globSync(`/sys/fs/cgroup/{*/,}tandem-rehearsal-${zygote}/`), [], logOf(oci));
 }
 
 function logOf(oci: OciCommands): string {

@@ -2,7 +2,10 @@ import { chmodSync, copyFileSync, mkdirSync, rmSync, writeFileSync } from "node:
 import { join } from "node:path";
 import type { WasmConfig } from "../../../wasm-host/config.ts";
 import { machineResolver } from "../../../wasm-host/network/read-resolver-files.ts";
+import { writeStateFile } from "../../bundle/state-file.ts";
 import { directories } from "../../directories.ts";
+import { cgroupLayout } from "../../isolation/cgroup/layout.ts";
+import { cgroupPaths } from "../../isolation/cgroup/paths.ts";
 import { native } from "../../native.ts";
 import type { ShimParameters } from "../request.ts";
 import { rehearsalModule } from "./module.ts";
@@ -89,10 +92,15 @@ export class Stage {
     };
   }
 
-  /** The bundle's config.json for one of the two programs. */
+  /**
+   * The bundle's config.json for one of the two programs. Its cgroup is named for the monitor before it is there: Create says so
+   * only after it has made it, since of any other cgroup it cannot know whose it will be.
+   */
   setProgram(program: string): void {
-    const spec = rehearsalSpec(program, `/tandem-rehearsal-${native.getpid()}`);
-    writeFileSync(join(this.bundle, "config.json"), JSON.stringify(spec));
+    const cgroupsPath = `/tandem-rehearsal-${native.getpid()}`;
+    writeFileSync(join(this.bundle, "config.json"), JSON.stringify(rehearsalSpec(program, cgroupsPath)));
+    const { all } = cgroupPaths(cgroupLayout(), { cgroupsPath, namespace: "rehearsal", id: "rehearsal" });
+    writeStateFile(this.bundle, { cgroups: all, mounts: [], socket: this.tasks, poststop: [] });
   }
 
   clear(): void {
