@@ -11,6 +11,7 @@ import {
 import { setPriority } from "node:os";
 import { join } from "node:path";
 import { shown, TandemError } from "../errors.ts";
+import { lockFile } from "../file-lock.ts";
 import { runWalled } from "../image/walled-child.ts";
 import type { Log } from "../log.ts";
 import { native } from "../native.ts";
@@ -145,17 +146,14 @@ function isMissing({ engine, store, log }: CompilerHost, module: string): boolea
   }
 }
 
-/** Waits until no other process compiles. The locks last as long as this process. */
+/** Waits until no other process compiles. Its turn lasts as long as this process. */
 function takeTurn(directory: string): boolean {
-  const open = (name: string): number => openSync(join(directory, name), "a", 0o600);
   for (let place = 0; place < WAITING; place++) {
-    const fd = open(`waiting-${place}`);
-    if (native.lockFile(fd, { wait: false })) {
-      native.lockFile(open("turn"), { wait: true });
-      closeSync(fd);
-      return true;
-    }
-    closeSync(fd);
+    const leave = lockFile(join(directory, `waiting-${place}`), { wait: false });
+    if (leave === undefined) continue;
+    lockFile(join(directory, "turn"), { wait: true });
+    leave();
+    return true;
   }
   return false;
 }
@@ -178,8 +176,10 @@ async function compile(host: CompilerHost, job: Job): Promise<void> {
       native.unmapFile(code);
     }
   } catch (error) {
-    store.markFailed(engine.id, job.module);
-    log.warn({ err: TandemError.from(error) }, `code of module ${job.module}: was not made`);
+    const failure = TandemError.from(error);
+    // A full disk says nothing of the module.
+    if (failure.code !== "resource_exhausted") store.markFailed(engine.id, job.module);
+    log.warn({ err: failure }, `code of module ${job.module}: was not made`);
   }
 }
 

@@ -1,24 +1,19 @@
 import { createHash } from "node:crypto";
 import {
-  closeSync,
-  linkSync,
   lstatSync,
   mkdirSync,
   mkdtempSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
   statSync,
-  unlinkSync,
   utimesSync,
-  writeSync,
 } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TandemError } from "../errors.ts";
-import { processStat } from "../process-stat.ts";
+import { lockFile } from "../file-lock.ts";
 import { type ComponentFunctions, isComponentFunctions } from "../wasm-binary/component/value-types.ts";
 
 /** One file of an entry, as it was when it was written. */
@@ -59,6 +54,9 @@ export interface CacheOptions {
   readonly maxBytes: number;
 }
 
+const lockSuffix = ".lock";
+const temporaryInfix = ".tmp-";
+
 /** An entry that was handed out so recently may not have been read yet. */
 const inUseMs = 10 * 60 * 1000;
 
@@ -76,7 +74,10 @@ export class CompileCache {
     this.#options = options;
   }
 
-  /** The entry of this key, or undefined. One that is damaged or foreign is removed. */
+  /**
+   * The entry of this key, or undefined. One that is damaged or foreign is removed.
+   * @throws TandemError when it cannot be looked at
+   */
   find(key: string): CacheEntry | undefined {
     const dir = join(this.#options.directory, key);
     try {
@@ -86,8 +87,9 @@ export class CompileCache {
       utimesSync(join(dir, "manifest.json"), now, now); // the time of use, for the eviction
       return { dir, manifest };
     } catch (error) {
-      if (!(error instanceof Error && "code" in error && error.code === "ENOENT" && !exists(dir)))
-        rmSync(dir, { recursive: true, force: true });
+      // Anything else passes, as when there are too many open files: somebody may be using the entry.
+      if (!isDamage(error)) throw TandemError.from(error, `component cache ${dir}`);
+      rmSync(dir, { recursive: true, force: true });
       return undefined;
     }
   }
@@ -119,7 +121,9 @@ export class CompileCache {
     const { directory } = this.#options;
     if (!exists(directory)) return [];
     return readdirSync(directory)
-      .flatMap((name) => (/^[0-9a-f]{64}$/.test(name) ? (entryUse(directory, name) ?? []) : []))
+      .flatMap((name) =>
+        /^([0-9a-f]{16}-)?[0-9a-f]{64}$/.test(name) ? (entryUse(directory, name) ?? []) : [],
+      )
       .sort((a, b) => a.usedAt - b.usedAt)
       .map(({ name, bytes, usedAt }) => ({ key: name, bytes, usedAt: new Date(usedAt) }));
   }
@@ -138,14 +142,38 @@ export class CompileCache {
     rmSync(join(this.#options.directory, key), { recursive: true, force: true });
   }
 
+  /**
+   * Removes what builds have left that were killed: whatever is of one whose lock nobody holds.
+   * @throws TandemError
+   */
+  removeLeftovers(): void {
+    const { directory } = this.#options;
+    if (!exists(directory)) return;
+    this.#onDisk(() => {
+      for (const key of new Set(readdirSync(directory).flatMap((name) => keyOfLeftover(name) ?? []))) {
+        const unlock = lockFile(join(directory, `${key}${lockSuffix}`), { wait: false });
+        if (unlock === undefined) continue;
+        try {
+          removeTemporary(directory, key);
+        } finally {
+          unlock();
+        }
+      }
+    });
+  }
+
   /** Removes all of it. */
   clear(): void {
     rmSync(this.#options.directory, { recursive: true, force: true });
   }
 
   async #build(key: string, build: BuildEntry): Promise<CacheEntry> {
-    const dir = join(this.#options.directory, key);
-    const temporary = this.#onDisk(() => mkdtempSync(join(this.#options.directory, `${key}.tmp-`)));
+    const { directory } = this.#options;
+    const dir = join(directory, key);
+    const temporary = this.#onDisk(() => {
+      removeTemporary(directory, key);
+      return mkdtempSync(join(directory, `${key}${temporaryInfix}`));
+    });
     try {
       await build(temporary);
       const manifest = readManifest(temporary);
@@ -158,28 +186,11 @@ export class CompileCache {
     }
   }
 
-  /**
-   * A file with the builder's pid; undefined while a living process holds it. When two find the same dead holder at once, both
-   * may come to build: that costs time, and the rename lets one entry win.
-   */
+  /** undefined while somebody else builds. */
   #tryLock(key: string): (() => void) | undefined {
-    const path = join(this.#options.directory, `${key}.lock`);
     return this.#onDisk(() => {
       mkdirSync(this.#options.directory, { recursive: true, mode: 0o700 });
-      const mine = `${path}-${process.pid}-${performance.now()}`;
-      const fd = openSync(mine, "wx", 0o600);
-      try {
-        writeSync(fd, `${process.pid} ${processStat(process.pid)?.startTime}`);
-        linkSync(mine, path); // appears with its content or not at all
-        return () => rmSync(path, { force: true });
-      } catch (error) {
-        if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
-        if (!isHeld(path)) rmSync(path, { force: true });
-        return undefined;
-      } finally {
-        closeSync(fd);
-        unlinkSync(mine);
-      }
+      return lockFile(join(this.#options.directory, `${key}${lockSuffix}`), { wait: false });
     });
   }
 
@@ -192,6 +203,7 @@ export class CompileCache {
   }
 
   #evict(justBuilt: string): void {
+    this.removeLeftovers();
     const { directory, maxBytes } = this.#options;
     const entries = readdirSync(directory).flatMap((name) => entryUse(directory, name) ?? []);
     let total = entries.reduce((sum, entry) => sum + entry.bytes, 0);
@@ -285,15 +297,23 @@ function entryUse(
   }
 }
 
-/** A pid may have been given to another process since: its start time tells. */
-function isHeld(lock: string): boolean {
-  try {
-    const [pid, started] = readFileSync(lock, "utf8").split(" ");
-    return processStat(Number(pid))?.startTime === started;
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return false;
-    throw error;
-  }
+function keyOfLeftover(name: string): string | undefined {
+  return /^(.+?)\.(?:lock|tmp-)/.exec(name)?.[1];
+}
+
+/** Of the key's builds. Its lock is the caller's: none of them lives. */
+function removeTemporary(directory: string, key: string): void {
+  for (const name of readdirSync(directory))
+    if (name.startsWith(`${key}${temporaryInfix}`) || name.startsWith(`${key}${lockSuffix}-`))
+      rmSync(join(directory, name), { recursive: true, force: true, maxRetries: 3 });
+}
+
+/** Whether an entry, rather than the machine, is what is wrong when it cannot be read. */
+function isDamage(error: unknown): boolean {
+  if (error instanceof TandemError) return error.code === "failed_precondition";
+  if (error instanceof SyntaxError) return true;
+  const { code } = error as NodeJS.ErrnoException;
+  return code === "ENOENT" || code === "ENOTDIR";
 }
 
 function exists(path: string): boolean {

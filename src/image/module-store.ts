@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
   existsSync,
@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { basename, join } from "node:path";
 import { TandemError } from "../errors.ts";
+import { native } from "../native.ts";
 import { assertDigest, type Descriptor } from "./descriptor.ts";
 import { digestOf } from "./digest-of.ts";
 
@@ -114,7 +115,7 @@ export class ModuleStore {
     }
     const temporary = join(
       this.#directory,
-      `${temporaryPrefix}${process.pid}-${Date.now()}-${blob.digest.slice(7, 23)}`,
+      `${temporaryPrefix}${native.getpid()}-${randomBytes(4).toString("hex")}-${blob.digest.slice(7, 23)}`,
     );
     try {
       mkdirSync(this.#directory, { recursive: true, mode: 0o700 });

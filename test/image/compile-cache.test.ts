@@ -1,8 +1,11 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
+  closeSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -12,10 +15,12 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { TandemError } from "../../src/errors.ts";
+import { lockFile } from "../../src/file-lock.ts";
 import { CompileCache, verifyEntry } from "../../src/image/compile-cache.ts";
-import { processStat } from "../../src/process-stat.ts";
 
 const test = suite<{ directory: string; cache: CompileCache }>("compile-cache");
 
@@ -68,25 +73,47 @@ test("Callers at once share one build", async ({ cache, directory }) => {
   assert.equal(readdirSync(directory), ["key"], "no lock and no temporary directory is left");
 });
 
-test("A lock of a process that is gone is taken over", async ({ cache, directory }) => {
-  writeFileSync(join(directory, "key.lock"), "4194304 123");
-  assert.ok(await cache.findOrBuild("key", glue));
-  assert.equal(readdirSync(directory), ["key"]);
-});
-
-test("A pid that another process has got since does not hold the lock", async ({ cache, directory }) => {
-  writeFileSync(join(directory, "key.lock"), `${process.pid} 1`);
-  assert.ok(await cache.findOrBuild("key", glue));
+test("A builder that was killed holds nobody up, and leaves nothing, though who forked it lives", ({
+  directory,
+}) => {
+  const script = fileURLToPath(new URL("./fixtures/killed-builder.ts", import.meta.url));
+  const preload = fileURLToPath(new URL("../../native/build/Release/tandem-dofork.so", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ["--single-threaded", "--no-warnings", script, directory],
+    { encoding: "utf8", timeout: 60_000, env: { LD_PRELOAD: preload } },
+  );
+  assert.is(status, 0, stderr);
+  const [before, after] = JSON.parse(stdout) as [string[], string[]];
+  assert.match(before.join(" "), /^key\.lock key\.tmp-\S+$/);
+  assert.equal(after, ["key"]);
 });
 
 test("Waiting for another's build ends with the signal", async ({ cache, directory }) => {
-  const started = processStat(process.pid)?.startTime;
-  writeFileSync(join(directory, "key.lock"), `${process.pid} ${started}`);
+  const unlock = lockFile(join(directory, "key.lock"), { wait: false });
+  assert.ok(unlock);
   let failure: unknown;
   await cache.findOrBuild("key", glue, AbortSignal.timeout(60)).catch((error: unknown) => {
     failure = error;
   });
   assert.ok(failure instanceof Error);
+  unlock();
+  assert.ok(await cache.findOrBuild("key", glue));
+});
+
+test("What killed builds have left goes with the next eviction; what a living one writes stays", async ({
+  cache,
+  directory,
+}) => {
+  for (const name of ["dead.tmp-a", "dead.tmp-b", "living.tmp-c"]) mkdirSync(join(directory, name));
+  for (const name of ["dead.lock", "gone.lock", "gone.lock-12-34.5"])
+    writeFileSync(join(directory, name), "");
+  const unlock = lockFile(join(directory, "living.lock"), { wait: false });
+  await cache.findOrBuild("key", glue);
+  assert.equal(readdirSync(directory).sort(), ["key", "living.lock", "living.tmp-c"]);
+  unlock?.();
+  cache.removeLeftovers();
+  assert.equal(readdirSync(directory), ["key"]);
 });
 
 test("A build that fails leaves nothing behind", async ({ cache, directory }) => {
@@ -126,6 +153,27 @@ for (const [what, damage] of Object.entries(damages)) {
     assert.is(readFileSync(join(dir, "glue.js"), "utf8"), "// glue");
   });
 }
+
+test("An entry that cannot be looked at now stays", async ({ cache }) => {
+  const { dir } = await cache.findOrBuild("key", glue);
+  const held: number[] = [];
+  let failure: unknown;
+  try {
+    for (;;) held.push(openSync("/dev/null", "r"));
+  } catch {
+    // No descriptor is left to read the manifest with.
+    try {
+      cache.find("key");
+    } catch (error) {
+      failure = error;
+    }
+  } finally {
+    for (const fd of held) closeSync(fd);
+  }
+  assert.instance(failure, TandemError);
+  assert.is((failure as TandemError).code, "resource_exhausted");
+  assert.is(cache.find("key")?.dir, dir);
+});
 
 test("A file in the place of an entry is removed", async ({ cache, directory }) => {
   writeFileSync(join(directory, "key"), "not a directory");

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -10,6 +10,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
+import { native } from "../../native.ts";
 
 const digestLength = 32;
 /** BPF_MAXINSNS of 8 bytes. */
@@ -42,7 +43,7 @@ export function loadFilter(directory: string, key: string): Buffer | undefined {
 
 /** Keeps a filter for the next process. False when it cannot (a full or read-only disk): that costs time, nothing else. */
 export function storeFilter(directory: string, key: string, filter: Buffer): boolean {
-  const temporary = `${directory}/.${key}.${process.pid}`;
+  const temporary = `${directory}/.${key}.${native.getpid()}-${randomBytes(4).toString("hex")}`;
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     writeFileSync(temporary, Buffer.concat([digest(key, filter), filter]), { mode: 0o600, flag: "wx" });
