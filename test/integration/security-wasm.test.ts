@@ -28,8 +28,8 @@ security.after(async () => {
   tracer.remove();
 });
 
-async function sleeping(env: readonly string[] = []) {
-  const container = scene.container(tandemWasm, { args: tandemWasm.programs.sleep, env });
+async function sleeping(env: readonly string[] = [], mounts: readonly object[] = []) {
+  const container = scene.container(tandemWasm, { args: tandemWasm.programs.sleep, env, mounts });
   const pid = await container.run();
   await container.stdout.shows("sleeping\n");
   return { container, pid };
@@ -64,6 +64,26 @@ for (const name of [
     assert.ok(status === 159 || status === 137, `killed, without a word of its own: ${status}`);
   });
 }
+
+security("gets none of the kernel's own file systems by a volume of the machine's", async () => {
+  const { container, pid } = await sleeping(undefined, [
+    { destination: "/host", type: "bind", source: "/", options: ["rbind"] },
+    { destination: "/kernel", type: "bind", source: "/proc", options: ["bind"] },
+  ]);
+  await using _ = container;
+  const open = (path: string, flags = 0): Call => ["openat", -100, `@/fs${path}`, flags];
+  const [there, ...results] = tracer.callsIn(
+    pid,
+    open("/host/etc/passwd"),
+    open("/host/proc/self/mem", 2),
+    open("/host/proc/sys/kernel/core_pattern", 1),
+    open("/host/sys/kernel"),
+    open("/kernel/self/mem", 2),
+    open("/kernel/1/environ"),
+  );
+  assert.match(there ?? "", /^\d+$/);
+  assert.equal(results, new Array<string>(5).fill("ENOENT"));
+});
 
 security("has its streams, its root, its event loop and no descriptor of the zygote's", async () => {
   const { container, pid } = await sleeping();
