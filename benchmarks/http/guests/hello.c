@@ -3,8 +3,8 @@
 typedef int i32;
 typedef long long i64;
 #define IMPORT(module, name) __attribute__((import_module(module), import_name(name)))
-#define HTTP "wasi:http/types@0.2.0"
-#define STREAMS "wasi:io/streams@0.2.0"
+#define HTTP "wasi:http/types@0.2.12"
+#define STREAMS "wasi:io/streams@0.2.12"
 
 IMPORT(HTTP, "[resource-drop]incoming-request") void request_drop(i32);
 IMPORT(HTTP, "[constructor]fields") i32 fields_new(void);
@@ -36,7 +36,7 @@ struct result {
   i32 rest[16];
 } __attribute__((aligned(8)));
 
-__attribute__((export_name("wasi:http/incoming-handler@0.2.0#handle"))) void handle(i32 request, i32 out) {
+__attribute__((export_name("wasi:http/incoming-handler@0.2.12#handle"))) void handle(i32 request, i32 out) {
   struct result result;
   request_drop(request);
   i32 fields = fields_new();
