@@ -9,6 +9,7 @@ import type { CodeOptions } from "./component-code.ts";
 import type { HttpPlan, LocatedFile, WasmConfig } from "./config.ts";
 import { statusFromSignal } from "./exit.ts";
 import type { Grant, Preopen } from "./grant.ts";
+import { useKeptStacks } from "./guest-stack.ts";
 import { defaultHttpLimits, type HttpLimits } from "./http/limits.ts";
 import type { ListenAddress } from "./http/server/listeners.ts";
 import { type ComponentCall, prepareComponentCall } from "./invoke/component-call.ts";
@@ -73,6 +74,7 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     const httpLimits = serves ? withConcurrency(config.httpLimits, most) : config.httpLimits;
     const call = () => prepareCall(files.manifest, workload.export, grant.args.slice(1));
     const run = prepareComponent(loaded, {
+      keptStacks: serves && config.stackBytes === undefined,
       ...{ grant, http, compile, memfd, call, onServing: () => announce(config.http, grant) },
       ...(httpLimits === undefined ? {} : { httpLimits }),
     });
@@ -144,18 +146,21 @@ interface ComponentParts {
   readonly http: ListenAddress;
   readonly httpLimits?: Partial<HttpLimits>;
   readonly onServing: () => void;
+  /** Whether nobody has asked for a larger call stack of what is served than is quickly had. */
+  readonly keptStacks: boolean;
   /** Asked once the imports are known to be granted: what is missing there is the better reason. */
   readonly call: () => ComponentCall | undefined;
 }
 
 function prepareComponent(files: TranspiledFiles, parts: ComponentParts): Run {
-  const { call: toCall, ...rest } = parts;
+  const { call: toCall, keptStacks, ...rest } = parts;
   const component =
     "plan" in files ? loadLinkedComponent({ files, ...rest }) : loadComponent({ files, ...rest });
   const call = toCall();
   if (component.world !== "http") return () => component.run(call);
   return () => {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
+    if (keptStacks) useKeptStacks();
     for (const name of drainSignals) {
       process.once(name, () => {
         const status = statusFromSignal(constants.signals[name]);
