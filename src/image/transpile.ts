@@ -11,7 +11,7 @@ import { type CacheEntry, CompileCache } from "./compile-cache.ts";
 export const jcoTranspileVersion = "0.15.0";
 
 /** Changes when transpile-worker.ts makes something else of the same component. */
-const formatVersion = 13;
+const formatVersion = 14;
 
 const defaultMaxBytes = 2 * 1024 ** 3;
 

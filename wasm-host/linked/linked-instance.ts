@@ -37,8 +37,8 @@ export class LinkedInstance {
   readonly #options: InstanceOptions;
   readonly #memories = new Map<string, GuestMemory>();
   readonly #caller: Caller;
-  /** Set while the guest allocates for the host. */
-  #allocating = false;
+  /** Set while the guest allocates for the host, or tidies up after a call. */
+  #mayNotLeave = false;
   /** Whether the host was called in a guest's turn. */
   #inside = false;
   #failure: Error | undefined;
@@ -100,6 +100,16 @@ export class LinkedInstance {
   left(then: () => void): void {
     this.#options.thread.enterHost();
     then();
+  }
+
+  /** Calls a post-return function, in the guest's turn: it may not call out. @throws what it traps with */
+  tidyUp(postReturn: (...results: unknown[]) => unknown, results: readonly unknown[]): void {
+    this.#mayNotLeave = true;
+    try {
+      postReturn(...results);
+    } finally {
+      this.#mayNotLeave = false;
+    }
   }
 
   /** Whatever it waits for, it does not go on. Its resources are dropped. */
@@ -170,13 +180,13 @@ export class LinkedInstance {
   /** An allocation may not call out: the host is in the middle of an answer. It is the guest's all the same, and has its time. */
   #guard(realloc: Realloc): Realloc {
     return (old, oldSize, align, size) => {
-      this.#allocating = true;
+      this.#mayNotLeave = true;
       if (this.#inside) this.#options.thread.leaveHost();
       try {
         return realloc(old, oldSize, align, size);
       } finally {
         if (this.#inside) this.#options.thread.enterHost();
-        this.#allocating = false;
+        this.#mayNotLeave = false;
       }
     };
   }
@@ -188,7 +198,7 @@ export class LinkedInstance {
         const inside = thread.enterHost();
         this.#inside = inside;
         this.hasCalledOut = true;
-        if (!this.#allocating) return inside;
+        if (!this.#mayNotLeave) return inside;
         this.#fail(new Trap("cannot leave component instance"));
         return unwind();
       },

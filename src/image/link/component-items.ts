@@ -53,7 +53,12 @@ export type Func =
       readonly name: string;
       readonly type: FuncType;
     }
-  | { readonly kind: "lifted"; readonly core: CoreExport; readonly type: FuncType };
+  | {
+      readonly kind: "lifted";
+      readonly core: CoreExport;
+      readonly type: FuncType;
+      readonly postReturn: CoreExport | undefined;
+    };
 
 export interface Instance {
   readonly kind: "instance";

@@ -188,7 +188,16 @@ class PlanMaker {
     const signature = made[place]?.module.exportedSignature(core);
     if (!sameSignature(signature, loweredSignature(func.type)))
       throw new Unlinkable(`${interfaceName}#${name} of another type`);
-    return [{ interface: interfaceName, name, ...this.#planFunction(func.type), core: func.core }];
+    const { postReturn } = func;
+    const results = { params: loweredSignature(func.type).results, results: [] };
+    if (postReturn !== undefined) {
+      const [owner, post] = postReturn;
+      if (!sameSignature(made[owner]?.module.exportedSignature(post), results))
+        throw new Unlinkable(`the post-return of ${interfaceName}#${name} of another type`);
+    }
+    return [
+      { interface: interfaceName, name, ...this.#planFunction(func.type), core: func.core, postReturn },
+    ];
   }
 }
 

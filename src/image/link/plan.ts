@@ -97,6 +97,8 @@ export interface LiftedFunction extends FunctionType {
   readonly interface: string;
   readonly name: string;
   readonly core: CoreExport;
+  /** Called with what `core` has returned once nobody needs that any more. */
+  readonly postReturn: CoreExport | undefined;
 }
 
 /** An export of the core instance with this place in `instances`. */

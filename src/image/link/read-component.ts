@@ -323,17 +323,18 @@ class ComponentScope implements TypeScope {
       case 0x00: {
         body.byte();
         const core = at(this.#coreFuncs, body.u32(), "core function");
-        this.#readOptions(body); // what is lifted here has no result but numbers (make-plan.ts)
+        const { postReturn } = this.#readOptions(body); // what is lifted here has no result but numbers (make-plan.ts)
         const type = at(this.types, body.u32(), "type");
         if (type.kind !== "func" || core.kind !== "export")
           throw new Unlinkable("a lifted function of no type");
-        this.#funcs.push({ kind: "lifted", core: core.at, type });
+        this.#funcs.push({ kind: "lifted", core: core.at, type, postReturn });
         return;
       }
       case 0x01: {
         body.byte();
         const func = at(this.#funcs, body.u32(), "function");
-        this.#coreFuncs.push({ kind: "lowered", func, options: this.#readOptions(body) });
+        const { postReturn: _, ...options } = this.#readOptions(body);
+        this.#coreFuncs.push({ kind: "lowered", func, options });
         return;
       }
       case 0x03: {
@@ -347,10 +348,11 @@ class ComponentScope implements TypeScope {
     }
   }
 
-  #readOptions(body: BinaryReader): CanonicalOptions {
+  #readOptions(body: BinaryReader): CanonicalOptions & { readonly postReturn: CoreExport | undefined } {
     let encoding: StringEncoding = "utf8";
     let memory: CoreExport | undefined;
     let realloc: CoreExport | undefined;
+    let postReturn: CoreExport | undefined;
     body.vector(() => {
       const option = body.byte();
       switch (option) {
@@ -366,13 +368,13 @@ class ComponentScope implements TypeScope {
           realloc = placeOf(at(this.#coreFuncs, body.u32(), "core function"));
           return;
         case 0x05:
-          body.u32(); // only of a lifted function that returns what is in memory, and none of these is called
+          postReturn = placeOf(at(this.#coreFuncs, body.u32(), "core function"));
           return;
         default:
           throw new Unlinkable("async functions");
       }
     });
-    return { encoding, memory, realloc };
+    return { encoding, memory, realloc, postReturn };
   }
 }
 

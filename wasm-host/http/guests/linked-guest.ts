@@ -47,6 +47,7 @@ export class LinkedGuestProgram implements GuestProgram {
     const snapshot = this.#resettable ? program.snapshot(instance) : undefined;
     return new LinkedGuest(instance, snapshot, {
       core: instance.exported(this.#handle.core),
+      postReturn: this.#handle.postReturn && instance.exported(this.#handle.postReturn),
       request: this.#resourceOf(0),
       out: this.#resourceOf(1),
     });
@@ -64,6 +65,7 @@ export class LinkedGuestProgram implements GuestProgram {
 
 interface Handler {
   readonly core: WebAssembly.ExportValue;
+  readonly postReturn: WebAssembly.ExportValue | undefined;
   /** Places of the resources in the plan. */
   readonly request: number;
   readonly out: number;
@@ -78,6 +80,7 @@ class LinkedGuest implements GuestInstance {
     this.#instance = instance;
     this.#snapshot = snapshot;
     const handle = WebAssembly.promising(handler.core);
+    const postReturn = handler.postReturn as (() => unknown) | undefined;
     this.answer = (exchange, report) => {
       const call: Handle02 = (request, out) => {
         const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -86,10 +89,12 @@ class LinkedGuest implements GuestInstance {
             instance.handles.add(handler.request, request),
             instance.handles.add(handler.out, out),
           ];
-          handle(...args).then(
-            () => instance.left(resolve),
-            (error: unknown) => instance.left(() => reject(instance.failure ?? error)),
-          );
+          handle(...args)
+            .then(() => postReturn && instance.tidyUp(postReturn, []))
+            .then(
+              () => instance.left(resolve),
+              (error: unknown) => instance.left(() => reject(instance.failure ?? error)),
+            );
         };
         instance.enter(enter, report.deadline, (error) => reject(toTimeout(error)));
         return promise;
