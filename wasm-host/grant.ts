@@ -36,16 +36,17 @@ export interface Preopen {
   readonly readonly: boolean;
 }
 
-/** Where a guest may reach to and be reached from: one list for sockets, name look-up and http alike. */
+/** Where a guest may reach to and be reached from: one list for sockets, name look-up and http, each rule for all of them or for those it names. */
 export interface NetworkGrant {
   /**
    * Whom it may connect and send to: `HOST`, `HOST:PORT` or `HOST:PORT-PORT`, where HOST is a name, `*.suffix`, `*`, an IPv4 address,
    * an IPv6 address in brackets, or a CIDR block. A name allows itself to be resolved, and then the addresses that it was resolved to.
+   * What the rule is for may stand before it, `tcp:HOST:PORT` or `tcp+dns:HOST`; without that it is for all protocols.
    */
   readonly outbound: readonly string[];
-  /** Where it may bind: `ADDRESS:PORT` or `ADDRESS:PORT-PORT`, with `*` for every address; port 0 is one that the kernel picks. */
+  /** Where it may bind: `ADDRESS:PORT` or `ADDRESS:PORT-PORT`, with `*` for every address; port 0 is one that the kernel picks. `tcp:` or `udp:` may stand before it. */
   readonly inbound: readonly string[];
-  /** By which of these it may do so; by all when absent. */
+  /** By which of these it may do so at all, whatever the rules are for; by all when absent. */
   readonly protocols?: readonly NetworkProtocol[];
   /** What names are looked up in. Without it nobody is asked, and only addresses and `localhost` resolve. */
   readonly resolver?: ResolverFiles;

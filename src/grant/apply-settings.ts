@@ -1,7 +1,8 @@
 import { statSync } from "node:fs";
 import type { GrantPlan, PreopenPlan, WasmMount } from "../../wasm-host/config.ts";
-import type { Limits } from "../../wasm-host/grant.ts";
+import type { Limits, NetworkProtocol } from "../../wasm-host/grant.ts";
 import type { HttpLimits } from "../../wasm-host/http/limits.ts";
+import { networkProtocols } from "../../wasm-host/network/rule.ts";
 import { collectHttpLimits } from "./http-settings.ts";
 import type { PodSettings } from "./pod-settings.ts";
 import { limitSettings, type RootAccess, type SettingName, type SettingValues } from "./settings.ts";
@@ -43,8 +44,8 @@ export function httpLimitsOf(values: SettingValues): Partial<HttpLimits> {
   return collectHttpLimits((name) => values[name]);
 }
 
-function protocolsOf(names: readonly string[]): ("tcp" | "udp" | "dns" | "http")[] {
-  return (["tcp", "udp", "dns", "http"] as const).filter((name) => names.includes(name));
+function protocolsOf(names: readonly string[]): NetworkProtocol[] {
+  return networkProtocols.filter((name) => names.includes(name));
 }
 
 function pick<T extends object>(

@@ -76,7 +76,12 @@ export function renderGrant(grant: ExplainedGrant): string {
     ["listeners", grant.listeners],
     ["network out", grant.network?.outbound ?? []],
     ["network in", grant.network?.inbound ?? []],
-    ["protocols", grant.network === null ? [] : (grant.network?.protocols ?? ["tcp, udp, dns, http"])],
+    [
+      "protocols",
+      grant.network === null
+        ? []
+        : (grant.network?.protocols ?? ["tcp, udp, dns, http, where a rule names none"]),
+    ],
     ["clocks", [grant.clocks === null ? "the machine's" : JSON.stringify(grant.clocks)]],
     ["random", [grant.random === null ? "the kernel's" : JSON.stringify(grant.random)]],
     ["limits", Object.entries(grant.limits).map(([name, value]) => `${name}: ${value}`)],

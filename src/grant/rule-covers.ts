@@ -1,11 +1,8 @@
 import { contains } from "../../wasm-host/network/address-block.ts";
 import { NetworkRules } from "../../wasm-host/network/network-rules.ts";
-import {
-  type OutboundRule,
-  type PortRange,
-  parseInboundRule,
-  parseOutboundRule,
-} from "../../wasm-host/network/rule.ts";
+import { type OutboundRule, parseInboundRule, parseOutboundRule } from "../../wasm-host/network/rule.ts";
+
+type Rule = Pick<OutboundRule, "protocols" | "ports">;
 
 /**
  * Whether everything that one rule of `outbound` (wasm-host/grant.ts) allows, another one does, too.
@@ -13,13 +10,13 @@ import {
  */
 export function outboundCovers(allowed: string, wanted: string): boolean {
   const [wide, narrow] = [parseOutboundRule(allowed), parseOutboundRule(wanted)];
-  return holds(wide.ports, narrow.ports) && hostCovers(wide, narrow);
+  return isWithin(wide, narrow) && hostCovers(wide, narrow);
 }
 
 /** The same of `inbound`. */
 export function inboundCovers(allowed: string, wanted: string): boolean {
   const [wide, narrow] = [parseInboundRule(allowed), parseInboundRule(wanted)];
-  if (!holds(wide.ports, narrow.ports)) return false;
+  if (!isWithin(wide, narrow)) return false;
   if (wide.block === undefined) return true;
   return (
     narrow.block !== undefined &&
@@ -49,9 +46,14 @@ function hostCovers(wide: OutboundRule, narrow: OutboundRule): boolean {
 /** `*` leaves addresses out; a block may have some of them, one address is one or is not. */
 function everythingHas({ block, ports }: Extract<OutboundRule, { kind: "block" }>): boolean {
   if (block.prefix !== 8 * block.base.length) return false;
-  return new NetworkRules({ outbound: ["*"], inbound: [] }).allowsConnect(block.base, ports.first);
+  return new NetworkRules({ outbound: ["*"], inbound: [] }).allowsConnect("tcp", block.base, ports.first);
 }
 
-function holds(wide: PortRange, narrow: PortRange): boolean {
-  return wide.first <= narrow.first && narrow.last <= wide.last;
+/** By protocol and port. */
+function isWithin(wide: Rule, narrow: Rule): boolean {
+  return (
+    narrow.protocols.every((protocol) => wide.protocols.includes(protocol)) &&
+    wide.ports.first <= narrow.ports.first &&
+    narrow.ports.last <= wide.ports.last
+  );
 }

@@ -1,5 +1,6 @@
-import type { Limits, MadeUpClocks, NetworkProtocol, SeededRandom } from "../../wasm-host/grant.ts";
+import type { Limits, MadeUpClocks, SeededRandom } from "../../wasm-host/grant.ts";
 import { limitNames } from "../../wasm-host/limits/limit-names.ts";
+import { networkProtocols } from "../../wasm-host/network/rule.ts";
 import { TandemError } from "../errors.ts";
 import { httpSettings } from "./http-settings.ts";
 import { readClock, readCount, readDuration, readSeed } from "./read-value.ts";
@@ -33,11 +34,9 @@ function wrap<T>(what: string, read: () => T): T {
   }
 }
 
-const protocolNames: readonly NetworkProtocol[] = ["tcp", "udp", "dns", "http"];
-
 function sameProtocol(allowed: string, wanted: string): boolean {
-  if (!protocolNames.some((name) => name === wanted))
-    throw new TandemError("invalid_argument", `${wanted} is none of ${protocolNames.join(", ")}`);
+  if (!networkProtocols.some((name) => name === wanted))
+    throw new TandemError("invalid_argument", `${wanted} is none of ${networkProtocols.join(", ")}`);
   return allowed === wanted;
 }
 

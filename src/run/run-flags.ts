@@ -18,7 +18,7 @@ const grantFlags = {
     help: "options of WebAssembly",
   },
   allow: {
-    value: "HOST[:PORT]",
+    value: "[PROTOCOLS:]HOST[:PORT]",
     many: true,
     help: "reach this name, *.suffix, address or block, by sockets, name look-up and HTTP",
   },

@@ -7,6 +7,7 @@ import type {
   SeededRandom,
 } from "../../wasm-host/grant.ts";
 import type { HttpLimits } from "../../wasm-host/http/limits.ts";
+import { networkProtocols } from "../../wasm-host/network/rule.ts";
 import { TandemError } from "../errors.ts";
 import { collectHttpLimits, httpSettings } from "../grant/http-settings.ts";
 import { readClock, readCount, readDuration, readSeed } from "../grant/read-value.ts";
@@ -165,9 +166,7 @@ function readDirectory(text: string): RequestedDirectory {
   return { host, guest, readonly: mode === "ro" };
 }
 
-const protocols = ["tcp", "udp", "dns", "http"] as const;
-
-/** Nothing but what is asked for; undefined without any of it. */
+/** Nothing but what is asked for: each option has rules of its own, and what is switched off is so for all. Undefined without any of it. */
 function readNetwork(given: Given, wasi: GroupGiven): NetworkGrant | undefined {
   const allowed = given.all("allow");
   const inherit = wasi.switch("inherit-network") ?? false;
@@ -175,19 +174,22 @@ function readNetwork(given: Given, wasi: GroupGiven): NetworkGrant | undefined {
   const lookup = wasi.switch("allow-ip-name-lookup") ?? false;
   const bind = given.all("bind");
   if (!inherit && !http && !lookup && allowed.length + bind.length === 0) return undefined;
-  const sockets = inherit || allowed.length > 0 || bind.length > 0;
-  const wanted: Readonly<Record<NetworkProtocol, boolean>> = {
-    tcp: sockets && wasi.switch("tcp") !== false,
-    udp: sockets && wasi.switch("udp") !== false,
-    dns: lookup || (allowed.length > 0 && wasi.switch("allow-ip-name-lookup") !== false),
-    http: http || (allowed.length > 0 && wasi.switch("http") !== false),
+  const switches: Readonly<Record<NetworkProtocol, boolean | undefined>> = {
+    tcp: wasi.switch("tcp"),
+    udp: wasi.switch("udp"),
+    dns: wasi.switch("allow-ip-name-lookup"),
+    http: wasi.switch("http"),
   };
-  const by = protocols.filter((protocol) => wanted[protocol]);
-  const everywhere = inherit || http || lookup;
+  const by = networkProtocols.filter((protocol) => switches[protocol] !== false);
   return {
-    outbound: everywhere ? ["*", ...allowed] : allowed,
+    outbound: [
+      ...(inherit ? ["tcp+udp:*"] : []),
+      ...(lookup ? ["dns:*"] : []),
+      ...(http ? ["http:*"] : []),
+      ...allowed,
+    ],
     inbound: inherit ? ["*:0-65535", ...bind] : bind,
-    ...(by.length === protocols.length ? {} : { protocols: by }),
+    ...(by.length === networkProtocols.length ? {} : { protocols: by }),
   };
 }
 

@@ -16,6 +16,8 @@ test("names, suffixes, blocks and ports that lie within", () => {
     ["example.com", "EXAMPLE.com"],
     ["10.0.0.0/8:1-100", "10.1.0.0/16:5-6"],
     ["[2001:db8::]/32", "[2001:db8::1]:80"],
+    ["*", "http:example.com"],
+    ["tcp+http:*:443", "http:example.com:443"],
   ] as const)
     assert.ok(outboundCovers(allowed, wanted), `${allowed} covers ${wanted}`);
 });
@@ -36,6 +38,9 @@ test("and nothing beside", () => {
     ["10.1.0.0/16", "10.0.0.0/8"],
     ["10.0.0.0/8", "11.0.0.1"],
     ["192.0.2.1", "example.com"],
+    ["http:*", "example.com"],
+    ["http:*", "tcp:example.com"],
+    ["tcp+http:*", "tcp+dns:example.com"],
   ] as const)
     assert.not.ok(outboundCovers(allowed, wanted), `${allowed} covers ${wanted}`);
 });
@@ -44,6 +49,8 @@ test("addresses to bind", () => {
   assert.ok(inboundCovers("*:0-65535", "127.0.0.1:80"));
   assert.ok(inboundCovers("127.0.0.0/8:80", "127.0.0.1:80"));
   assert.not.ok(inboundCovers("127.0.0.1:80", "*:80"));
+  assert.ok(inboundCovers("*:80", "udp:*:80"));
+  assert.not.ok(inboundCovers("udp:*:80", "*:80"));
   assert.not.ok(inboundCovers("127.0.0.1:80", "127.0.0.1:81"));
   assert.not.ok(inboundCovers("127.0.0.1:80", "127.0.0.0/8:80"));
 });
@@ -69,7 +76,11 @@ test("whatever a covered rule lets a guest reach, the covering one does", () => 
     fc.property(rule, rule, fc.tuple(octet, octet, octet, octet), port, (allowed, wanted, address, at) => {
       if (!outboundCovers(allowed, wanted)) return;
       const reaches = (text: string) =>
-        new NetworkRules({ outbound: [text], inbound: [] }).allowsConnect(Uint8Array.from(address), at);
+        new NetworkRules({ outbound: [text], inbound: [] }).allowsConnect(
+          "tcp",
+          Uint8Array.from(address),
+          at,
+        );
       assert.ok(
         !reaches(wanted) || reaches(allowed),
         `${wanted} within ${allowed}: ${address.join(".")}:${at}`,

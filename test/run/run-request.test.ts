@@ -2,6 +2,7 @@ import * as fc from "fast-check";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { type RunRequest, readRunRequest, readServeRequest } from "../../src/run/run-request.ts";
+import { NetworkRules } from "../../wasm-host/network/network-rules.ts";
 
 const test = suite("command line of tandem run");
 
@@ -75,19 +76,50 @@ test("variables are given, the caller's one, or all of the caller's", () => {
 
 test("the network is what is named, by the protocols that go with it", () => {
   const network = (...args: string[]) => read(...args, "m").network;
-  assert.equal(network("-S", "inherit-network"), {
-    ...{ outbound: ["*"], inbound: ["*:0-65535"], protocols: ["tcp", "udp"] },
-  });
+  assert.equal(network("-S", "inherit-network"), { outbound: ["tcp+udp:*"], inbound: ["*:0-65535"] });
   assert.equal(network("-Sinherit-network,udp=n"), {
-    ...{ outbound: ["*"], inbound: ["*:0-65535"], protocols: ["tcp"] },
+    ...{ outbound: ["tcp+udp:*"], inbound: ["*:0-65535"], protocols: ["tcp", "dns", "http"] },
   });
-  assert.equal(network("-S", "http"), { outbound: ["*"], inbound: [], protocols: ["http"] });
+  assert.equal(network("-S", "http"), { outbound: ["http:*"], inbound: [] });
   assert.equal(network("--allow", "example.com:443"), { outbound: ["example.com:443"], inbound: [] });
-  assert.equal(network("--bind", "127.0.0.1:0"), {
-    ...{ outbound: [], inbound: ["127.0.0.1:0"], protocols: ["tcp", "udp"] },
-  });
+  assert.equal(network("--bind", "127.0.0.1:0"), { outbound: [], inbound: ["127.0.0.1:0"] });
   // As with wasmtime these alone open nothing.
   assert.is(network("-Stcp,udp"), undefined);
+});
+
+test("an option of the network gives nothing to another one", () => {
+  const inside = Uint8Array.of(10, 0, 0, 1);
+  const beside = Uint8Array.of(10, 0, 0, 2);
+  const everything = ["-Sinherit-network", "-Shttp", "-Sallow-ip-name-lookup"];
+  const options = ["--allow=10.0.0.1:80", "--bind=127.0.0.1:80", ...everything] as const;
+  void fc.assert(
+    fc.property(fc.subarray([...options], { minLength: 1 }), (given) => {
+      const has = (option: string) => given.includes(option);
+      const { network } = read(...given, "m");
+      if (network === undefined) return assert.unreachable();
+      const rules = new NetworkRules(network);
+      const listed = has("--allow=10.0.0.1:80");
+      for (const by of ["tcp", "udp"] as const) {
+        assert.is(rules.allowsConnect(by, inside, 80), listed || has("-Sinherit-network"));
+        assert.is(rules.allowsConnect(by, inside, 81), has("-Sinherit-network"));
+        assert.is(rules.allowsConnect(by, beside, 80), has("-Sinherit-network"));
+        assert.is(rules.allowsBind(by, inside, 80), has("-Sinherit-network"));
+      }
+      assert.is(rules.allowsConnect("http", inside, 80), listed || has("-Shttp"));
+      assert.is(rules.allowsConnect("http", beside, 80), has("-Shttp"));
+      assert.is(rules.allowsName("http", "a.test", 80), has("-Shttp"));
+      assert.is(rules.allowsName("dns", "a.test"), has("-Sallow-ip-name-lookup"));
+    }),
+  );
+});
+
+test("what is switched off is so for all options", () => {
+  const { network } = read("--allow=*", "-Sinherit-network", "-Stcp=n,http=n", "m");
+  const rules = new NetworkRules(network ?? { outbound: [], inbound: [] });
+  assert.equal(
+    (["tcp", "udp", "dns", "http"] as const).map((protocol) => rules.allowsProtocol(protocol)),
+    [false, true, true, false],
+  );
 });
 
 test("wasmtime's groups: attached, with commas, as often as one likes", () => {

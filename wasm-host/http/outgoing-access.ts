@@ -34,8 +34,8 @@ export class OutgoingAccess {
     const host = parseHost(hostname);
     if (host === undefined || !this.#rules.allowsProtocol("http")) return false;
     return "address" in host
-      ? this.#rules.allowsConnect(host.address, port)
-      : this.#rules.allowsName(host.name, port);
+      ? this.#rules.allowsConnect("http", host.address, port)
+      : this.#rules.allowsName("http", host.name, port);
   }
 
   /** Options of Node's client: addresses in a URL were checked by `allows`, names come here. */
@@ -62,9 +62,9 @@ export class OutgoingAccess {
 
   /** @throws HttpError */
   async #resolve(hostname: string, port: number): Promise<{ address: string; family: number }[]> {
-    const result = await lookUp(hostname, this.#grant);
+    const result = await lookUp(hostname, this.#grant, "http");
     if (result.tag === "err") throw new HttpError(lookupError(result.val));
-    const allowed = result.val.filter((address) => this.#rules.allowsConnect(address, port));
+    const allowed = result.val.filter((address) => this.#rules.allowsConnect("http", address, port));
     if (allowed.length === 0) throw new HttpError({ tag: "destination-IP-prohibited" });
     return allowed.map((address) => ({
       address: formatAddress(address),

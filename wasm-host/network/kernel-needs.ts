@@ -30,7 +30,6 @@ export function networkNeeds({ network, listeners, served }: NetworkUse): Networ
   const tcpPorts = { bind: bind && [...bind, ...ports], connect };
   // Only where a rule lets somebody in, or the process has a socket that does.
   if (network.inbound.length > 0 || ports.length + listeners > 0) return { sockets: "network", tcpPorts };
-  const { protocols } = network;
-  const datagrams = rules.hasNames || protocols === undefined || protocols.includes("udp");
+  const datagrams = rules.hasNames || rules.allowsProtocol("udp");
   return { sockets: datagrams ? "connect" : "stream", tcpPorts };
 }

@@ -54,8 +54,8 @@ export class NameLookup {
   #sawFailure = false;
   #result: LookupResult | undefined;
 
-  /** @param grant without one nothing is looked up, and only addresses have a result */
-  constructor(text: string, grant: NetworkGrant) {
+  /** @param by whose look-up it is: the guest's own, or that of a request of its */
+  constructor(text: string, grant: NetworkGrant, by: "dns" | "http" = "dns") {
     this.#grant = grant;
     const host = parseHost(text);
     if (host === undefined) {
@@ -67,7 +67,7 @@ export class NameLookup {
       return;
     }
     this.#name = host.name;
-    if (!rulesOf(grant).allowsName(host.name)) {
+    if (!rulesOf(grant).allowsName(by, host.name)) {
       this.#result = err("access-denied");
       return;
     }
@@ -149,8 +149,12 @@ export class NameLookup {
 }
 
 /** A look-up that the event loop carries on, for http and WASI 0.3. */
-export async function lookUp(text: string, grant: NetworkGrant): Promise<LookupResult> {
-  const lookup = new NameLookup(text, grant);
+export async function lookUp(
+  text: string,
+  grant: NetworkGrant,
+  by: "dns" | "http" = "dns",
+): Promise<LookupResult> {
+  const lookup = new NameLookup(text, grant, by);
   return await whenReady(suspending, lookup.source, () => lookup.result ?? err("unknown"));
 }
 

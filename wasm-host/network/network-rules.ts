@@ -23,6 +23,8 @@ import {
 /** Addresses of names that a guest is remembered to have looked up; beyond it, the oldest have to be looked up again. */
 const mostNoted = 4096;
 
+type Rule = Pick<OutboundRule, "protocols" | "ports">;
+
 type NameRule = Extract<OutboundRule, { kind: "name" | "suffix" }>;
 
 /**
@@ -32,59 +34,68 @@ type NameRule = Extract<OutboundRule, { kind: "name" | "suffix" }>;
 export class NetworkRules {
   readonly #outbound: readonly OutboundRule[];
   readonly #inbound: readonly InboundRule[];
-  readonly #protocols: readonly NetworkProtocol[] | undefined;
   /** By address: the rules whose names it was resolved from. In the order of the last look-up. */
   readonly #noted = new Map<string, Set<NameRule>>();
 
   /** @throws TandemError `invalid_argument` naming the rule that is wrong */
   constructor({ outbound, inbound, protocols }: Omit<NetworkGrant, "resolver">) {
-    this.#protocols = protocols;
-    this.#outbound = outbound.map(parseOutboundRule);
-    this.#inbound = inbound.map(parseInboundRule);
+    const narrow = <T extends Rule>(rule: T): T =>
+      protocols === undefined
+        ? rule
+        : { ...rule, protocols: rule.protocols.filter((protocol) => protocols.includes(protocol)) };
+    this.#outbound = outbound.map(parseOutboundRule).map(narrow);
+    this.#inbound = inbound.map(parseInboundRule).map(narrow);
   }
 
   /** Whether anything at all may be done by it. */
   allowsProtocol(protocol: NetworkProtocol): boolean {
-    return this.#protocols?.includes(protocol) ?? true;
+    return [...this.#outbound, ...this.#inbound].some(({ protocols }) => protocols.includes(protocol));
   }
 
-  /** Whether a name (parseHost's) may be looked up; with a port, by a rule that is of this port too. */
-  allowsName(name: string, port?: number): boolean {
+  /** Whether a name (parseHost's) may be looked up, by the guest or for its requests; with a port, by a rule that is of this port too. */
+  allowsName(by: "dns" | "http", name: string, port?: number): boolean {
     return this.#outbound.some(
       (rule) =>
+        rule.protocols.includes(by) &&
         (port === undefined || includes(rule.ports, port)) &&
         (rule.kind === "everything" || matchesName(rule, name)),
     );
   }
 
   /** Whether a connection may be made, or a datagram sent, there. `*` leaves out link-local and multicast addresses. */
-  allowsConnect(address: IpAddress, port: number): boolean {
+  allowsConnect(by: Exclude<NetworkProtocol, "dns">, address: IpAddress, port: number): boolean {
     const target = canonical(address);
-    const allowed = this.#outbound.some((rule) => includes(rule.ports, port) && matchesAddress(rule, target));
+    const allowed = this.#outbound.some((rule) => isFor(rule, by, port) && matchesAddress(rule, target));
     if (allowed) return true;
     const rules = this.#noted.get(keyOf(target));
-    return rules !== undefined && [...rules].some((rule) => includes(rule.ports, port));
+    return rules !== undefined && [...rules].some((rule) => isFor(rule, by, port));
   }
 
   /** Whether others may be let in there; port 0 is one that the kernel picks. */
-  allowsBind(address: IpAddress, port: number): boolean {
+  allowsBind(by: "tcp" | "udp", address: IpAddress, port: number): boolean {
     const local = canonical(address);
-    return this.#inbound.some((rule) => includes(rule.ports, port) && coversLocal(rule, local));
+    return this.#inbound.some((rule) => isFor(rule, by, port) && coversLocal(rule, local));
   }
 
-  /** Whether it may look any name up. */
+  /** Whether any name may be looked up, by the guest or for its requests. */
   get hasNames(): boolean {
-    return this.#outbound.some(({ kind }) => kind !== "block");
+    return this.#outbound.some(
+      ({ kind, protocols }) => kind !== "block" && (protocols.includes("dns") || protocols.includes("http")),
+    );
   }
 
   /** For the kernel's wall, which knows ports only: what any of the rules needs, undefined for every port. */
   tcpPorts(): TcpPorts {
     // A client may bind to a port that the kernel picks. Names are asked for over TCP too, by whoever may look one up.
-    const bind = [{ first: 0, last: 0 }, ...this.#inbound.map(({ ports }) => ports)];
+    const inbound = this.#inbound.filter(({ protocols }) => protocols.includes("tcp"));
+    const outbound = this.#outbound.filter(
+      ({ protocols }) => protocols.includes("tcp") || protocols.includes("http"),
+    );
+    const bind = [{ first: 0, last: 0 }, ...inbound.map(({ ports }) => ports)];
     const dns = this.hasNames ? [{ first: 53, last: 53 }] : [];
     return {
       bind: listPorts(bind),
-      connect: listPorts([...dns, ...this.#outbound.map(({ ports }) => ports)]),
+      connect: listPorts([...dns, ...outbound.map(({ ports }) => ports)]),
     };
   }
 
@@ -150,6 +161,10 @@ function listPorts(ranges: readonly PortRange[]): number[] | undefined {
     for (let port = first; port <= last; port++) ports.add(port);
   }
   return ports.size > mostListed ? undefined : [...ports].sort((left, right) => left - right);
+}
+
+function isFor({ protocols, ports }: Rule, protocol: NetworkProtocol, port: number): boolean {
+  return protocols.includes(protocol) && includes(ports, port);
 }
 
 function includes({ first, last }: PortRange, port: number): boolean {

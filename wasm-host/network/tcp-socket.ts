@@ -74,7 +74,7 @@ export class TcpSocket extends OpenSocket {
     const { address, port } = local;
     if (!hasFamily(local, this.family) || isMulticast(address) || isBroadcast(address))
       return invalidArgument;
-    const mayListen = this.#rules.allowsBind(address, port);
+    const mayListen = this.#rules.allowsBind("tcp", address, port);
     if (this.fd === noDescriptor || (!mayListen && port !== 0)) return accessDenied;
     const result = native.socketBind(this.fd, sockaddrFrom(local));
     if (result < 0) return err(errorCodeFrom(result));
@@ -89,7 +89,7 @@ export class TcpSocket extends OpenSocket {
     const { address, port } = remote;
     if (!hasFamily(remote, this.family) || port === 0) return invalidArgument;
     if (isUnspecified(address) || isMulticast(address) || isBroadcast(address)) return invalidArgument;
-    if (!this.#rules.allowsConnect(address, port)) return accessDenied;
+    if (!this.#rules.allowsConnect("tcp", address, port)) return accessDenied;
     const result = native.socketConnect(this.fd, sockaddrFrom(remote));
     if (result === 0 || result === -EINPROGRESS) {
       this.#state = "connecting";
@@ -112,7 +112,7 @@ export class TcpSocket extends OpenSocket {
   listen(): Outcome<undefined> {
     if (this.#state === "unbound") {
       const address = new Uint8Array(this.family === "ipv4" ? 4 : 16);
-      if (!this.#rules.allowsBind(address, 0)) return accessDenied;
+      if (!this.#rules.allowsBind("tcp", address, 0)) return accessDenied;
       const bound = this.bind({ address, port: 0 });
       if (bound.tag === "err") return bound;
     }

@@ -67,7 +67,7 @@ export class UdpSocket extends OpenSocket {
     if (this.#bound) return invalidState;
     if (!hasFamily(local, this.family)) return invalidArgument;
     const { address, port } = local;
-    const allowed = this.#rules.allowsBind(address, port);
+    const allowed = this.#rules.allowsBind("udp", address, port);
     if (this.fd === noDescriptor || (!allowed && port !== 0)) return accessDenied;
     const result = native.socketBind(this.fd, sockaddrFrom(local));
     if (result < 0) return err(errorCodeFrom(result));
@@ -142,12 +142,12 @@ export class UdpSocket extends OpenSocket {
   #refusal(remote: Endpoint): NetworkErrorCode | undefined {
     const { address, port } = remote;
     if (!hasFamily(remote, this.family) || isUnspecified(address) || port === 0) return "invalid-argument";
-    return this.#rules.allowsConnect(address, port) ? undefined : "access-denied";
+    return this.#rules.allowsConnect("udp", address, port) ? undefined : "access-denied";
   }
 
   #hears(from: Endpoint): boolean {
     if (this.#peer !== undefined && !samePlace(this.#peer, from)) return false;
-    return this.#hearsEverybody || this.#rules.allowsConnect(from.address, from.port);
+    return this.#hearsEverybody || this.#rules.allowsConnect("udp", from.address, from.port);
   }
 }
 

@@ -38,6 +38,9 @@ test("Of a network there is what its rules take: nobody is let in without a rule
   assert.is(use(address, { protocols: ["tcp"] }), "stream");
   assert.is(use(address, { protocols: ["tcp", "http", "dns"] }), "stream");
   assert.is(use(["a.test:443"], { protocols: ["http"] }), "connect");
+  assert.is(use(["tcp:*"]), "stream");
+  assert.is(use(["tcp+dns:*"]), "connect");
+  assert.is(use(["tcp:10.0.0.1:80", "http:10.0.0.2"]), "stream");
   assert.is(use([], { inbound: ["127.0.0.1:80"], protocols: ["tcp"] }), "network");
   assert.is(use(address, { protocols: ["tcp"] }, { served: { port: 8080 } }), "network");
   assert.is(use(address, { protocols: ["tcp"] }, { listeners: 1 }), "network");
@@ -54,6 +57,14 @@ test("Ports are those of all rules, and DNS's for who may look names up", () => 
     bind: [0, 8080],
     connect: [53, 443],
   });
+});
+
+test("Landlock's ports are those of TCP", () => {
+  assert.equal(ports(["dns:*", "tcp:10.0.0.1:80", "udp:10.0.0.2:81", "http:10.0.0.3:82"], ["udp:*:90"]), {
+    bind: [0],
+    connect: [53, 80, 82],
+  });
+  assert.equal(ports(["tcp:10.0.0.1:80"], ["tcp:*:90"]), { bind: [0, 90], connect: [80] });
 });
 
 test("Who has too many ports for a list has all", () => {

@@ -88,9 +88,9 @@ test("Both kinds of addresses are asked for, and the rules learn of them", async
       const own: NetworkGrant = { ...grant, resolver: { resolvConf: `nameserver ${address}`, hosts: "" } };
       assert.equal((await resolve("Web.Test.", own)).split(" ").sort(), ["10.0.0.7", "2001:db8::7"]);
       assert.equal(server.questions.map(({ type }) => type).sort(), [A, AAAA]);
-      assert.ok(rulesOf(own).allowsConnect(four(10, 0, 0, 7), 80));
-      assert.ok(rulesOf(own).allowsConnect(v6, 80));
-      assert.not(rulesOf(own).allowsConnect(four(10, 0, 0, 7), 81));
+      assert.ok(rulesOf(own).allowsConnect("tcp", four(10, 0, 0, 7), 80));
+      assert.ok(rulesOf(own).allowsConnect("tcp", v6, 80));
+      assert.not(rulesOf(own).allowsConnect("tcp", four(10, 0, 0, 7), 81));
     },
   );
 });
@@ -243,7 +243,7 @@ test("A name cannot lead where names may not lead", async () => {
     async (address) => {
       const grant = grantWith({ servers: [address], outbound: ["rebind.test"] });
       assert.is(await resolve("rebind.test", grant), "access-denied");
-      assert.not(rulesOf(grant).allowsConnect(four(127, 0, 0, 1), 80));
+      assert.not(rulesOf(grant).allowsConnect("tcp", four(127, 0, 0, 1), 80));
     },
   );
 });
