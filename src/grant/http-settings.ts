@@ -126,6 +126,8 @@ export const httpSettings = {
     ...requestTimeout,
     permits: (wanted: number, allowed: readonly number[]) =>
       requestTimeout.permits(orForever(wanted), allowed.map(orForever)),
+    // The usual one is less than none at all.
+    ceiling: (most: number) => (most === 0 ? undefined : requestTimeout.ceiling?.(most)),
   },
   "compute-timeout": duration(
     "compute-timeout",

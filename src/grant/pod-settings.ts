@@ -4,7 +4,7 @@ import { type SettingName, type SettingValues, settings } from "./settings.ts";
 
 /** What the operator says of the grants of a runtime's containers: tables of the runtime options' TOML. */
 export interface OperatorSettings {
-  /** `[wasm.defaults]`: what a pod gets that says nothing. */
+  /** `[wasm.defaults]`: what a pod gets that says nothing; where there is none, no more than what is allowed. */
   readonly defaults: SettingValues;
   /** `[wasm.allowed]`: what a pod may ask for. */
   readonly allowed: SettingValues;
@@ -50,7 +50,8 @@ function readTable(table: unknown, source: string): SettingValues {
 /** A list of TOML is what an annotation writes with commas. */
 function toText(value: unknown, what: string): string {
   if (["string", "number", "bigint", "boolean"].includes(typeof value)) return String(value);
-  if (Array.isArray(value) && value.every((one) => typeof one === "string")) return value.join(",");
+  if (Array.isArray(value) && value.every((one) => typeof one === "string"))
+    return value.length === 0 ? "none" : value.join(",");
   throw new TandemError(
     "invalid_argument",
     `${what}: is neither text nor a number nor a boolean nor a list of texts`,
@@ -65,6 +66,11 @@ function readAll(
     entries.map(([name, text]) => {
       if (!isSetting(name))
         throw new TandemError("invalid_argument", `${place(name)}: no such setting of a grant`);
+      if (text.trim() === "")
+        throw new TandemError(
+          "invalid_argument",
+          `${place(name)}: is empty; a list with nothing in it is none, and what is not said is left out`,
+        );
       return [name, settings[name].read(place(name), text)];
     }),
   );
@@ -76,7 +82,7 @@ function isSetting(name: string): name is SettingName {
 
 /**
  * What a pod's annotations and its operator say together: the annotation where there is one and it is allowed, else the operator's
- * default. Of `env` both count: a variable has to pass each of the lists.
+ * default, else the most that is allowed where everybody's usual is more. Of `env` both count: a variable has to pass each of the lists.
  *
  * @throws TandemError invalid_argument for an annotation that is none of ours, or has no meaning; permission_denied for one that wants
  * more than the operator allows
@@ -89,9 +95,19 @@ export function mergeSettings(
   for (const name of Object.keys(wanted) as SettingName[])
     requirePermitted(name, { wanted, defaults, allowed });
   return {
-    values: { ...defaults, ...wanted },
+    values: { ...ceilings(allowed), ...defaults, ...wanted },
     envLists: [defaults.env, wanted.env].filter((one) => one !== undefined),
   };
+}
+
+/** A limit holds for who says nothing, too. */
+function ceilings(allowed: SettingValues): SettingValues {
+  const entries = (Object.keys(allowed) as SettingName[]).flatMap((name) => {
+    const setting: Setting<unknown> = settings[name] as Setting<unknown>;
+    const most = setting.ceiling?.(allowed[name]);
+    return most === undefined ? [] : [[name, most] as const];
+  });
+  return Object.fromEntries(entries);
 }
 
 export interface PodSettings {
@@ -102,7 +118,7 @@ export interface PodSettings {
 
 function readAnnotations(annotations: Readonly<Record<string, string>>): SettingValues {
   const ours = Object.entries(annotations).filter(
-    ([key, value]) => key.startsWith(ANNOTATION_PREFIX) && !others.has(key) && value !== "",
+    ([key]) => key.startsWith(ANNOTATION_PREFIX) && !others.has(key),
   );
   const entries = ours.map(([key, value]) => [key.slice(ANNOTATION_PREFIX.length), value] as const);
   return readAll(entries, (name) => `annotation ${ANNOTATION_PREFIX}${name}`);

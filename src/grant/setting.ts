@@ -13,6 +13,11 @@ export interface Setting<T> {
   readonly guarded: boolean;
   /** Whether a pod may have it, given what the operator allows and has as default. */
   permits(wanted: T, allowed: readonly T[]): boolean;
+  /**
+   * What a pod has that says nothing, where `most` is allowed and there is no default; undefined: what everybody has. Only of settings
+   * whose absence is more than `most` may be.
+   */
+  ceiling?(most: T): T | undefined;
 }
 
 /** Less is narrower. Without a word of the operator's, `usual` is the most; or anything, where there is no limit. */
@@ -29,6 +34,7 @@ export const limit = (
     const most = allowed.length === 0 ? usual : Math.max(...allowed);
     return most === undefined || wanted <= most;
   },
+  ceiling: (most) => (usual !== undefined && usual <= most ? undefined : most),
 });
 
 /** Takes nothing from anybody: a pod may say what it likes. */

@@ -1,7 +1,7 @@
 import type { Limits, MadeUpClocks, SeededRandom } from "../../wasm-host/grant.ts";
 import { limitNames } from "../../wasm-host/limits/limit-names.ts";
 import { networkProtocols } from "../../wasm-host/network/rule.ts";
-import { TandemError } from "../errors.ts";
+import { shown, TandemError } from "../errors.ts";
 import { httpSettings } from "./http-settings.ts";
 import { readClock, readCount, readDuration, readSeed } from "./read-value.ts";
 import { inboundCovers, outboundCovers } from "./rule-covers.ts";
@@ -14,17 +14,29 @@ const list = (
 ): Setting<readonly string[]> => ({
   initial,
   option,
-  read: (what, text) => {
-    if (text === "none") return [];
-    const entries = text.split(",").map((entry) => entry.trim());
-    const parts = entries.filter((entry) => entry !== "");
-    // What is wrong in itself is said where it stands.
-    for (const part of parts) wrap(what, () => covers(part, part));
-    return parts;
-  },
+  // What is wrong in itself is said where it stands.
+  read: (what, text) => readList(text, (part) => wrap(what, () => covers(part, part))),
   guarded: true,
   permits: (wanted, allowed) => wanted.every((entry) => allowed.flat().some((one) => covers(one, entry))),
 });
+
+/** @param check throws for what is no entry */
+function readList(text: string, check: (entry: string) => void): readonly string[] {
+  if (text === "none") return [];
+  const entries = text.split(",").map((entry) => entry.trim());
+  const parts = entries.filter((entry) => entry !== "");
+  for (const part of parts) check(part);
+  return parts;
+}
+
+/** A name, or the beginning of names with a `*` behind it. */
+function requirePattern(what: string, text: string): void {
+  if (/^[^\s=*]*\*?$/.test(text)) return;
+  throw new TandemError(
+    "invalid_argument",
+    `${what}: ${shown(text)} is neither the name of a variable nor the beginning of some, such as APP_*`,
+  );
+}
 
 function wrap<T>(what: string, read: () => T): T {
   try {
@@ -52,9 +64,10 @@ export const settings = {
     ...list("-S tcp, udp, http, allow-ip-name-lookup", "tcp, udp, dns, http", sameProtocol),
     permits: (wanted, allowed) =>
       allowed.length === 0 || wanted.every((one) => allowed.flat().some((other) => sameProtocol(other, one))),
+    ceiling: (most) => most,
   } satisfies Setting<readonly string[]>,
-  env: free("--env, -S inherit-env", "every variable of process.env", (_, text) =>
-    text.split(",").map((one) => one.trim()),
+  env: free("--env, -S inherit-env", "every variable of process.env", (what, text) =>
+    readList(text, (part) => requirePattern(what, part)),
   ),
   rootfs: {
     initial: "rw, where config.json has no root.readonly",
@@ -67,6 +80,7 @@ export const settings = {
     guarded: true,
     permits: (wanted: RootAccess, allowed: readonly RootAccess[]) =>
       allowed.length === 0 || allowed.some((most) => rootAccess.indexOf(wanted) <= rootAccess.indexOf(most)),
+    ceiling: (most: RootAccess) => most,
   } satisfies Setting<RootAccess>,
   clock: free<MadeUpClocks>("--clock", "the machine's", readClock),
   seed: free<SeededRandom>("--seed", "the kernel's generator", (_, text) => readSeed(text)),

@@ -93,12 +93,35 @@ test("the operator's default is taken, narrowed, and widened as far as is allowe
   );
 });
 
+test("what is allowed is a ceiling for who says nothing, too", () => {
+  const allowed = {
+    ...{ "max-memory-size": 1000, timeout: "10s", rootfs: "ro", protocols: ["http"] },
+    ...{ "max-body": 10, "max-headers": 1000, "request-timeout": 0, outbound: ["*"] },
+  };
+  const wasm = { allowed, defaults: { outbound: ["*:443"] } };
+  const grant = grantOf(wasm);
+  assert.equal(grant.limits, { memoryBytes: 1000, wallMs: 10_000 });
+  assert.is(grant.preopens[0]?.readonly, true);
+  assert.equal(grant.network, { outbound: ["*:443"], inbound: [], protocols: ["http"] });
+  const http = (more: object, wanted: Record<string, string> = {}) =>
+    httpLimitsOf(mergeSettings(operator({ ...wasm, ...more }), annotate(wanted)).values);
+  // The usual is not made more by what is allowed.
+  assert.equal(http({}), { maxBodyBytes: 10 });
+  assert.equal(http({ defaults: { "max-body": 20 } }), { maxBodyBytes: 20 });
+  assert.equal(http({}, { "max-body": "5" }), { maxBodyBytes: 5 });
+  assert.equal(http({ allowed: { "request-timeout": "1s" } }), { requestTimeoutMs: 1000 });
+  assert.is(grantOf({ allowed: { outbound: ["*"] } }).network, undefined);
+});
+
 test("of lists of variables both count", () => {
   const names = (wasm: Record<string, unknown>, env?: string) =>
     grantOf(wasm, env === undefined ? {} : { env }).env.map(([name]) => name);
   assert.equal(names({}), ["PATH", "APP_KEY", "APP_NAME"]);
   assert.equal(names({ defaults: { env: ["APP_*"] } }), ["APP_KEY", "APP_NAME"]);
   assert.equal(names({ defaults: { env: ["APP_*"] } }, "APP_KEY, PATH"), ["APP_KEY"]);
+  assert.equal(names({}, "none"), []);
+  assert.equal(names({ defaults: { env: [] } }), []);
+  assert.equal(names({}, "*"), ["PATH", "APP_KEY", "APP_NAME"]);
 });
 
 test("the root is as config.json has it, read-only, or only its volumes", () => {
@@ -143,6 +166,12 @@ test("what is no setting, or no value of one, is an error that says where", () =
     [() => grantOf({}, { http2: "maybe" }), /tandem.dev\/http2: is y or n/],
     [() => grantOf({}, { "access-log": "xml" }), /access-log: is none of off, text, json/],
     [() => grantOf({}, { outbound: "a b" }), /annotation tandem.dev\/outbound/],
+    [() => grantOf({}, { outbound: "" }), /annotation tandem.dev\/outbound: is empty.* none/],
+    [() => grantOf({}, { seed: " " }), /annotation tandem.dev\/seed: is empty/],
+    [() => operator({ defaults: { outbound: "" } }), /test.toml: wasm.defaults.outbound: is empty.* none/],
+    [() => grantOf({}, { env: "*_KEY" }), /annotation tandem.dev\/env: \*_KEY is neither the name/],
+    [() => grantOf({}, { env: "HOME, A*B" }), /tandem.dev\/env: A\*B is neither/],
+    [() => operator({ defaults: { env: ["APP_ *"] } }), /wasm.defaults.env: "APP_ \*" is neither/],
     [() => grantOf({}, { "http-port": "0" }), /tandem.dev\/http-port: 0 is no port/],
     [() => operator({ default: {} }), /test.toml: unknown table or key wasm.default/],
     [() => operator({ defaults: { outbund: [] } }), /test.toml: wasm.defaults.outbund: no such setting/],
