@@ -22,6 +22,8 @@ export class GuestBody implements Body {
   }
 
   async next(most: number): Promise<Uint8Array | undefined> {
+    // Taken from the beginning: a guest may wait for that before it ends the stream of bytes.
+    this.trailers().catch(() => {});
     while (this.#stream !== undefined && !this.#ended) {
       const { value, done } = await this.#stream.read({ count: most });
       this.#ended = done;
