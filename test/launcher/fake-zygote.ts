@@ -45,7 +45,11 @@ for (;;) {
     `${JSON.stringify({ ...parameters, stdin, kind: request.fields[0]?.toString() })}\n`,
   );
   const reply = behaviour === "refuse" ? { error: "no room\nin the inn" } : { pid: 4711 };
-  native.sendMessage(message.fd, encodeReply(reply), []);
+  try {
+    native.sendMessage(message.fd, encodeReply(reply), []);
+  } catch {
+    // Whoever asked was killed; the sockets of all others stay, as with a real one.
+  }
   native.close(message.fd);
   if (behaviour === "refuse") for (const fd of request.fds) native.close(fd);
 }
