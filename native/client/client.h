@@ -42,10 +42,14 @@ typedef struct {
 
 // ---- settle.c: what comes first
 
-// Stdio that is open, no SIGPIPE, and the places of a user who is not root.
+// Stdio that is open, no SIGPIPE, what kind of zygote is started if there is none, and the places of a user
+// who is not root.
 void settle(void);
-// The places alone.
-void settlePlaces(void);
+
+// ---- user_places.c
+
+// Of a user who is not root: where zygote, server and state are, unless the environment says so.
+void chooseUserPlaces(void);
 
 // ---- server.c: a connection to the server, which is started when there is none
 
@@ -73,10 +77,19 @@ void explainSilence(int server);
 // It is.
 void noteSign(int server);
 
-// ---- hands.c: does what the server says, to the end
+// ---- attend.c: a command line from its first word to the last
 
-// Returns only when the server went away before it said anything.
-void serve(int server);
+// Sends a request; false when the server is gone.
+typedef bool ClientSend(int server, int count, char **arguments);
+// Does what the server says beside output; false for what it does not know.
+typedef bool ClientAct(int server, const Message *message);
+
+// Asks the server, which is started when there is none, and does what it says to the end.
+_Noreturn void callServer(int count, char **arguments, ClientSend *sendRequest, ClientAct *act);
+
+// ---- hands.c: what tandem-oci does for the server
+
+bool beHands(int server, const Message *message);
 
 // ---- output.c
 

@@ -164,43 +164,31 @@ static void sendInput(int server, const char *path) {
   close(memfd);
 }
 
-void serve(int server) {
-  Message message;
-  bool heard = false;
-  while (hear(server, &message)) {
-    heard = true;
-    switch (message.data[0]) {
-      case doOutput:
-        writeOrEnd(STDOUT_FILENO, &message);
-        break;
-      case doError:
-        writeOrEnd(STDERR_FILENO, &message);
-        break;
-      case doExit: {
-        const int status = message.length > 1 ? (unsigned char)message.data[1] : 1;
-        // What failed and was ended: a zombie of ours would keep the container's pid namespace until somebody
-        // else reaps it. What succeeded is our caller's to reap, who wants its status, however soon it ended.
-        while (status != 0 && waitpid(-1, NULL, WNOHANG) > 0) continue;
-        _exit(status);
-      }
-      case doSpawn:
-        makeChild(server, &message);
-        break;
-      case doProgram:
-        makeProgram(server, &message);
-        break;
-      case doWait:
-        waitForOne(server, &message);
-        break;
-      case doInput:
-        sendInput(server, message.data + 1);
-        break;
-      case doRenew:
-        renewHousehold();
-        break;
-      default:
-        fail(0, "server: unknown message; is it of another build?", NULL);
-    }
+// What failed and was ended: a zombie of ours would keep the container's pid namespace until somebody else
+// reaps it. What succeeded is our caller's to reap, who wants its status, however soon it ended.
+_Noreturn static void end(const Message *message) {
+  const int status = message->length > 1 ? (unsigned char)message->data[1] : 1;
+  while (status != 0 && waitpid(-1, NULL, WNOHANG) > 0) continue;
+  _exit(status);
+}
+
+bool beHands(int server, const Message *message) {
+  switch (message->data[0]) {
+    case doExit:
+      end(message);
+    case doSpawn:
+      makeChild(server, message);
+      return true;
+    case doProgram:
+      makeProgram(server, message);
+      return true;
+    case doWait:
+      waitForOne(server, message);
+      return true;
+    case doInput:
+      sendInput(server, message->data + 1);
+      return true;
+    default:
+      return false;
   }
-  if (heard) fail(0, "the server ended; see zygote.log below ", runDirectory(), NULL);
 }

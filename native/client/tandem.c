@@ -10,43 +10,15 @@
 // docs/exit-codes.md: what is not the guest's own status.
 enum { hostError = 125 };
 
-static void serveRun(int server) {
-  Message message;
-  bool heard = false;
-  while (hear(server, &message)) {
-    heard = true;
-    switch (message.data[0]) {
-      case doOutput:
-        writeOrEnd(STDOUT_FILENO, &message);
-        break;
-      case doError:
-        writeOrEnd(STDERR_FILENO, &message);
-        break;
-      case doExit:
-        _exit(message.length > 1 ? (unsigned char)message.data[1] : hostError);
-      case doGuest:
-        followGuest(server, &message);
-      case doRenew:
-        renewHousehold();
-        break;
-      default:
-        fail(0, "server: unknown message; is it of another build?", NULL);
-    }
-  }
-  if (heard) fail(0, "the server ended; see zygote.log below ", runDirectory(), NULL);
+static bool followRun(int server, const Message *message) {
+  if (message->data[0] == doGuest) followGuest(server, message);
+  if (message->data[0] == doExit) _exit(message->length > 1 ? (unsigned char)message->data[1] : hostError);
+  return false;
 }
 
 _Noreturn static void run(int count, char **arguments) {
-  static char directory[maxPath];
   failureStatus = hostError;
-  settle();
-  for (int attempt = 0; attempt < 3; attempt++) {
-    const int server = connectServer(directory);
-    limitSilence(server, directory);
-    if (sendRun(server, count, arguments)) serveRun(server);
-    close(server);
-  }
-  fail(0, "the server ends before it answers; see zygote.log below ", runDirectory(), NULL);
+  callServer(count, arguments, sendRun, followRun);
 }
 
 // Replaces us by a program that is installed with us.
@@ -66,7 +38,7 @@ _Noreturn static void executeNode(int count, char **arguments) {
   all[1] = "--no-warnings";
   all[2] = script;
   for (int i = 1; i < count; i++) all[i + 2] = arguments[i];
-  settlePlaces();
+  chooseUserPlaces();
   execute("/node", all);
 }
 
