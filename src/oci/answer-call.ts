@@ -149,7 +149,8 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
       hookEnvironment: call.env,
       relaysTerminal: given.text("console-socket") === undefined,
     }),
-    alone: (work) => server.changes.alone(container, call, work),
+    alone: (work, whenBusy) => server.changes.alone(container, call, { work, whenBusy }),
+    interruptible: (work) => server.changes.interruptible(container, call, work),
     interruptOthers: (reason) => server.changes.interrupt(container, reason),
     warn,
   };

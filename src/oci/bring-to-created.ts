@@ -51,7 +51,7 @@ const CREATE_TIMEOUT_MS = 180_000;
  *
  * @throws TandemError
  */
-export async function createContainer(
+export async function bringToCreated(
   context: Context,
   continuation: (spec: Spec) => Continuation,
 ): Promise<CreatedContainer> {

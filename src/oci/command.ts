@@ -27,8 +27,12 @@ export interface Context {
   /**
    * Does what changes the container of the first operand once all that came before is over: none of it twice at once, nor creating beside
    * deleting.
+   *
+   * @param whenBusy fails where there is no use in waiting
    */
-  alone<T>(work: () => Promise<T>): Promise<T>;
+  alone<T>(work: () => Promise<T>, whenBusy?: () => void): Promise<T>;
+  /** Does what `interruptOthers` of another call reaches, beside whatever else is done to that container. */
+  interruptible<T>(work: () => Promise<T>): Promise<T>;
   /** Has what is done to that container, by whatever other call, end soon. */
   interruptOthers(reason: TandemError): void;
   /** A line in the log of this command line. */

@@ -3,7 +3,7 @@ import { runHooks } from "../executor/hooks.ts";
 import { unmountShared } from "../executor/shared-mounts.ts";
 import type { Cgroup } from "../isolation/cgroup.ts";
 import type { Context } from "./command.ts";
-import type { LiveContainer } from "./live-container.ts";
+import { LiveContainer } from "./live-container.ts";
 
 const END_TIMEOUT_MS = 10_000;
 
@@ -23,6 +23,17 @@ export async function deleteContainer(
   store.remove(record.id);
   made.delete(store.directory(record.id));
   await runHooks("poststop", record, 0, { environment: call.env }).catch(tell);
+}
+
+/** The same, unless somebody has done so already: another of the same id may be there by now. */
+export async function deleteIfThere(
+  { record, store }: LiveContainer,
+  context: Pick<Context, "call" | "containerInit" | "made" | "warn">,
+): Promise<void> {
+  if (!store.has(record.id)) return;
+  const present = new LiveContainer(store, record.id);
+  const { pid, startTime } = present.record;
+  if (pid === record.pid && startTime === record.startTime) await deleteContainer(present, context);
 }
 
 async function removeEmpty(cgroup: Cgroup): Promise<void> {

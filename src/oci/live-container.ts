@@ -22,6 +22,13 @@ export class LiveContainer {
     this.record = record;
   }
 
+  /** @throws TandemError not_found; failed_precondition when it is in none of these states */
+  static find(store: Store, id: string, ...allowed: readonly Status[]): LiveContainer {
+    const container = new LiveContainer(store, id);
+    container.requireStatus(...allowed);
+    return container;
+  }
+
   #cgroup: Cgroup | undefined;
   /** It does not come back: a restored container is another. */
   #hasEnded = false;

@@ -100,7 +100,7 @@ export function legibleParts(content: string, id: string): LegibleParts {
   const record = read(() => object({ id: text })(JSON.parse(content), RECORD_FILE));
   if (record?.id !== id) return {};
   const whole: Readonly<Record<string, unknown>> = { ...record };
-  const process = read(() => object({ pid: integer(1, 2 ** 22), startTime: text })(whole, RECORD_FILE));
+  const process = read(() => object({ pid: integer(2, 2 ** 22), startTime: text })(whole, RECORD_FILE));
   const cgroups = read(() => cgroupsShape(whole["cgroups"], RECORD_FILE));
   const unit = read(() => unitShape(whole["unit"], RECORD_FILE));
   return {

@@ -45,11 +45,20 @@ export class Store {
       return { dev, ino };
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw TandemError.from(error, "--root");
-      const rest = existsSync(join(this.directory(id), RECORD_FILE))
-        ? ""
-        : "; it is being made, or its creation was cut off: delete --force removes what is left of it";
-      throw new TandemError("already_exists", `container ${id}: already exists${rest}`);
+      throw this.#taken(id);
     }
+  }
+
+  /** @throws TandemError invalid_argument, already_exists */
+  requireFree(id: string): void {
+    if (this.has(id)) throw this.#taken(id);
+  }
+
+  #taken(id: string): TandemError {
+    const rest = existsSync(join(this.directory(id), RECORD_FILE))
+      ? ""
+      : "; it is being made, or its creation was cut off: delete --force removes what is left of it";
+    return new TandemError("already_exists", `container ${id}: already exists${rest}`);
   }
 
   save(record: ContainerRecord): void {

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { ociBinary } from "../support/household.ts";
 import { exitOf, OciCommands } from "./oci-commands.ts";
 
 const undo = suite("tandem-oci: killed in the middle");
@@ -94,14 +95,14 @@ undo("delete --force of a container that is being made ends that, and comes afte
   const creating = exitOf(oci.spawn(["create", "--bundle", bundle, "d1"], output));
   await waitFor(hookRuns, 20_000, "the hook");
   const init = pid();
-  // One that waits for its turn does not get it either.
+  // What comes meanwhile gets nothing of it either.
   const late = join(bundle, "late");
   const waiting = exitOf(oci.spawn(["start", "d1"], late));
   await oci.ok("delete", "--force", "d1");
   assert.is(await creating, 1);
   assert.is(readFileSync(output, "utf8"), `tandem-oci: container d1: ${meanwhile}`);
   assert.is(await waiting, 1);
-  assert.match(readFileSync(late, "utf8"), /container d1: (was deleted|does not exist)/);
+  assert.match(readFileSync(late, "utf8"), /container d1: (is creating|was deleted|does not exist)/);
   assert.not.ok(isAlive(init));
   assert.equal(oci.leftovers(), []);
 });
@@ -121,6 +122,34 @@ for (const kind of ["startContainer", "poststart"]) {
     assert.equal(oci.leftovers(), []);
   });
 }
+
+undo("a hook's own call on its container does not wait for the call that waits for the hook", async () => {
+  const bundle = oci.bundle("sleep 1000");
+  const file = join(bundle, "config.json");
+  const config = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  const tandem = `${ociBinary} --root ${oci.root}`;
+  const log = join(bundle, "hooks");
+  const hook = (command: string) => ({
+    path: "/bin/sh",
+    args: ["sh", "-c", `${tandem} ${command} >>${log} 2>&1; echo $? >>${log}`],
+    timeout: 20,
+  });
+  const hooks = {
+    createRuntime: ["start d4", "pause d4", "delete d4", "create d4"].map(hook),
+    poststart: ["update --pids-limit 33 d4", "start d4"].map(hook),
+    poststop: [hook("delete --force d4")],
+  };
+  writeFileSync(file, JSON.stringify({ ...config, hooks }));
+  await oci.create("d4", bundle);
+  await oci.ok("start", "d4");
+  await oci.ok("delete", "--force", "d4");
+  const lines = readFileSync(log, "utf8").replaceAll("tandem-oci: container d4: ", "").split("\n");
+  assert.equal(lines, [
+    ...["is creating", "1", "is creating", "1", "is creating; end it first, or delete --force", "1"],
+    ...["already exists", "1", "0", "is running", "1", "0", ""],
+  ]);
+  assert.equal(oci.leftovers(), []);
+});
 
 undo("a container that another has taken the place of is not deleted by the end of its run", async () => {
   const bundle = oci.bundle("while ! [ -e /tmp/go ]; do sleep 0.1; done");

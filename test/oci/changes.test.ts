@@ -25,12 +25,14 @@ tests("of one container one after the other, also after a failure; of two side b
   const order: string[] = [];
   const gate = Promise.withResolvers<void>();
   const step = (container: string, name: string, wait: Promise<void>) =>
-    changes.alone(container, fakeCall(), async () => {
-      order.push(`${name} begins`);
-      await wait;
-      order.push(`${name} ends`);
-      if (name === "1") throw new Error("1 fails");
-      return name;
+    changes.alone(container, fakeCall(), {
+      work: async () => {
+        order.push(`${name} begins`);
+        await wait;
+        order.push(`${name} ends`);
+        if (name === "1") throw new Error("1 fails");
+        return name;
+      },
     });
   const first = step("a", "1", gate.promise);
   const second = step("a", "2", Promise.resolve());
@@ -47,7 +49,7 @@ tests(
     const changes = new Changes();
     const call = fakeCall();
     let ended = false;
-    const hanging = changes.alone("a", call, () => {
+    const work = (): Promise<never> => {
       const { promise, reject } = Promise.withResolvers<never>();
       return orEnd(
         call.interrupted,
@@ -56,12 +58,19 @@ tests(
       ).finally(() => {
         ended = true;
       });
-    });
-    const waiting = changes.alone("a", fakeCall(), async () => assert.unreachable());
-    const other = changes.alone("b", fakeCall(), async () => "b");
+    };
+    const hanging = changes.alone("a", call, { work });
+    const waiting = changes.alone("a", fakeCall(), { work: async () => assert.unreachable() });
+    const other = changes.alone("b", fakeCall(), { work: async () => "b" });
+    const whenBusy = (): void => {
+      throw new Error("of no use");
+    };
+    const refused = changes.alone("a", fakeCall(), { work: async () => assert.unreachable(), whenBusy });
+    assert.match(String(await refused.catch((error: unknown) => error)), /of no use/);
+    assert.is(await changes.alone("c", fakeCall(), { work: async () => "c", whenBusy }), "c");
     await Promise.resolve();
     changes.interrupt("a", reason);
-    const later = changes.alone("a", fakeCall(), async () => assert.ok(ended));
+    const later = changes.alone("a", fakeCall(), { work: async () => assert.ok(ended) });
     await rejects(() => hanging, "failed_precondition", /^was deleted meanwhile$/);
     await rejects(() => waiting, "failed_precondition", /^was deleted meanwhile$/);
     assert.is(await other, "b");
@@ -69,6 +78,19 @@ tests(
     changes.interrupt("nobody's", reason);
   },
 );
+
+tests("what goes on beside the order is interrupted as well, until it is over", async () => {
+  const changes = new Changes();
+  const [call, over] = [fakeCall(), fakeCall()];
+  await changes.interruptible("a", over, async () => undefined);
+  const beside = changes.interruptible("a", call, async () => {
+    await changes.alone("a", call, { work: async () => undefined });
+    changes.interrupt("a", reason);
+    throw new Error("killed");
+  });
+  await rejects(() => beside, "failed_precondition", /^was deleted meanwhile$/);
+  assert.not.ok(over.interrupted.aborted);
+});
 
 tests("what comes to its end all the same is not taken for a success", async () => {
   const controller = new AbortController();

@@ -35,7 +35,7 @@ const record: ContainerRecord = {
   id: "c1",
   bundle: "/bundle",
   rootfs: "/bundle/rootfs",
-  pid: 1,
+  pid: 7,
   startTime: "5",
   created: "2026-01-01T00:00:00Z",
   owner: 0,
@@ -181,7 +181,7 @@ tests("a damaged record is believed part by part, and only where it still says w
   const process = { pid, startTime };
   assert.equal(told({ ...record, unit, spec: undefined }), { process, cgroups, unit });
   assert.equal(told({ ...record, pid: "1" }), { cgroups });
-  assert.equal(told({ ...record, pid: 0 }), { cgroups });
+  for (const none of [0, 1]) assert.equal(told({ ...record, pid: none }), { cgroups });
   assert.equal(told({ ...record, startTime: 5, unit: { ...unit, addresses: [{}] } }), { cgroups });
   assert.equal(told({ ...record, cgroups: ["/sys/fs/cgroup/memory/../.."], unit }), { process, unit });
   assert.equal(told({ ...record, cgroups: "all" }), { process });

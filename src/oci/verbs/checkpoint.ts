@@ -26,12 +26,12 @@ export const checkpoint: Command = {
     const criu = findCriu(context.criu, context.call.env.get("PATH"));
     const settings = settingsOf(context);
     const { checkpoint: dump } = await import("../../criu/checkpoint.ts");
+    const find = (): LiveContainer => LiveContainer.find(context.store, id, "running", "paused");
     await context.alone(async () => {
-      const container = new LiveContainer(context.store, id);
-      container.requireStatus("running", "paused");
+      const container = find();
       await dump(criu, container.record, settings, context.call.signal);
       if (!settings.leaveRunning && !settings.preDump) await deleteContainer(container, context);
-    });
+    }, find);
     return 0;
   },
 };

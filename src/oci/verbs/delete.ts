@@ -9,13 +9,21 @@ export const deleteVerb: Command = {
   operands: "ID",
   flags: { force: { short: "f", help: "kill it first if it runs; no error when there is none" } },
   run: async (context) => {
-    const force = context.given.has("force");
+    const { store, given } = context;
+    const force = given.has("force");
     const id = containerId(context);
+    // A poststop hook may ask for it, too.
+    if (force && !store.has(id)) return 0;
     if (force)
       context.interruptOthers(
         new TandemError("failed_precondition", `container ${id}: was deleted by another command meanwhile`),
       );
-    await context.alone(() => deleteOne(context, id, force));
+    await context.alone(
+      () => deleteOne(context, id, force),
+      () => {
+        if (!force) requireEnded(new LiveContainer(store, id));
+      },
+    );
     return 0;
   },
 };

@@ -7,11 +7,8 @@ export const pause: Command = {
   flags: {},
   run: async (context) => {
     const id = containerId(context);
-    await context.alone(async () => {
-      const container = new LiveContainer(context.store, id);
-      container.requireStatus("created", "running");
-      container.cgroup.freeze();
-    });
+    const find = (): LiveContainer => LiveContainer.find(context.store, id, "created", "running");
+    await context.alone(async () => find().cgroup.freeze(), find);
     return 0;
   },
 };
@@ -22,11 +19,8 @@ export const resume: Command = {
   flags: {},
   run: async (context) => {
     const id = containerId(context);
-    await context.alone(async () => {
-      const container = new LiveContainer(context.store, id);
-      container.requireStatus("paused");
-      container.cgroup.thaw();
-    });
+    const find = (): LiveContainer => LiveContainer.find(context.store, id, "paused");
+    await context.alone(async () => find().cgroup.thaw(), find);
     return 0;
   },
 };

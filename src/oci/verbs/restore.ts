@@ -7,10 +7,10 @@ import { runHooks } from "../../executor/hooks.ts";
 import type { Cgroup } from "../../isolation/cgroup.ts";
 import { native } from "../../native.ts";
 import { SIGKILL } from "../../signals.ts";
+import { recordFirst } from "../bring-to-created.ts";
 import { type Command, type Context, clientPath, containerId } from "../command.ts";
 import { consoleFlags, requireConsole, sendConsole } from "../console.ts";
 import { openContainerCgroup } from "../container-cgroup.ts";
-import { recordFirst } from "../create-container.ts";
 import { criuFlags, criuSettings } from "../criu-flags.ts";
 import { deleteContainer } from "../delete-container.ts";
 import { LiveContainer } from "../live-container.ts";
@@ -41,7 +41,10 @@ export const restore: Command = {
   run: async (context) => {
     const { given, call, store } = context;
     const detach = given.has("detach");
-    const { record, terminal, directory } = await context.alone(() => restoreContainer(context, detach));
+    const { record, terminal, directory } = await context.alone(
+      () => restoreContainer(context, detach),
+      () => store.requireFree(containerId(context)),
+    );
     if (detach) {
       if (terminal !== undefined) closeSync(terminal);
       return 0;

@@ -1,7 +1,7 @@
 import type { Spec } from "../../bundle/spec.ts";
 import { runHooks } from "../../executor/hooks.ts";
-import type { Command, Context } from "../command.ts";
-import { type CreatedContainer, createContainer, createFlags } from "../create-container.ts";
+import { bringToCreated, type CreatedContainer, createFlags } from "../bring-to-created.ts";
+import { type Command, type Context, containerId } from "../command.ts";
 import { deleteContainer } from "../delete-container.ts";
 import { LiveContainer } from "../live-container.ts";
 import { orEnd } from "../or-end.ts";
@@ -19,7 +19,7 @@ export const run: Command = {
   },
   run: async (context) => {
     const detach = context.given.has("detach");
-    const created = await context.alone(() => createAndStart(context, detach));
+    const created = await context.interruptible(() => begin(context, detach));
     if (detach) {
       created.init.leave();
       return 0;
@@ -35,21 +35,34 @@ function starterOf({ process }: Spec): "itself" | "here" {
   return process?.terminal === true || process?.oomScoreAdj !== undefined ? "here" : "itself";
 }
 
-async function createAndStart(context: Context, detach: boolean): Promise<CreatedContainer> {
-  const created = await createContainer(context, (spec) => ({ start: starterOf(spec), detach }));
-  const { env, interrupted } = context.call;
-  const { record, init } = created;
+async function begin(context: Context, detach: boolean): Promise<CreatedContainer> {
+  const { store, call } = context;
+  const id = containerId(context);
+  const created = await context.alone(
+    () => createAndStart(context, detach),
+    () => store.requireFree(id),
+  );
+  const options = { environment: call.env, signal: call.interrupted };
   try {
-    await orEnd(
-      interrupted,
-      () => void init.end(),
-      () => init.start(),
-    );
-    await runHooks("poststart", record, init.pid, { environment: env, signal: interrupted });
-    interrupted.throwIfAborted();
-    return created;
+    // They may do something to the container by other calls.
+    await runHooks("poststart", created.record, created.init.pid, options);
+    call.interrupted.throwIfAborted();
   } catch (error) {
     // Also after poststart (runtime-spec, runtime.md "Lifecycle" 9).
+    if (!call.interrupted.aborted) await context.alone(() => end(context, created));
+    throw error;
+  }
+  return created;
+}
+
+async function createAndStart(context: Context, detach: boolean): Promise<CreatedContainer> {
+  const created = await bringToCreated(context, (spec) => ({ start: starterOf(spec), detach }));
+  const { init } = created;
+  const endInit = (): void => void init.end();
+  try {
+    await orEnd(context.call.interrupted, endInit, () => init.start());
+    return created;
+  } catch (error) {
     await end(context, created);
     throw error;
   }

@@ -37,12 +37,12 @@ export const update: Command = {
   run: async (context) => {
     const id = containerId(context);
     const resources = await resourcesOf(context);
+    const find = (): LiveContainer => LiveContainer.find(context.store, id, "created", "running", "paused");
     await context.alone(async () => {
-      const container = new LiveContainer(context.store, id);
-      container.requireStatus("created", "running", "paused");
+      const container = find();
       updateRdt(context, container);
       await container.cgroup.update(resources);
-    });
+    }, find);
     return 0;
   },
 };
