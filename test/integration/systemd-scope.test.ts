@@ -1,6 +1,6 @@
 /** The systemd cgroup driver against the systemd of this machine; `npm run test:vm` has one. */
 import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -253,6 +253,49 @@ scopes("the command line makes, updates and removes a scope", async () => {
   } finally {
     household.end();
     bundle.remove();
+  }
+});
+
+scopes("delete --force ends the scope of a damaged record, told or usual, and that of none", () => {
+  for (const damage of [
+    (whole: string) => JSON.stringify({ ...(JSON.parse(whole) as object), pid: "x", cgroups: 5, spec: 5 }),
+    () => "",
+    () => undefined,
+  ]) {
+    const bundle = createBundle();
+    const id = `tandemtest-${process.pid}`;
+    const config = specOf("exec sleep 60", { linux: { cgroupsPath: undefined } });
+    writeFileSync(join(bundle.path, "config.json"), JSON.stringify(config));
+    const household = new Household(bundle.path);
+    const root = join(bundle.path, "root");
+    const oci = (...args: string[]) => {
+      const result = spawnSync(ociBinary, ["--root", root, "--systemd-cgroup", ...args], {
+        env: { ...process.env, ...household.environment },
+        stdio: ["ignore", "ignore", "inherit"],
+      });
+      assert.is(result.status, 0, args.join(" "));
+    };
+    try {
+      oci("create", "--bundle", bundle.path, id);
+      oci("start", id);
+      const file = join(root, id, "state.json");
+      const whole = readFileSync(file, "utf8");
+      const { pid, unit } = JSON.parse(whole) as {
+        readonly pid: number;
+        readonly unit: { readonly name: string };
+      };
+      assert.match(unit.name, new RegExp(`^tandem-oci-[0-9a-f]{8}-${id}\\.scope$`));
+      const content = damage(whole);
+      if (content === undefined) rmSync(file);
+      else writeFileSync(file, content);
+      oci("delete", "--force", id);
+      assert.is(showUnit(unit.name, "LoadState")["LoadState"], "not-found");
+      assert.not.ok(existsSync(`/proc/${pid}/exe`));
+      assert.not.ok(existsSync(join(root, id)));
+    } finally {
+      household.end();
+      bundle.remove();
+    }
   }
 });
 

@@ -35,7 +35,7 @@ const record: ContainerRecord = {
   id: "c1",
   bundle: "/bundle",
   rootfs: "/bundle/rootfs",
-  pid: 7,
+  pid: 70,
   startTime: "5",
   created: "2026-01-01T00:00:00Z",
   owner: 0,
