@@ -122,6 +122,7 @@ export class GuestRuns implements Disposable {
 
   [Symbol.dispose](): void {
     this.#household.end();
-    rmSync(this.#directory, { recursive: true, force: true });
+    // A compiler of code that a guest has asked for may still be writing.
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
   }
 }
