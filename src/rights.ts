@@ -14,12 +14,22 @@ export function toRights(uid: number, uidMap: string): Rights {
   return { root, machineRoot: root && /^\s*0\s+0\s+4294967295\s*$/.test(uidMap) };
 }
 
+const CAP_SETGID = 6n;
 const CAP_SYS_ADMIN = 21n;
 
 /** Whether /proc/<pid>/status has CAP_SYS_ADMIN in its effective set. */
 export function isAdministrator(status: string): boolean {
+  return hasCapability(status, CAP_SYS_ADMIN);
+}
+
+/** The same of CAP_SETGID. */
+export function maySetGroups(status: string): boolean {
+  return hasCapability(status, CAP_SETGID);
+}
+
+function hasCapability(status: string, capability: bigint): boolean {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
-  return ((BigInt(`0x${effective}`) >> CAP_SYS_ADMIN) & 1n) === 1n;
+  return ((BigInt(`0x${effective}`) >> capability) & 1n) === 1n;
 }
 
 let own: Rights | undefined;

@@ -144,7 +144,7 @@ function configOf(program: Program, cgroup: string): WasmConfig {
     listeners: 0,
     http: { port: 8080 },
     resolver: machineResolver,
-    isolation: toIsolation(grant, { umask: 0o022, cgroupFiles, rlimits: [] }),
+    isolation: toIsolation(grant, { umask: 0o022, cgroupFiles, rlimits: [], user: undefined }),
   };
 }
 

@@ -78,6 +78,16 @@ void makeOwnDirectory(const char *path) {
   checkOwn(path);
 }
 
+// Who may set no groups leaves a guest those of the zygote.
+static void hashGroups(Sha256 *hash) {
+  const gid_t gid = getegid();
+  sha256Add(hash, &gid, sizeof gid);
+  static gid_t groups[65536];  // NGROUPS_MAX
+  const int count = getgroups(sizeof groups / sizeof *groups, groups);
+  if (count < 0) fail(errno, "getgroups", NULL);
+  sha256Add(hash, groups, (size_t)count * sizeof *groups);
+}
+
 // A zygote's children live in its namespaces and have its capabilities: each set of them has a zygote of its
 // own.
 static void hashSurroundings(char out[sha256HexSize]) {
@@ -96,6 +106,7 @@ static void hashSurroundings(char out[sha256HexSize]) {
   if (syscall(SYS_capget, &header, sets) != 0) fail(errno, "capget", NULL);
   for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
     sha256Add(&hash, &sets[i].effective, sizeof sets[i].effective);
+  if ((sets[0].effective & (1U << CAP_SETGID)) == 0) hashGroups(&hash);
   sha256Hex(&hash, out);
 }
 

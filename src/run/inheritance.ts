@@ -4,17 +4,38 @@ import { TandemError } from "../errors.ts";
 import { cgroupLayout, cgroupLayoutAt } from "../isolation/cgroup/layout.ts";
 import type { Call } from "../oci/call.ts";
 import type { RunCallRequest } from "../oci/protocol.ts";
-import { ownRights } from "../rights.ts";
+import { maySetGroups, ownRights } from "../rights.ts";
 import type { Inheritance } from "./run-config.ts";
 
 /**
- * A guest is the zygote's child, and yet has the umask, the limits and the cgroups of who asked for it. Who is not root gets as
+ * A guest is the zygote's child, and yet has the umask, the limits, the groups and the cgroups of who asked for it. Who is not root gets as
  * much of it as they may have by themselves.
  *
  * @throws TandemError unavailable when the caller is gone
  */
 export function inheritanceOf({ umask, rlimits }: RunCallRequest, call: Call): Inheritance {
-  return { umask, cgroupFiles: cgroupFilesOf(call), rlimits: toOwn(rlimits) };
+  return { umask, cgroupFiles: cgroupFilesOf(call), rlimits: toOwn(rlimits), user: userOf(call) };
+}
+
+/**
+ * The caller's gid and groups, where they are not the zygote's; its uid is that always. Who may not set groups has a zygote of the same ones
+ * (native/launcher/places.c).
+ */
+function userOf(call: Call): Inheritance["user"] {
+  const own = readFileSync("/proc/self/status", "latin1");
+  if (!maySetGroups(own)) return undefined;
+  const wanted = call.lookAtClient((pid) => groupsOf(readFileSync(`/proc/${pid}/status`, "latin1")));
+  return JSON.stringify(wanted) === JSON.stringify(groupsOf(own))
+    ? undefined
+    : { uid: process.geteuid?.() ?? 0, ...wanted };
+}
+
+/** proc_pid_status(5): of gids the effective one. */
+function groupsOf(status: string): { gid: number; additionalGids: number[] } {
+  const [, gid] = /^Gid:\t\d+\t(\d+)\t/m.exec(status) ?? [];
+  const [, groups = ""] = /^Groups:\t([\d ]*)$/m.exec(status) ?? [];
+  if (gid === undefined) throw new TandemError("internal", "/proc/<pid>/status: has no gid");
+  return { gid: Number(gid), additionalGids: groups.split(" ").filter(Boolean).map(Number) };
 }
 
 /** The files that take a process into the caller's cgroups, where it is not in them already. */

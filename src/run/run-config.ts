@@ -50,6 +50,7 @@ export interface Inheritance {
   readonly umask: number;
   readonly cgroupFiles: readonly string[];
   readonly rlimits: WasmIsolation["rlimits"];
+  readonly user: WasmIsolation["user"];
 }
 
 /** The caller's rights without a capability, and no network but what is granted. */
@@ -60,6 +61,5 @@ export function toIsolation({ network }: GrantPlan, inheritance: Inheritance): W
     joinNamespaces: [],
     unshare: CLONE_NEWIPC | CLONE_NEWUTS | (network === undefined ? CLONE_NEWNET : 0),
     hostname: undefined,
-    user: undefined,
   };
 }

@@ -65,6 +65,35 @@ both(
   },
 );
 
+all("the gid and the groups are the caller's, whoever made the zygote", async () => {
+  const own = mkdtempSync(join(directory, "groups-"));
+  chmodSync(own, 0o777);
+  for (const [index, runner] of runners.all.entries()) {
+    const group = 1234 + index;
+    const change = ["setpriv", "--regid", String(group), "--groups", "777,778"];
+    const command = (program: readonly string[]): readonly [string, ...string[]] => {
+      const usual = runner.command(program);
+      // A user's begins with a setpriv of six words, which has their own groups.
+      const own = ["--reuid", String(runner.uid), ...usual.slice(6)];
+      return ["setpriv", ...change.slice(1), ...(runner.uid === 0 ? ["--", ...usual] : own)];
+    };
+    await runTandem(runner, ["run", guest]);
+    const changed: Runner = { ...runner, command };
+    await runners.withGuest(changed, ["--dir", own], (pid) => {
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      assert.match(status, new RegExp(`^Gid:\t${group}\t${group}\t${group}\t${group}$`, "m"), runner.name);
+      assert.match(status, /^Groups:\t777 778 ?$/m, runner.name);
+      assert.match(status, /^CapEff:\t0+$/m, runner.name);
+    });
+    const made = join(own, String(group));
+    assert.is((await runTandem(changed, ["run", "--dir", own, guest, "make", made])).status, 0);
+    assert.equal([statSync(made).uid, statSync(made).gid], [runner.uid, group]);
+    await runners.withGuest(runner, [], (pid) => {
+      assert.not.match(readFileSync(`/proc/${pid}/status`, "latin1"), /^Groups:.*777/m, runner.name);
+    });
+  }
+});
+
 both("directories are what was named, read-only where that was said", async (runner) => {
   const own = mkdtempSync(join(directory, "own-"));
   chmodSync(own, 0o777);
