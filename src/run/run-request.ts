@@ -7,6 +7,7 @@ import type {
   SeededRandom,
 } from "../../wasm-host/grant.ts";
 import type { HttpLimits } from "../../wasm-host/http/limits.ts";
+import { NetworkRules } from "../../wasm-host/network/network-rules.ts";
 import { networkProtocols } from "../../wasm-host/network/rule.ts";
 import { TandemError } from "../errors.ts";
 import { collectHttpLimits, httpSettings } from "../grant/http-settings.ts";
@@ -181,7 +182,7 @@ function readNetwork(given: Given, wasi: GroupGiven): NetworkGrant | undefined {
     http: wasi.switch("http"),
   };
   const by = networkProtocols.filter((protocol) => switches[protocol] !== false);
-  return {
+  const network: NetworkGrant = {
     outbound: [
       ...(inherit ? ["tcp+udp:*"] : []),
       ...(lookup ? ["dns:*"] : []),
@@ -191,6 +192,9 @@ function readNetwork(given: Given, wasi: GroupGiven): NetworkGrant | undefined {
     inbound: inherit ? ["*:0-65535", ...bind] : bind,
     ...(by.length === networkProtocols.length ? {} : { protocols: by }),
   };
+  // What is wrong with a rule is said before anything is done or explained.
+  new NetworkRules(network);
+  return network;
 }
 
 function readLimits(given: Given, wasm: GroupGiven): Limits | undefined {

@@ -113,6 +113,11 @@ test("an option of the network gives nothing to another one", () => {
   );
 });
 
+test("a rule that cannot be read is refused with the command line", () => {
+  assert.throws(() => read("--allow", "tpc:10.0.0.1:80", "m"), /outbound rule tpc:10\.0\.0\.1:80/);
+  assert.throws(() => read("--bind", "localhost:80", "m"), /inbound rule localhost:80: has no address/);
+});
+
 test("what is switched off is so for all options", () => {
   const { network } = read("--allow=*", "-Sinherit-network", "-Stcp=n,http=n", "m");
   const rules = new NetworkRules(network ?? { outbound: [], inbound: [] });
