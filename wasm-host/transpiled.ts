@@ -1,5 +1,6 @@
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { sha256 } from "../src/code/code-entry.ts";
 import { TandemError } from "../src/errors.ts";
 import { type ComponentManifest, planFile } from "../src/image/compile-cache.ts";
 import type { LinkPlan } from "../src/image/link/plan.ts";
@@ -63,6 +64,21 @@ export function openTranspiled(dir: string): OpenComponent {
 /** @throws TandemError when a file cannot be read */
 export function readTranspiled(dir: string): TranspiledFiles {
   return openTranspiled(dir).read();
+}
+
+/**
+ * @returns the sha256 of a file of an entry, in hexadecimal
+ * @throws TandemError failed_precondition when it is not what the manifest says: the entry has to be made anew
+ */
+export function requireRecorded({ files }: ComponentManifest, name: string, bytes: Uint8Array): string {
+  const digest = sha256(bytes);
+  if (digest !== files[name]?.sha256) {
+    throw new TandemError(
+      "failed_precondition",
+      `component cache: ${name} has sha256 ${digest}, ${files[name]?.sha256} was written`,
+    );
+  }
+  return digest;
 }
 
 /** From the beginning to the end, and closes it. */

@@ -24,7 +24,7 @@ import { readResolverFiles } from "./network/read-resolver-files.ts";
 import { writeLine } from "./report.ts";
 import { prepareModule } from "./run-module.ts";
 import type { ThreadHost } from "./threads/thread-data.ts";
-import { openTranspiled, readWhole, type TranspiledFiles } from "./transpiled.ts";
+import { openTranspiled, readWhole, requireRecorded, type TranspiledFiles } from "./transpiled.ts";
 import { findWorld } from "./world.ts";
 
 /** Runs the guest to its end; resolves, or returns, its exit status. */
@@ -67,7 +67,7 @@ export function prepareWorkload(config: WasmConfig, held: Held): Run {
     });
     const http = toAddress(config.http, held.listeners);
     const compile = (bytes: Uint8Array, name: string): WebAssembly.Module =>
-      compileWith(code, bytes, files.manifest.files[name]?.sha256);
+      compileWith(code, bytes, requireRecorded(files.manifest, name, bytes), { hashed: true });
     const loaded = files.read();
     const modules = instantiatedModules(loaded);
     const most = concurrentInstances(grant.limits ?? {}, modules.length);
@@ -133,10 +133,11 @@ function compileWith(
   code: GuestCode | undefined,
   bytes: Uint8Array,
   digest: string | undefined,
+  options?: { readonly hashed: boolean },
 ): WebAssembly.Module {
   return code === undefined || digest === undefined
     ? new WebAssembly.Module(bytes)
-    : code.compile(bytes, digest);
+    : code.compile(bytes, digest, options);
 }
 
 interface ComponentParts {

@@ -58,13 +58,15 @@ export class GuestCode {
    * Compiles a module, with its code if there is some.
    *
    * @param module what `find` was told
+   * @param options hashed: the caller has just made sure that this is the bytes' own sha256
    * @throws WebAssembly.CompileError
    */
-  compile(bytes: Uint8Array, module: string): WebAssembly.Module {
+  compile(bytes: Uint8Array, module: string, { hashed } = { hashed: false }): WebAssembly.Module {
     const fd = this.#found.get(module);
     this.#found.delete(module);
     return (
-      (fd === undefined ? undefined : this.#load(bytes, module, fd)) ?? this.#compileFirst(bytes, module)
+      (fd === undefined ? undefined : this.#load(bytes, { module, hashed }, fd)) ??
+      this.#compileFirst(bytes, module)
     );
   }
 
@@ -89,10 +91,14 @@ export class GuestCode {
   }
 
   /** undefined when it is not what it should be. Owns the descriptor. */
-  #load(bytes: Uint8Array, module: string, fd: number): WebAssembly.Module | undefined {
+  #load(
+    bytes: Uint8Array,
+    { module, hashed }: { readonly module: string; readonly hashed: boolean },
+    fd: number,
+  ): WebAssembly.Module | undefined {
     try {
       // By the bytes that will run, not by what somebody said of their file: it may have changed.
-      const own = sha256(bytes);
+      const own = hashed ? module : sha256(bytes);
       if (own !== module) throw new TandemError("failed_precondition", `it is for other bytes than ${own}`);
       if (fstatSync(fd).size > MAX_CODE_BYTES + ENTRY_HEAD_BYTES)
         throw new TandemError("failed_precondition", "it is too large");

@@ -8,6 +8,7 @@ import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
 import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
+import { startWorkload } from "./start-workload.ts";
 import { CodeErrand } from "./wasm-code.ts";
 import { toWasmConfig } from "./wasm-config.ts";
 import { spawnWasm, type WasmProcess } from "./wasm-process.ts";
@@ -38,13 +39,15 @@ export function createWasmExecutor(options: WasmExecutorOptions): Executor {
         selection.form === "component" ? await options.transpile(request.rootfs, request.signal) : undefined;
       const config = toWasmConfig(request, selection, transpiled, options.operator);
       options.granted(config);
-      const init = await spawnWasm(options.zygote, {
-        config,
-        stdio: requireStdio(request.stdio, "process.terminal"),
-        pidNamespace: "new",
-        signal: request.signal,
-      });
       const { zygote, warn } = options;
+      const { signal } = request;
+      const stdio = requireStdio(request.stdio, "process.terminal");
+      const init = await startWorkload({
+        workload: config.workload,
+        spawn: () => spawnWasm(zygote, { config, stdio, pidNamespace: "new", signal }),
+        transpile: () => options.transpile(request.rootfs, signal),
+        warn,
+      });
       const errands = [new CodeErrand({ zygote, workload: config.workload, process: init, warn })];
       const runPoststop = (): Promise<void> =>
         options.runHooks("poststop", 0).catch((error: unknown) => options.warn(TandemError.from(error)));

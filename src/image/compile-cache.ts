@@ -64,8 +64,8 @@ const inUseMs = 10 * 60 * 1000;
  * Entries of files, each made once per key and complete or absent: written beside its place, flushed, renamed.
  *
  * What is checked on each look-up: the manifest is well-formed, every file it lists is there with its size, and the glue, its
- * code cache and the link plan, which work outside the WebAssembly sandbox, have their sha256. Core modules are not hashed then (a
- * JavaScript component's is 12 MB, 20 ms): V8 validates them, and a wrong one can hurt only its own guest. `verifyEntry` hashes all.
+ * code cache and the link plan, which work outside the WebAssembly sandbox, have their sha256. Core modules (a JavaScript
+ * component's is 12 MB, 20 ms) are hashed by the process that compiles them, each time.
  */
 export class CompileCache {
   readonly #options: CacheOptions;
@@ -222,6 +222,21 @@ export class CompileCache {
  */
 export function verifyEntry(entry: CacheEntry): void {
   verify(entry.dir, entry.manifest, () => true);
+}
+
+/**
+ * Hashes every file of an entry, and removes it when one is not as it was written. Whether it was removed, or is not there.
+ * @throws TandemError when it cannot be read
+ */
+export function dropIfDamaged(dir: string): boolean {
+  try {
+    verifyEntry({ dir, manifest: readManifest(dir) });
+    return false;
+  } catch (error) {
+    if (!isDamage(error)) throw TandemError.from(error, `component cache ${dir}`);
+    rmSync(dir, { recursive: true, force: true });
+    return true;
+  }
 }
 
 function verify(dir: string, manifest: ComponentManifest, hashed: (name: string) => boolean): void {

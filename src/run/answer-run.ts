@@ -5,6 +5,7 @@ import { exitStatuses, statusFromFailure } from "../../wasm-host/exit.ts";
 import { machineResolver } from "../../wasm-host/network/read-resolver-files.ts";
 import { findWorld } from "../../wasm-host/world.ts";
 import { TandemError } from "../errors.ts";
+import { startWorkload } from "../executor/start-workload.ts";
 import { CodeErrand } from "../executor/wasm-code.ts";
 import { spawnWasm, type WasmProcess } from "../executor/wasm-process.ts";
 import type { Log } from "../log.ts";
@@ -83,13 +84,20 @@ interface Prepared {
 }
 
 async function prepareGuest(wanted: RunRequest, run: RunCall): Promise<Prepared> {
-  const { call, descriptors } = run;
-  const found = await findWorkload(callerPath(call.cwd, wanted.file), wanted.entry, call.signal);
+  const { call, descriptors, log } = run;
+  const find = () => findWorkload(callerPath(call.cwd, wanted.file), wanted.entry, call.signal);
+  const found = await find();
   requireVerb(wanted, found);
   const sockets = openSockets(wanted, descriptors.slice(3));
   try {
     const config = toConfig(wanted, { run, found, sockets });
-    return { guest: await spawn(wanted, { run, config, sockets }), config };
+    const guest = await startWorkload({
+      workload: found.workload,
+      spawn: () => spawn(wanted, { run, config, sockets }),
+      transpile: find,
+      warn: (error) => log.warn({ err: error }, "made anew"),
+    });
+    return { guest, config };
   } finally {
     sockets.close();
   }

@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { writeLayoutTar } from "oras-js";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
+import { buildComponent } from "../../examples/hello-component/build.ts";
 import { build as buildArtifact, buildModule } from "../../examples/hello-wasm/build.ts";
 import { type Finished, run, runOk } from "../../scripts/private-containerd/command.ts";
 import { availableGenerations } from "../../scripts/private-containerd/containerd.ts";
@@ -31,7 +32,7 @@ class Place implements Disposable {
   readonly directory = mkdtempSync("/tmp/tk-");
   readonly #household = new Household(this.directory);
   readonly environment = this.#household.environment;
-  readonly #state = join(this.directory, "state");
+  readonly state = join(this.directory, "state");
 
   run(file: string, ...args: string[]): Promise<Finished> {
     return run(tandem, ["run", file, ...args], { environment: this.environment });
@@ -58,7 +59,7 @@ class Place implements Disposable {
 
   /** Where the entry of a module is. */
   pathOf(bytes: Uint8Array): string {
-    const [path, ...more] = globSync(join(this.#state, "code/*", sha256(bytes)));
+    const [path, ...more] = globSync(join(this.state, "code/*", sha256(bytes)));
     if (path === undefined || more.length > 0) throw new Error("not one entry");
     return path;
   }
@@ -129,6 +130,27 @@ function flip(bytes: Buffer, at: number): Buffer {
   changed[at] = (changed[at] ?? 0) ^ 1;
   return changed;
 }
+
+command(
+  "a component's damaged core module is not run: it is dropped, and made anew for the same start",
+  async ({ place }) => {
+    const file = join(place.directory, "hello.wasm");
+    writeFileSync(file, await buildComponent());
+    const first = await place.run(file, "one");
+    assert.equal([first.status, first.stderr], [0, ""]);
+    const [path = "", ...more] = globSync(join(place.state, "components/*/component.core.wasm"));
+    assert.equal(more, []);
+    const whole = readFileSync(path);
+    const offsets = { "no module": 60, "another string": whole.indexOf("arg ") };
+    assert.ok(offsets["another string"] > 0);
+    for (const offset of Object.values(offsets)) {
+      writeFileSync(path, flip(whole, offset));
+      const { status, stdout, stderr } = await place.run(file, "one");
+      assert.equal([status, stdout, stderr], [0, first.stdout, ""]);
+      assert.equal(readFileSync(path), whole);
+    }
+  },
+);
 
 command("another module's code under this one's name is not run", async ({ place }) => {
   const [mine, theirs] = ["mine", "theirs"].map((mark) =>
