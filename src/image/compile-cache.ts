@@ -179,7 +179,7 @@ export class CompileCache {
       const manifest = readManifest(temporary);
       verify(temporary, manifest, () => false);
       this.#onDisk(() => renameSync(temporary, dir));
-      this.#evict(key);
+      this.trim(key);
       return { dir, manifest };
     } finally {
       rmSync(temporary, { recursive: true, force: true });
@@ -202,8 +202,10 @@ export class CompileCache {
     }
   }
 
-  #evict(justBuilt: string): void {
+  /** Removes the least recently used entries that are over the bound, and what killed builds have left. */
+  trim(justBuilt?: string): void {
     this.removeLeftovers();
+    if (!exists(this.#options.directory)) return;
     const { directory, maxBytes } = this.#options;
     const entries = readdirSync(directory).flatMap((name) => entryUse(directory, name) ?? []);
     let total = entries.reduce((sum, entry) => sum + entry.bytes, 0);

@@ -21,6 +21,8 @@ const transpileTimeoutMs = 120_000;
 export interface TranspileRequest {
   /** The component. Read once, by the worker, and only when the cache has nothing. */
   readonly path: string;
+  /** What messages call it, where the path is only good for opening it. */
+  readonly name?: string | undefined;
   /** `sha256:…` of the component's bytes; the worker refuses others. */
   readonly digest: string;
   readonly stateDir: string;
@@ -45,7 +47,7 @@ export async function ensureTranspiled(request: TranspileRequest): Promise<Cache
   if (sha256 === undefined)
     throw new TandemError(
       "invalid_argument",
-      `component ${request.path}: ${request.digest} is not a sha256 digest`,
+      `component ${nameOf(request)}: ${request.digest} is not a sha256 digest`,
     );
   const cache = componentCache(request);
   const build = (directory: string): Promise<void> => {
@@ -71,8 +73,20 @@ export function componentCache({
 
 /** V8 refuses a code cache of another version or other flags, so these make other entries. */
 export function cacheKey(sha256: string, glue = false): string {
-  const form = glue ? ["glue"] : [];
-  const parts = [sha256, jcoTranspileVersion, formatVersion, process.versions.v8, ...form, ...workerFlags()];
+  const parts = [sha256, ...(glue ? ["glue"] : []), ...workerFlags()];
+  return `${transpilerId()}-${sha256Of(parts)}`;
+}
+
+/** Whether an entry is of no use to this build: another transpiler, format or V8 made it. */
+export function isForeignKey(key: string): boolean {
+  return !key.startsWith(`${transpilerId()}-`);
+}
+
+function transpilerId(): string {
+  return sha256Of([jcoTranspileVersion, String(formatVersion), process.versions.v8]).slice(0, 16);
+}
+
+function sha256Of(parts: readonly string[]): string {
   return createHash("sha256").update(parts.join("\n")).digest("hex");
 }
 
@@ -106,28 +120,34 @@ function runWorker(args: readonly string[], request: TranspileRequest): Promise<
   });
   let failure: TandemError | undefined;
   worker.on("error", (error) => {
-    failure = timeout.aborted ? timedOut(request.path) : TandemError.from(error, `transpile ${request.path}`);
+    failure = timeout.aborted ? timedOut(request) : TandemError.from(error, `transpile ${nameOf(request)}`);
     if (worker.pid === undefined) reject(failure); // else it has been killed, and may write until it is gone
   });
   worker.on("close", (status, signal) => {
     if (status === 0) resolve();
     else if (failure !== undefined) reject(failure);
-    else reject(workerFailure(request.path, stderr.trim() || `killed by ${signal ?? `status ${status}`}`));
+    else reject(workerFailure(request, stderr.trim() || `killed by ${signal ?? `status ${status}`}`));
   });
   return promise;
 }
 
-function timedOut(path: string): TandemError {
+function nameOf({ name, path }: TranspileRequest): string {
+  return name ?? path;
+}
+
+function timedOut(request: TranspileRequest): TandemError {
   return new TandemError(
     "deadline_exceeded",
-    `transpile ${path}: not done after ${transpileTimeoutMs / 1000} s`,
+    `transpile ${nameOf(request)}: not done after ${transpileTimeoutMs / 1000} s`,
   );
 }
 
-function workerFailure(path: string, line: string): TandemError {
-  const first = line.split("\n", 1)[0] ?? line;
+function workerFailure(request: TranspileRequest, line: string): TandemError {
+  const name = nameOf(request);
+  // Its own messages say the path that it was given.
+  const first = (line.split("\n", 1)[0] ?? line).replaceAll(request.path, name);
   if (/^(ENOSPC|EDQUOT)\b/.test(first))
-    return new TandemError("resource_exhausted", `transpile ${path}: no space left for the component cache`);
-  if (/^ENOENT\b/.test(first)) return new TandemError("not_found", `transpile ${path}: ${first}`);
-  return new TandemError("invalid_argument", `transpile ${path}: ${first}`);
+    return new TandemError("resource_exhausted", `transpile ${name}: no space left for the component cache`);
+  if (/^ENOENT\b/.test(first)) return new TandemError("not_found", `transpile ${name}: ${first}`);
+  return new TandemError("invalid_argument", `transpile ${name}: ${first}`);
 }

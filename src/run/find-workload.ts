@@ -32,6 +32,7 @@ export async function findWorkload(
     const { dir, manifest } = await ensureTranspiled({
       // By descriptor: the file may be exchanged between our look and the worker's.
       path: `/proc/${native.getpid()}/fd/${fd}`,
+      name: shown(path),
       digest: digestOf(fd),
       stateDir: directories.state,
       walled: true,

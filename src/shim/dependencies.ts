@@ -153,11 +153,13 @@ async function transpile(
   if ("path" in module && module.digest !== undefined) {
     return (await ensureTranspiled({ ...request, path: module.path, digest: module.digest })).dir;
   }
-  const fd = native.openInRoot(...locate(module, rootfs));
+  const file = locate(module, rootfs);
+  const name = `${shown(file[1])}${"inRootfs" in module ? " of the root filesystem" : ""}`;
+  const fd = native.openInRoot(...file);
   try {
     // By descriptor: the image may not exchange the file between our look and the worker's.
     const path = `/proc/${native.getpid()}/fd/${fd}`;
-    return (await ensureTranspiled({ ...request, path, digest: digestOf(fd) })).dir;
+    return (await ensureTranspiled({ ...request, path, name, digest: digestOf(fd) })).dir;
   } finally {
     closeSync(fd);
   }

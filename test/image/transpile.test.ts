@@ -6,7 +6,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { TandemError } from "../../src/errors.ts";
 import { readComponentInterfaces } from "../../src/image/component-interfaces.ts";
-import { ensureTranspiled, jcoTranspileVersion } from "../../src/image/transpile.ts";
+import { cacheKey, ensureTranspiled, isForeignKey, jcoTranspileVersion } from "../../src/image/transpile.ts";
 import { buildGuest, createScratch, digestOf } from "../wasm-host/guests/guest.ts";
 
 const scratch = createScratch();
@@ -58,6 +58,29 @@ test("A file that is not there is not found", async () => {
   const error = await failureOf("/nonexistent", `sha256:${"0".repeat(64)}`);
   assert.is(error.code, "not_found");
   assert.match(error.message, /\/nonexistent/);
+});
+
+test("A message names the component, not the path by which it was opened", async () => {
+  const path = join(scratch, "half.wasm");
+  writeFileSync(path, readFileSync(command).subarray(0, 208));
+  const stateDir = join(scratch, "named");
+  const request = { path, name: "/app.wasm of the image", stateDir };
+  for (const digest of [digestOf(path), `sha256:${"0".repeat(64)}`]) {
+    const error = await ensureTranspiled({ ...request, digest }).catch((thrown: unknown) => thrown);
+    assert.instance(error, TandemError);
+    const { message } = error as TandemError;
+    assert.match(message, /^transpile \/app\.wasm of the image: /);
+    assert.not.match(message, /half\.wasm/);
+  }
+});
+
+test("A key says whether another build's transpiler made the entry", () => {
+  const key = cacheKey("0".repeat(64));
+  assert.match(key, /^[0-9a-f]{16}-[0-9a-f]{64}$/);
+  assert.is.not(cacheKey("0".repeat(64), true), key);
+  assert.not.ok(isForeignKey(key));
+  assert.ok(isForeignKey(`${"0".repeat(16)}-${key.slice(17)}`));
+  assert.ok(isForeignKey(key.slice(17)), "as keys were before");
 });
 
 test("Bytes that are not the digest's are refused", async () => {

@@ -1,5 +1,15 @@
 /** Optimised code of modules: made after a first start, used by the next one, and never when it is not what was made. */
-import { globSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { writeLayoutTar } from "oras-js";
@@ -230,6 +240,25 @@ command("cache verify finds what was changed, prune --all leaves nothing", async
   assert.match((await place.cache("prune", "--all")).stdout, /^1 entries dropped/);
   assert.equal(await place.code(), []);
 });
+
+command(
+  "cache prune drops components of other builds, and what killed builds have left",
+  async ({ place }) => {
+    const file = join(place.directory, "hello.wasm");
+    writeFileSync(file, await buildComponent());
+    assert.is((await place.run(file)).status, 0);
+    const components = join(place.state, "components");
+    const [own = ""] = readdirSync(components);
+    const foreign = [`${"0".repeat(16)}-${"1".repeat(64)}`, "2".repeat(64)];
+    for (const name of foreign) cpSync(join(components, own), join(components, name), { recursive: true });
+    mkdirSync(join(components, `${own}.tmp-dead`));
+    writeFileSync(join(components, `${own}.lock`), "");
+    const { dropped } = JSON.parse((await place.cache("prune", "--json")).stdout) as { dropped: Listed[] };
+    const names = dropped.filter(({ kind }) => kind === "component").map(({ name }) => name);
+    assert.equal(names.sort(), foreign);
+    assert.equal(readdirSync(components), [own]);
+  },
+);
 
 command.run();
 

@@ -73,7 +73,7 @@ function moduleStore(): ModuleStore {
   return new ModuleStore({ stateDir: directories.state });
 }
 
-function components(): CompileCache {
+export function components(): CompileCache {
   return componentCache({ stateDir: directories.state });
 }
 

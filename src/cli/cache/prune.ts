@@ -1,11 +1,12 @@
 import type { Command } from "commander";
 import { buildId } from "../../build-id.ts";
-import { codeStore, type Entry, listEntries, sizeText, stores } from "./entries.ts";
+import { isForeignKey } from "../../image/transpile.ts";
+import { codeStore, components, type Entry, listEntries, sizeText, stores } from "./entries.ts";
 
 export function addPrune(cache: Command): void {
   cache
     .command("prune")
-    .description("drop the code of other builds and what is over the bounds")
+    .description("drop what other builds have made or have left unfinished, and what is over the bounds")
     .option("--all", "drop everything")
     .option("--json", "as JSON")
     .action((options: { readonly all?: boolean; readonly json?: boolean }) => {
@@ -25,6 +26,10 @@ export function addPrune(cache: Command): void {
 
 function prune(entries: readonly Entry[]): void {
   const build = buildId();
-  for (const entry of entries) if (entry.kind === "code" && entry.build !== build) entry.remove();
+  for (const entry of entries) {
+    const foreign = entry.kind === "component" ? isForeignKey(entry.name) : entry.build !== build;
+    if (entry.kind !== "module" && foreign) entry.remove();
+  }
   codeStore().trim();
+  components().trim();
 }
