@@ -19,7 +19,7 @@ export interface OwnedProcess {
 }
 
 /** Processes of the zygote's own household: they hold nothing of any container, and stay for the next start. */
-const householdNames = /^tandem-(zygote|resolve|spare|oci|code)/;
+const householdNames = /^tandem-(zygote|resolve|spare|server|code)/;
 
 /** Everything that is still there of shims and containers, one line each. Empty when all was cleaned up. */
 export function listLeftovers(owner: Owner): string[] {

@@ -52,7 +52,12 @@ function useOf(grant: Partial<GrantPlan>, listeners = 0): SocketUse | undefined 
 test("The kernel lets through as much of sockets as the grant has", () => {
   assert.is(useOf({}), "none");
   assert.is(useOf({}, 1), "accept");
-  assert.is(useOf({ network: { outbound: [], inbound: [] } }), "connect");
+  assert.is(useOf({ network: { outbound: [], inbound: [] } }), "stream");
+  assert.is(
+    useOf({ network: { outbound: ["api.example:443"], inbound: [] } }),
+    "connect",
+    "names are asked for",
+  );
   assert.is(useOf({ network: { outbound: [], inbound: ["*:80"] } }), "network");
 });
 
