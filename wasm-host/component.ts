@@ -11,7 +11,7 @@ import { RunningService } from "./http/run-service.ts";
 import type { ListenAddress } from "./http/server/listeners.ts";
 import type { ComponentCall } from "./invoke/component-call.ts";
 import { tellMemory } from "./limits/tell-memory.ts";
-import { reportTrap, writeText } from "./report.ts";
+import { reportTrap, writeResult } from "./report.ts";
 import type { GluedFiles } from "./transpiled.ts";
 import { finishChores } from "./wasi/p2/chores.ts";
 import { ComponentExit } from "./wasi/p2/cli.ts";
@@ -79,7 +79,7 @@ async function runExport(
     instantiated = code.instantiate(grant);
     const { instance } = instantiated;
     if (call === undefined) await unlessStuck(findEntry(instance, defaultEntry(code)));
-    else writeText(grant.stdio.stdout, await unlessStuck(() => call(instance)));
+    else writeResult(grant.stdio.stdout, await unlessStuck(() => call(instance)));
     return 0;
   } catch (error) {
     await instantiated?.outflow.settled();

@@ -14,6 +14,7 @@ import { LimitReached } from "./limits/limit-reached.ts";
 import { usage } from "./limits/usage.ts";
 import { watchTime } from "./limits/watch-time.ts";
 import { reportLine, writeLine, writeText } from "./report.ts";
+import { encodeExit, encodeStatus } from "./status-line.ts";
 import { prepareWorkload, type Run } from "./workload.ts";
 
 /** Descriptors of a "wasm" request (config.ts). */
@@ -27,7 +28,7 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
   const status = fds[STATUS] ?? -1;
   const go = fds[GO] ?? -1;
   const say = (line: StatusLine): void => {
-    writeSync(status, `${JSON.stringify(line)}\n`);
+    writeSync(status, encodeStatus(line));
   };
   const code = host.code?.forGuest();
   let run: Run;
@@ -64,14 +65,13 @@ export function becomeWasmProcess(host: WasmHost, fields: readonly Buffer[], fds
     }
   }
   const tells = (config.log ?? "off") !== "off";
-  const exit = (status: number): never => {
+  const exit = (exitStatus: number): never => {
     try {
-      const ran = code?.ran();
-      if (tells) writeLine(STDERR, `tandem: ended with ${status}`);
-      say(ran === undefined ? { exit: status } : { exit: status, ran });
+      if (tells) writeLine(STDERR, `tandem: ended with ${exitStatus}`);
+      writeSync(status, encodeExit(exitStatus, code?.ran()));
     } finally {
       // Also when nobody is there any more who would be told.
-      native.exitNow(status);
+      native.exitNow(exitStatus);
     }
   };
   waitForStart(go, exit);

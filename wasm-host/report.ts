@@ -1,5 +1,6 @@
 import { writeSync } from "node:fs";
 import type { GuestSources } from "./debug/source-lookup.ts";
+import { usage } from "./limits/usage.ts";
 import { trapReport } from "./trap.ts";
 
 /** A line that is nobody's complaint. */
@@ -22,13 +23,32 @@ export function reportTrap(stderr: number | undefined, error: unknown, sources: 
   writeText(stderr, trapReport(error, sources));
 }
 
+/** How long a pipe that is full and does not block is waited for, and how often it is looked at, in milliseconds. */
+const patience = { all: 1000, step: 10 };
+
 /** All of it, if anybody reads: one that is gone is no reason to fail, the exit status still tells. */
 export function writeText(fd: number | undefined, text: string): void {
-  if (fd === undefined) return;
-  const bytes = Buffer.from(text);
-  try {
-    for (let written = 0; written < bytes.length; ) written += writeSync(fd, bytes, written);
-  } catch (error) {
-    if (!(error instanceof Error && "code" in error)) throw error;
+  if (fd !== undefined) writeBytes(fd, Buffer.from(text));
+}
+
+/** As `writeText`. */
+export function writeBytes(fd: number, bytes: Uint8Array): void {
+  let waited = 0;
+  for (let written = 0; written < bytes.length; ) {
+    try {
+      written += writeSync(fd, bytes, written);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error)) throw error;
+      if (error.code !== "EAGAIN" || waited >= patience.all) return;
+      Atomics.wait(never, 0, 0, patience.step);
+      waited += patience.step;
+    }
   }
+}
+
+const never = new Int32Array(new SharedArrayBuffer(4));
+
+/** What an export has returned, on stdout: output as any other. */
+export function writeResult(fd: number | undefined, text: string): void {
+  if (fd !== undefined) usage.output(Buffer.from(text), (bytes) => writeBytes(fd, bytes));
 }

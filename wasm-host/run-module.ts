@@ -3,7 +3,7 @@ import type { Grant } from "./grant.ts";
 import { prepareInstance } from "./instance.ts";
 import { callExport, prepareCall } from "./invoke/named-export.ts";
 import { usage } from "./limits/usage.ts";
-import { writeText } from "./report.ts";
+import { writeResult } from "./report.ts";
 import { createImportedMemories } from "./threads/imported-memories.ts";
 import type { ThreadHost } from "./threads/thread-data.ts";
 import { prepareThreads } from "./threads/threads.ts";
@@ -79,6 +79,6 @@ function prepareEntry(compiled: CompiledModule, grant: Grant, wanted: string | u
   const call = prepareCall(compiled.bytes, wanted, grant.args.slice(1));
   return (exports) => {
     if (wanted !== "_initialize" && has("_initialize")) callExport(exports, "_initialize", []);
-    writeText(grant.stdio.stdout, call(exports));
+    writeResult(grant.stdio.stdout, call(exports));
   };
 }

@@ -6,6 +6,7 @@ import type { ImageInfo } from "../image/image-info.ts";
 import type { WasmForm } from "../image/layers.ts";
 import { isWat, WASM_HEAD_LENGTH, wasmForm } from "../image/wasm-form.ts";
 import { type Demand, demandOf } from "./select-annotations.ts";
+import { type Entry, splitEntry } from "./split-entry.ts";
 
 /** What of config.json the choice depends on. */
 export interface SelectSpec {
@@ -102,12 +103,6 @@ export async function selectExecutor(request: SelectRequest): Promise<Selection>
   return selectByImage(request, entry, { candidate, demand });
 }
 
-interface Entry {
-  readonly path: string;
-  readonly export: string | undefined;
-}
-
-/** `path.wasm#export`: split at the first # after .wasm, because an export's name may have one (`wasi:cli/run#run`). */
 function parseEntry({ id, spec }: SelectRequest): Entry {
   const argument = spec.process?.args?.[0];
   if (argument === undefined || argument === "") {
@@ -116,9 +111,7 @@ function parseEntry({ id, spec }: SelectRequest): Entry {
       `container ${id}: config.json: process.args names no entrypoint`,
     );
   }
-  const match = /^(.+?\.wasm)#(.*)$/s.exec(argument);
-  const path = match?.[1] ?? argument;
-  return { path, export: match?.[2] || undefined };
+  return splitEntry(argument);
 }
 
 function textForm(id: string, path: string): TandemError {

@@ -3,6 +3,7 @@ import type { StatusLine, WasmConfig } from "../../wasm-host/config.ts";
 import { statusFromSignal } from "../../wasm-host/exit.ts";
 import { isLimitName } from "../../wasm-host/limits/limit-names.ts";
 import { LimitReached } from "../../wasm-host/limits/limit-reached.ts";
+import { LONGEST_STATUS_LINE } from "../../wasm-host/status-line.ts";
 import type { Stdio } from "../bundle/stdio.ts";
 import { type CodeReport, isCodeReport } from "../code/code-report.ts";
 import { isRanFunctions, type RanFunctions } from "../code/ran-functions.ts";
@@ -188,9 +189,6 @@ function toCode(code: string): ErrorCode {
   return errorCodes.find((known) => known === code) ?? "internal";
 }
 
-/** Longer than any reason for a failure. */
-const MAX_LINE = 8192;
-
 /** The other end is a guest's process and may write anything: what is no status line, or too long for one, is heard as undefined. */
 function readStatus(fd: number, on: { line(line: StatusLine | undefined): void; end(): void }): void {
   const chunk = Buffer.alloc(4096);
@@ -200,7 +198,7 @@ function readStatus(fd: number, on: { line(line: StatusLine | undefined): void; 
     text += chunk.toString("utf8", 0, length);
     const lines = text.split("\n");
     text = lines.pop() ?? "";
-    if (text.length > MAX_LINE) {
+    if (text.length > LONGEST_STATUS_LINE) {
       lines.push(text);
       text = "";
     }

@@ -8,6 +8,7 @@ import { SIGKILL } from "../signals.ts";
 import type { ZygoteAddress } from "../zygote/client.ts";
 import type { CreateRequest, ExecRequest, Executor, ExecutorContainer, ExecutorProcess } from "./executor.ts";
 import type { WasmSelection } from "./select.ts";
+import { splitEntry } from "./split-entry.ts";
 import { startWorkload } from "./start-workload.ts";
 import { CodeErrand } from "./wasm-code.ts";
 import { toWasmConfig } from "./wasm-config.ts";
@@ -113,12 +114,13 @@ async function execWasm(
   }
   const stdio = requireStdio(exec.stdio, "process.terminal");
   const [program = ""] = exec.process.args ?? [];
-  const [path = "", entry] = program.split("#", 2);
+  // `#export` alone: of the container's own module.
+  const entry = program.startsWith("#") ? { path: "", export: program.slice(1) } : splitEntry(program);
   // User, limits and environment are the exec's own; the mounts and namespaces the container's.
   const spec = { ...request.spec, process: exec.process };
   const base = toWasmConfig({ ...request, spec }, options.selection, undefined, options.operator);
-  const own = request.spec.process?.args?.[0]?.split("#", 1)[0];
-  const file = path === "" || path === own ? options.selection.module : { inRootfs: path };
+  const own = splitEntry(request.spec.process?.args?.[0] ?? "").path;
+  const file = entry.path === "" || entry.path === own ? options.selection.module : { inRootfs: entry.path };
   const [pidNamespace = -1, ...others] = initNamespaces.map((name) =>
     openSync(`/proc/${init.pid}/ns/${name}`, "r"),
   );
@@ -128,7 +130,7 @@ async function execWasm(
     const joinNamespaces = others.map((fd) => `/proc/${native.getpid()}/fd/${fd}`);
     const config: WasmConfig = {
       ...base,
-      workload: { form: "module", file: locate(file, request.rootfs), export: entry },
+      workload: { form: "module", file: locate(file, request.rootfs), export: entry.export },
       isolation: { ...base.isolation, joinNamespaces, unshare: 0, hostname: undefined },
     };
     const spawned = spawnWasm(options.zygote, { config, stdio, pidNamespace, signal: exec.signal });

@@ -11,6 +11,7 @@ import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
 import { exitStatuses } from "../../wasm-host/exit.ts";
 import { Household } from "../support/household.ts";
 import { tarLayer, writeImageArchive } from "../support/image.ts";
+import { assemble } from "../wasm-host/guests/assemble.ts";
 import { buildGuest } from "../wasm-host/guests/guest.ts";
 import { buildThreadGuest } from "../wasm-host/threads/build-guest.ts";
 import { compileC } from "../wasm-host/wasi/p1/compile-c.ts";
@@ -220,6 +221,15 @@ limits("a limit is not reached by who keeps it, and --explain prints what there 
   const { stdout } = await ran(...options, "--explain", guests.module);
   for (const line of ["memoryBytes: 1000000000", "cpuMs: 60000", "outputBytes: 1000"])
     assert.match(stdout, line);
+});
+
+limits("what an export returns is output as any other", async () => {
+  const path = join(directory, "answer.wasm");
+  writeFileSync(path, assemble('(module (func (export "answer") (result i32) i32.const 200))'));
+  assert.is((await ran("--max-output", "4", "--invoke", "answer", path)).stdout, "200\n");
+  const line = /^tandem: limit reached: max-output: more than 1 bytes to stdout and stderr\n$/;
+  const options = ["--max-output", "1", "--invoke", "answer", path];
+  assert.is((await reaches(exitStatuses.outputLimit, line, ...options)).stdout, "2");
 });
 
 interface Server {

@@ -15,6 +15,7 @@ import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { buildComponent } from "../../examples/http-function/build.ts";
 import { waitFor } from "../../scripts/private-containerd/wait-for.ts";
+import { assemble } from "../wasm-host/guests/assemble.ts";
 import { type Runner, RunningGuest, runTandem, tandem } from "./run-guest.ts";
 import { Runners } from "./runners.ts";
 
@@ -53,6 +54,19 @@ both("the exit status is the guest's, a trap's, or says what could not be run", 
   assert.is(await status("/etc/passwd"), 126);
   assert.is(await status("--nonsense", guest), 125);
   assert.is(await status("-W", "timeout=100ms", guest, "spin"), 124);
+});
+
+both("the exit status of a module with very many functions arrives, too", async (runner) => {
+  const path = join(directory, "large.wasm");
+  const exit =
+    '(import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32))) (memory (export "memory") 1)';
+  const functions = "(func)".repeat(150_000);
+  writeFileSync(
+    path,
+    assemble(`(module ${exit} (func (export "_start") (call $exit (i32.const 3))) ${functions})`),
+  );
+  const { status, stderr } = await runTandem(runner, ["run", path]);
+  assert.equal([status, stderr], [3, ""], runner.name);
 });
 
 both(

@@ -38,7 +38,7 @@ export class Usage {
     return this.#cells.buffer;
   }
 
-  /** Before a descriptor is opened. One of the grant that is closed makes room for another. */
+  /** Before a descriptor is opened. Those of the grant do not count, closed or not. */
   open(): void {
     const { openFiles } = this.#limits;
     if (openFiles === undefined) return;
@@ -47,7 +47,7 @@ export class Usage {
     this.#reach("openFiles", `more than ${openFiles} descriptors`);
   }
 
-  /** A descriptor is closed, or could not be opened. */
+  /** A descriptor that was counted is closed, or could not be opened. */
   closed(): void {
     if (this.#limits.openFiles !== undefined) Atomics.sub(this.#cells, OPEN, 1n);
   }

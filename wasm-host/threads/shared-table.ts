@@ -97,9 +97,10 @@ export class SharedTable implements Descriptors {
 
   #drop(object: number): number {
     const fd = this.#cell(object + FD);
+    const counted = this.#cell(object + COUNTED) !== 0;
     // Whoever is last closes; from then on the object may be another descriptor.
     if (Atomics.sub(this.#cells, object + USES, 1) !== 1) return 0;
-    usage.closed();
+    if (counted) usage.closed();
     return native.wasiClose(fd);
   }
 
@@ -107,10 +108,11 @@ export class SharedTable implements Descriptors {
     const index = this.#find(FREE_OBJECT, (one) => this.#cell(OBJECTS + one * SIZE + USES) === 0);
     this.#cells[FREE_OBJECT] = index + 1;
     const object = OBJECTS + index * SIZE;
-    const { fd, type, base, inheriting, flags, readonly, truncates, preopen } = descriptor;
+    const { fd, type, base, inheriting, flags, readonly, truncates, preopen, counted } = descriptor;
     this.#cells.set([fd, type, base, inheriting, flags, Number(readonly), Number(truncates)], object + FD);
     this.#cells[object + PREOPEN] =
       preopen === undefined ? -1 : this.#preopens.findIndex((name) => Buffer.compare(name, preopen) === 0);
+    this.#cells[object + COUNTED] = Number(counted);
     Atomics.store(this.#cells, object + USES, 1);
     return object;
   }
@@ -146,8 +148,8 @@ const CAPACITY = 1 << 20;
 const [LOCK, LOWEST_NUMBER, FREE_OBJECT, NUMBERS] = [0, 1, 2, 8];
 const OBJECTS = NUMBERS + CAPACITY;
 /** Cells of an object. */
-const [USES, FD, TYPE, BASE, INHERITING, FLAGS, READONLY, TRUNCATES, PREOPEN, SIZE] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+const [USES, FD, TYPE, BASE, INHERITING, FLAGS, READONLY, TRUNCATES, PREOPEN, COUNTED, SIZE] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
 ];
 /** No object: those begin behind the numbers. */
 const NONE = 0;
@@ -205,6 +207,9 @@ class SharedDescriptor implements Descriptor {
   }
   set truncates(may: boolean) {
     Atomics.and(this.#cells, this.#at + TRUNCATES, Number(may));
+  }
+  get counted(): boolean {
+    return this.#get(COUNTED) !== 0;
   }
   get preopen(): Uint8Array | undefined {
     return this.#preopens[this.#get(PREOPEN)];

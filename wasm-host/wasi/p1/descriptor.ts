@@ -19,6 +19,8 @@ export interface DescriptorOptions {
   readonly readonly?: boolean;
   readonly truncates?: boolean;
   readonly preopen?: Uint8Array;
+  /** Whether the guest opened it: then it counts among those that it may have open. */
+  readonly counted?: boolean;
 }
 
 /** An open descriptor: the kernel's, and what WASI keeps on top of it. */
@@ -38,6 +40,7 @@ export class Descriptor {
   truncates: boolean;
   /** The name of a preopened directory. */
   readonly preopen: Uint8Array | undefined;
+  readonly counted: boolean;
 
   constructor(options: DescriptorOptions) {
     this.fd = options.fd;
@@ -48,6 +51,7 @@ export class Descriptor {
     this.readonly = options.readonly ?? false;
     this.truncates = options.truncates ?? true;
     this.preopen = options.preopen;
+    this.counted = options.counted ?? false;
   }
 }
 
@@ -92,7 +96,7 @@ export class DescriptorTable implements Descriptors {
 
   close(number: number, descriptor: Descriptor): number {
     this.#slots[number >>> 0] = undefined;
-    usage.closed();
+    if (descriptor.counted) usage.closed();
     return native.wasiClose(descriptor.fd);
   }
 
@@ -100,7 +104,7 @@ export class DescriptorTable implements Descriptors {
     if (from === to) return 0;
     this.#slots[to >>> 0] = descriptors.from;
     this.#slots[from >>> 0] = undefined;
-    usage.closed();
+    if (descriptors.to.counted) usage.closed();
     return native.wasiClose(descriptors.to.fd);
   }
 

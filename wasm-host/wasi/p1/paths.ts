@@ -216,9 +216,8 @@ function addOpened(state: State, directory: Descriptor, request: OpenRequest): n
   const asked = rightsAskedFor(request);
   const base = asked.base & directory.inheriting & possible;
   const inheriting = asked.inheriting & directory.inheriting;
-  return state.table.add(
-    new Descriptor({ fd, type, base, inheriting, flags: request.flags, readonly, truncates }),
-  );
+  const kept = { readonly, truncates, counted: true };
+  return state.table.add(new Descriptor({ fd, type, base, inheriting, flags: request.flags, ...kept }));
 }
 
 function neededToOpen({ how }: OpenRequest): number {

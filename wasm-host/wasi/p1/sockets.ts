@@ -35,7 +35,8 @@ export function socketImports(state: State) {
           return failure;
         }
         const { socket: base } = rightsOf;
-        const options = { type: fileTypes.stream, base, inheriting: 0, flags: flags & fdFlags.nonblock };
+        const kept = { flags: flags & fdFlags.nonblock, counted: true };
+        const options = { type: fileTypes.stream, base, inheriting: 0, ...kept };
         view.setUint32(result >>> 0, table.add(new Descriptor({ fd: accepted[0] ?? -1, ...options })), true);
         return 0;
       });
