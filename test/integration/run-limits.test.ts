@@ -190,7 +190,7 @@ limits("threads share what their guest may have", async () => {
   await reaches(
     exitStatuses.timeLimit,
     /^tandem: limit reached: timeout: /,
-    ...["-W", "timeout=1s", threads, "many"],
+    ...["-W", "timeout=300ms", threads, "sleep"],
   );
   // Shared memory: eight threads grow it by a page each.
   assert.is((await ran(threads, "grow")).stdout, "grown\n");

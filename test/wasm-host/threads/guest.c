@@ -239,6 +239,9 @@ static void run(const char *what) {
     print(1, "closed\n");
     join(0);
     REQUIRE(gotWhileClosed == 1);
+  } else if (same(what, "sleep")) {
+    start(0, sleepForEver, 0);
+    join(0);
   } else if (same(what, "many")) {
     startAll(MOST, sleepForEver);
     for (u32 i = 0; i < MOST; i++) while (threads[i].identifier == 0) schedYield();
