@@ -143,14 +143,13 @@ export async function addHttpTests(
     serving(async ({ service, get }) => {
       const socket = connect(service.address.port, "127.0.0.1");
       socket.pause();
-      socket.write("GET /big HTTP/1.1\r\nhost: x\r\n\r\n");
+      socket.write("GET /big HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
       await sleep(200);
       assert.ok(process.memoryUsage().external < 500e6);
       assert.is((await get("/")).status, 200, "others are served meanwhile");
       let received = 0;
       socket.on("data", (chunk: Buffer) => {
         received += chunk.length;
-        if (chunk.includes("\r\n0\r\n\r\n")) socket.end();
       });
       socket.resume();
       await once(socket, "close");
