@@ -38,10 +38,12 @@ bool hear(int server, Message *message) {
     char space[CMSG_SPACE(maxDescriptors * sizeof(int))];
   } control;
   struct iovec part = {buffer, maxMessage};
-  struct msghdr header = {
-      .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+  struct msghdr header;
   ssize_t length = 0;
   do {
+    // Anew for each: recvmsg leaves in it how much room a message took, which for a pong is none.
+    header = (struct msghdr){
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
     // ECONNRESET: the server has ended the call without having read all that we said. It comes once, before
     // the server's last words.
     while ((length = recvmsg(server, &header, MSG_CMSG_CLOEXEC)) < 0) {

@@ -1,5 +1,6 @@
 /** What a client says of a server that reads the call and then says nothing: the server is the test. */
-import { closeSync, existsSync, globSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { closeSync, existsSync, globSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
@@ -8,6 +9,7 @@ import { native } from "../../src/native.ts";
 import { toClient, toServer } from "../../src/oci/protocol.ts";
 import { processStat } from "../../src/process-stat.ts";
 import { exitOf, OciCommands } from "./oci-commands.ts";
+import { tandem } from "./run-guest.ts";
 
 const silence = suite("tandem-oci: a silent server");
 let oci: OciCommands;
@@ -55,6 +57,32 @@ silence("one that answers that it is there may take its time", async () => {
   assert.is(await ended, 5);
   assert.is(readFileSync(output, "utf8"), "done\n");
   closeSync(socket);
+});
+
+silence("descriptors that come after such an answer arrive, too", async () => {
+  const output = join(oci.directory, "guest");
+  const fd = openSync(output, "w");
+  const child = spawn(tandem, ["run", "guest.wasm"], {
+    env: { ...process.env, ...oci.environment },
+    stdio: ["ignore", fd, fd],
+  });
+  closeSync(fd);
+  const ended = exitOf(child);
+  const { fd: socket, data } = native.acceptRequest(listener, 10_000) ?? { fd: -1, data: Buffer.of() };
+  assert.is(data[0], toServer.run);
+  await waitFor(() => heard(socket) === toServer.ping, 15_000, "the question");
+  native.sendMessage(socket, Buffer.of(toClient.pong), []);
+  const guest = spawn("sleep", ["60"], { stdio: "ignore" });
+  const [pidfd, [read, go]] = [native.pidfdOpen(guest.pid ?? 0), native.pipe()];
+  native.sendMessage(socket, Buffer.of(toClient.guest), [pidfd, go]);
+  closeSync(go);
+  const byte = Buffer.alloc(1);
+  assert.is(readSync(read, byte), 1);
+  assert.is(byte.toString(), "1");
+  native.sendMessage(socket, Buffer.of(toClient.exit, 7), []);
+  assert.is(await ended, 7);
+  assert.is(readFileSync(output, "utf8"), "");
+  for (const one of [pidfd, read, socket]) closeSync(one);
 });
 
 silence("one that has read the call and hangs is told of, once, with its state", async () => {
