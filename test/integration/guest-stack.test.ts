@@ -88,7 +88,10 @@ test("is the same for calls that can suspend", async () => {
 
 test("is the same for each request, and exhausting it costs that request", async () => {
   const http = buildGuest("http", directory);
-  const [program, ...args] = withStack(16_384, "serve", "--addr", "127.0.0.1:0", http);
+  const [program, ...args] = withStack(
+    16_384,
+    ...["serve", "--addr", "127.0.0.1:0", "-W", "max-wasm-stack=8388608", http],
+  );
   const server = spawn(program, args, {
     env: { ...process.env, ...household.environment },
     stdio: ["ignore", "ignore", "pipe"],

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { suite } from "uvu";
 import * as assert from "uvu/assert";
 import { availableGenerations } from "../../scripts/private-containerd/containerd.ts";
+import { LONGEST_STATUS_LINE } from "../../wasm-host/status-line.ts";
 import { isAlive, parentOf, statusOf } from "./lifecycle/proc.ts";
 import { tandemWasm } from "./lifecycle/runtimes.ts";
 import { Scene } from "./lifecycle/scene.ts";
@@ -165,7 +166,6 @@ function statusPipeOf(pid: number): number {
 for (const [what, call] of [
   ["garbage", (pipe: number): Call => ["write", pipe, "@garbage\n", 8]],
   ["a second ready", (pipe: number): Call => ["write", pipe, '@{"ready":true}\n', 15]],
-  ["a line without an end", (pipe: number): Call => ["write", pipe, "*12000", 12_000]],
   ["its end, and lives on", (pipe: number): Call => ["close", pipe]],
 ] as const) {
   security(`is killed when it gives the shim ${what}`, async () => {
@@ -176,6 +176,18 @@ for (const [what, call] of [
     assert.not(isAlive(pid));
   });
 }
+
+security("is killed when it gives the shim a line without an end", async () => {
+  const { container, pid } = await sleeping();
+  await using _ = container;
+  const write: Call = ["write", statusPipeOf(pid), "*12000", 12_000];
+  const writes = Math.ceil(LONGEST_STATUS_LINE / 12_000);
+  tracer.callsIn(pid, ...new Array<Call>(writes - 1).fill(write));
+  assert.ok(isAlive(pid), "as long as it may be a line");
+  tracer.lastCallIn(pid, write);
+  assert.is(await container.wait(), 137);
+  assert.not(isAlive(pid));
+});
 
 security("cannot make another status than its own last one", async () => {
   const { container, pid } = await sleeping();
