@@ -24,11 +24,28 @@ bool say(int server, enum ToServer kind, const void *data, size_t length, int fd
 
 static void takeDescriptors(struct msghdr *header, Message *message) {
   message->fdCount = 0;
+  // The kernel drops those that do not fit below our limit of open files.
+  if ((header->msg_flags & MSG_CTRUNC) != 0) fail(EMFILE, "server: descriptors", NULL);
   for (struct cmsghdr *item = CMSG_FIRSTHDR(header); item != NULL; item = CMSG_NXTHDR(header, item)) {
     if (item->cmsg_level != SOL_SOCKET || item->cmsg_type != SCM_RIGHTS) continue;
     message->fdCount = (item->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     memcpy(message->fds, CMSG_DATA(item), message->fdCount * sizeof(int));
   }
+}
+
+// Whether the server has ended the call without having read it: then nothing of it was begun.
+static bool unread;
+
+bool wasRead(void) {
+  return !unread;
+}
+
+bool takePong(int server) {
+  char kind;
+  if (recv(server, &kind, 1, MSG_PEEK | MSG_DONTWAIT) != 1 || kind != doPong) return false;
+  (void)recv(server, &kind, 1, 0);
+  noteSign(server);
+  return true;
 }
 
 bool hear(int server, Message *message) {
@@ -40,6 +57,7 @@ bool hear(int server, Message *message) {
   struct iovec part = {buffer, maxMessage};
   struct msghdr header;
   ssize_t length = 0;
+  unread = false;
   do {
     // Anew for each: recvmsg leaves in it how much room a message took, which for a pong is none.
     header = (struct msghdr){
@@ -49,7 +67,9 @@ bool hear(int server, Message *message) {
     while ((length = recvmsg(server, &header, MSG_CMSG_CLOEXEC)) < 0) {
       if (errno == EAGAIN)
         explainSilence(server);
-      else if (errno != EINTR && errno != ECONNRESET)
+      else if (errno == ECONNRESET)
+        unread = !hasAsked();
+      else if (errno != EINTR)
         fail(errno, "server: recvmsg", NULL);
     }
     if (length == 0) return false;

@@ -21,7 +21,8 @@ static void attend(int server, ClientAct *act) {
         if (!act(server, &message)) fail(0, "server: unknown message; is it of another build?", NULL);
     }
   }
-  if (heard) fail(0, "the server ended; see zygote.log below ", runDirectory(), NULL);
+  // What was read may have been done.
+  if (heard || wasRead()) fail(0, "the server ended; see zygote.log below ", runDirectory(), NULL);
 }
 
 _Noreturn void callServer(int count, char **arguments, ClientSend *sendRequest, ClientAct *act) {

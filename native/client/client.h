@@ -67,6 +67,10 @@ bool sendRun(int server, int count, char **arguments);
 bool say(int server, enum ToServer kind, const void *data, size_t length, int fd);
 // False at the end of the connection.
 bool hear(int server, Message *message);
+// False when the connection has ended with the call unread, as far as that can be told: nothing was begun.
+bool wasRead(void);
+// Without waiting: takes a message that says only that the server is there. False for any other, and none.
+bool takePong(int server);
 
 // ---- silence.c: a server that says nothing
 
@@ -76,6 +80,8 @@ void limitSilence(int server, const char *directory);
 void explainSilence(int server);
 // It is.
 void noteSign(int server);
+// Whether it was asked, which may be what it has not read.
+bool hasAsked(void);
 
 // ---- attend.c: a command line from its first word to the last
 

@@ -66,10 +66,13 @@ _Noreturn void followGuest(int server, const Message *message) {
   if (!writeAll(go, "1", 1) && errno != EPIPE) fail(errno, "guest", NULL);
   close(go);
   struct pollfd watched[2] = {{.fd = server, .events = POLLIN}, {.fd = signals, .events = POLLIN}};
-  while (watched[0].revents == 0) {
+  // A pong to what was asked before the guest began is no end: who waited for the next message would be deaf
+  // to signals.
+  do {
+    watched[0].revents = watched[1].revents = 0;
     if (poll(watched, 2, -1) < 0 && errno != EINTR) fail(errno, "poll", NULL);
     if (watched[1].revents != 0) takeSignals(signals, pidfd);
-  }
+  } while (watched[0].revents == 0 || takePong(server));
   Message last;
   const bool heard = hear(server, &last);
   outlive(pidfd);

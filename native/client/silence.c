@@ -22,6 +22,7 @@ static void limitTo(int server, int seconds) {
 void limitSilence(int server, const char *directory) {
   if (!concat(pidFile, sizeof pidFile, directory, "/oci.pid", NULL)) fail(ENAMETOOLONG, directory, NULL);
   limitTo(server, patienceSeconds);
+  asked = false;
 }
 
 // What the server left beside its socket, "pid start-time", unless the process is another by now.
@@ -55,6 +56,10 @@ void explainSilence(int server) {
   if (asked || (ioctl(server, SIOCOUTQ, &unread) == 0 && unread > 0)) return tell();
   asked = say(server, sayPing, NULL, 0, -1);
   limitTo(server, answerSeconds);
+}
+
+bool hasAsked(void) {
+  return asked;
 }
 
 void noteSign(int server) {

@@ -120,7 +120,7 @@ interface Parts {
   readonly server: ServerParts;
 }
 
-function runCommand(command: Command, { call, general, given, log, server }: Parts): Promise<number> {
+async function runCommand(command: Command, { call, general, given, log, server }: Parts): Promise<number> {
   const root = general.text("root");
   const manager = general.text("cgroup-manager") ?? "cgroupfs";
   if (!["cgroupfs", "systemd", "disabled"].includes(manager))
@@ -128,6 +128,7 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
   const warn = (message: string): void => log.add("warning", message);
   const store = new Store(root === undefined || root === "" ? Store.usual : clientPath({ call }, root));
   const container = store.directory(given.operands[0] ?? "");
+  const afterwards: (() => Promise<void>)[] = [];
   const context: Context = {
     call,
     given,
@@ -152,10 +153,15 @@ function runCommand(command: Command, { call, general, given, log, server }: Par
     alone: (work, whenBusy) => server.changes.alone(container, call, { work, whenBusy }),
     interruptible: (work) => server.changes.interruptible(container, call, work),
     interruptOthers: (reason) => server.changes.interrupt(container, reason),
+    afterwards: (work) => void afterwards.push(work),
     warn,
   };
   server.roots.add(store.root);
-  return command.run(context);
+  try {
+    return await command.run(context);
+  } finally {
+    for (const work of afterwards) await work();
+  }
 }
 
 async function print(call: Call, text: string): Promise<void> {

@@ -35,6 +35,8 @@ export interface Context {
   interruptible<T>(work: () => Promise<T>): Promise<T>;
   /** Has what is done to that container, by whatever other call, end soon. */
   interruptOthers(reason: TandemError): void;
+  /** Does work when the command is done, whether it failed or not, and nothing waits for this container any more. It may not throw. */
+  afterwards(work: () => Promise<void>): void;
   /** A line in the log of this command line. */
   warn(message: string): void;
 }

@@ -7,10 +7,12 @@ import { LiveContainer } from "./live-container.ts";
 
 const END_TIMEOUT_MS = 10_000;
 
+type Parts = Pick<Context, "afterwards" | "call" | "containerInit" | "made" | "warn">;
+
 /** Kills what is left of a container and forgets it. @throws TandemError when something hangs in the kernel */
 export async function deleteContainer(
   container: LiveContainer,
-  { call, containerInit, made, warn }: Pick<Context, "call" | "containerInit" | "made" | "warn">,
+  { afterwards, call, containerInit, made, warn }: Parts,
 ): Promise<void> {
   const { record, store } = container;
   await container.end(END_TIMEOUT_MS);
@@ -22,14 +24,12 @@ export async function deleteContainer(
   await unmountShared(containerInit, record).catch(tell);
   store.remove(record.id);
   made.delete(store.directory(record.id));
-  await runHooks("poststop", record, 0, { environment: call.env }).catch(tell);
+  // The container is gone by then, and its id another's to take: also a hook's own.
+  afterwards(() => runHooks("poststop", record, 0, { environment: call.env }).catch(tell));
 }
 
 /** The same, unless somebody has done so already: another of the same id may be there by now. */
-export async function deleteIfThere(
-  { record, store }: LiveContainer,
-  context: Pick<Context, "call" | "containerInit" | "made" | "warn">,
-): Promise<void> {
+export async function deleteIfThere({ record, store }: LiveContainer, context: Parts): Promise<void> {
   if (!store.has(record.id)) return;
   const present = new LiveContainer(store, record.id);
   const { pid, startTime } = present.record;

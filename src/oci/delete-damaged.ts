@@ -3,6 +3,7 @@ import { TandemError } from "../errors.ts";
 import { requireContainersOwn } from "../isolation/cgroup/require-containers-own.ts";
 import { type Cgroup, loadCgroup } from "../isolation/cgroup.ts";
 import { loadScope } from "../isolation/systemd/scope.ts";
+import { processStat } from "../process-stat.ts";
 import { SIGKILL } from "../signals.ts";
 import type { Context } from "./command.ts";
 import { findUsualCgroup } from "./find-usual-cgroup.ts";
@@ -83,8 +84,14 @@ interface Found {
 function isAllKnown({ legible, cgroup, first }: Found): boolean {
   if (cgroup !== undefined && (cgroup.dirs.length > 0 || cgroup.unit !== undefined)) return true;
   // Made without a cgroup: nothing but the process was ever known.
-  if (legible.cgroups !== undefined) return legible.process !== undefined;
+  if (legible.cgroups !== undefined) return legible.process !== undefined && !isAnothers(legible.process);
   return first !== undefined && isFirstOfNamespace(legible.process?.pid ?? 0);
+}
+
+/** Whether the number is another process's now: of a damaged record, the start time may be what is wrong. */
+function isAnothers({ pid, startTime }: NonNullable<LegibleParts["process"]>): boolean {
+  const stat = processStat(pid);
+  return stat !== undefined && stat.startTime !== startTime;
 }
 
 /** Such a one takes all others of its pid namespace along (pid_namespaces(7)). */

@@ -54,6 +54,13 @@ const cgroupPath: Shape<string> = (value, path) => {
   throw new TandemError("invalid_argument", `${path}: must be a path without ..`);
 };
 
+/** proc_pid_stat(5). One that is no number is no sign that the process is another. */
+const clockTicks: Shape<string> = (value, path) => {
+  const ticks = text(value, path);
+  if (/^\d+$/.test(ticks)) return ticks;
+  throw new TandemError("invalid_argument", `${path}: must be a number`);
+};
+
 const pidShape = integer(0, 2 ** 22);
 const cgroupsShape = list(cgroupPath);
 const unitShape = object({ name: text, addresses: list(object({ path: socketName, direct: flag })) });
@@ -100,7 +107,7 @@ export function legibleParts(content: string, id: string): LegibleParts {
   const record = read(() => object({ id: text })(JSON.parse(content), RECORD_FILE));
   if (record?.id !== id) return {};
   const whole: Readonly<Record<string, unknown>> = { ...record };
-  const process = read(() => object({ pid: integer(2, 2 ** 22), startTime: text })(whole, RECORD_FILE));
+  const process = read(() => object({ pid: integer(2, 2 ** 22), startTime: clockTicks })(whole, RECORD_FILE));
   const cgroups = read(() => cgroupsShape(whole["cgroups"], RECORD_FILE));
   const unit = read(() => unitShape(whole["unit"], RECORD_FILE));
   return {

@@ -121,6 +121,8 @@ damaged("delete --force fails, and says what to do, as long as processes may be 
     ["u15", {}, (whole) => changed(whole, { pid: 0, cgroups: 5 })],
     // Its number is another's.
     ["u16", {}, (whole) => changed(whole, { startTime: "1", cgroups: 5 })],
+    ["u30", {}, (whole) => changed(whole, { startTime: "1", cgroups: [] })],
+    ["u31", {}, (whole) => changed(whole, { startTime: "x", cgroups: [] })],
     ["u17", shared, (whole) => changed(whole, { cgroups: 5 })],
     ["u18", {}, (whole) => changed(whole, { pid: "x", cgroups: [] })],
   ] as readonly [string, Parameters<typeof victim>[1], (whole: string) => string][]) {

@@ -1,5 +1,6 @@
 /** What a client says of a server that reads the call and then says nothing: the server is the test. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { closeSync, existsSync, globSync, openSync, readFileSync, readSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { suite } from "uvu";
@@ -79,10 +80,24 @@ silence("descriptors that come after such an answer arrive, too", async () => {
   const byte = Buffer.alloc(1);
   assert.is(readSync(read, byte), 1);
   assert.is(byte.toString(), "1");
+  // Signals reach the guest, also when one more sign of life comes behind it.
+  native.sendMessage(socket, Buffer.of(toClient.pong), []);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const killed = once(guest, "exit");
+  child.kill("SIGTERM");
+  assert.equal(await killed, [null, "SIGTERM"]);
   native.sendMessage(socket, Buffer.of(toClient.exit, 7), []);
   assert.is(await ended, 7);
   assert.is(readFileSync(output, "utf8"), "");
   for (const one of [pidfd, read, socket]) closeSync(one);
+});
+
+silence("a call that was read is not made again when its server has ended", async () => {
+  const { output, ended, socket } = await called("read");
+  closeSync(socket);
+  assert.is(await ended, 1);
+  assert.match(readFileSync(output, "utf8"), /^tandem-oci: the server ended; see zygote\.log below /);
+  assert.is(native.acceptRequest(listener, 100), undefined);
 });
 
 silence("one that has read the call and hangs is told of, once, with its state", async () => {

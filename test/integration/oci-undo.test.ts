@@ -151,6 +151,22 @@ undo("a hook's own call on its container does not wait for the call that waits f
   assert.equal(oci.leftovers(), []);
 });
 
+undo("a poststop hook can have the id of what is gone, and keeps it from nobody while it runs", async () => {
+  const bundle = oci.bundle("sleep 1000");
+  const file = join(bundle, "config.json");
+  const config = JSON.parse(readFileSync(file, "utf8")) as Record<string, unknown>;
+  const next = oci.bundle("sleep 1000");
+  const create = `${ociBinary} --root ${oci.root} create --bundle ${next} d6 </dev/null >${next}/log 2>&1`;
+  const poststop = [{ path: "/bin/sh", args: ["sh", "-c", create], timeout: 20 }];
+  writeFileSync(file, JSON.stringify({ ...config, hooks: { poststop } }));
+  await oci.create("d6", bundle);
+  await oci.ok("delete", "--force", "d6");
+  assert.is(readFileSync(join(next, "log"), "utf8"), "");
+  assert.is((await oci.state("d6"))["status"], "created");
+  await oci.ok("delete", "--force", "d6");
+  assert.equal(oci.leftovers(), []);
+});
+
 undo("a container that another has taken the place of is not deleted by the end of its run", async () => {
   const bundle = oci.bundle("while ! [ -e /tmp/go ]; do sleep 0.1; done");
   const client = oci.spawn(["run", "--bundle", bundle, "d3"], join(bundle, "output"));
