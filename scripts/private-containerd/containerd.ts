@@ -222,12 +222,11 @@ class PrivateContainerd implements Containerd {
     parameters: readonly string[],
     options: CommandOptions & { readonly namespace?: string } = {},
   ): Promise<Finished> {
-    const namespace = options.namespace ?? this.namespace;
-    return run(
-      this.ctrProgram,
-      ["--address", this.address, "--namespace", namespace, ...parameters],
-      options,
-    );
+    const { namespace = this.namespace, ...rest } = options;
+    // Else ctr says something of this machine's cgroups now and then, among what the container writes.
+    const environment = { CONTAINERD_SUPPRESS_DEPRECATION_WARNINGS: "1", ...rest.environment };
+    const words = ["--address", this.address, "--namespace", namespace, ...parameters];
+    return run(this.ctrProgram, words, { ...rest, environment });
   }
 
   async ctrOk(
